@@ -1,0 +1,18 @@
+# Every library that Millrace links, found once. README.md says why each of
+# them is there. OpenSSL must come before CAF: its config file asks for it.
+find_package(OpenSSL REQUIRED)
+find_package(CAF 0.18.7 REQUIRED COMPONENTS core io openssl)
+find_package(Threads REQUIRED)
+find_package(simdjson REQUIRED)
+find_package(spdlog REQUIRED)
+find_package(tomlplusplus REQUIRED)
+find_package(PkgConfig REQUIRED)
+pkg_check_modules(rdkafka REQUIRED IMPORTED_TARGET rdkafka>=2.8)
+pkg_check_modules(libpq REQUIRED IMPORTED_TARGET libpq)
+pkg_check_modules(libpqxx REQUIRED IMPORTED_TARGET libpqxx>=7.10)
+find_package(CLI11 REQUIRED)
+find_package(LibLZMA REQUIRED)
+pkg_check_modules(httplib REQUIRED IMPORTED_TARGET cpp-httplib)
+if(MILLRACE_TESTS)
+  find_package(Catch2 3 REQUIRED)
+endif()

@@ -1,0 +1,70 @@
+# Compile options live in one INTERFACE target; nothing sets global flags.
+add_library(millrace_options INTERFACE)
+target_compile_features(millrace_options INTERFACE cxx_std_23)
+target_include_directories(millrace_options INTERFACE ${PROJECT_SOURCE_DIR})
+target_compile_options(millrace_options INTERFACE
+  -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wold-style-cast
+  -Wnon-virtual-dtor
+  $<$<BOOL:${MILLRACE_WERROR}>:-Werror>)
+if(MILLRACE_SANITIZE)
+  target_compile_options(millrace_options INTERFACE
+    -fsanitize=${MILLRACE_SANITIZE} -fno-omit-frame-pointer
+    -fno-sanitize-recover=all)
+  # GCC sees uninitialised members in CAF's results once it instruments them.
+  target_compile_options(millrace_options INTERFACE
+    -Wno-maybe-uninitialized)
+  target_link_options(millrace_options INTERFACE
+    -fsanitize=${MILLRACE_SANITIZE})
+endif()
+
+# millrace_library(NAME SOURCES … [PUBLIC libs…] [PRIVATE libs…])
+# One static library per folder.
+function(millrace_library name)
+  cmake_parse_arguments(arg "" "" "SOURCES;PUBLIC;PRIVATE" ${ARGN})
+  add_library(${name} STATIC ${arg_SOURCES})
+  target_link_libraries(${name}
+    PUBLIC millrace_options ${arg_PUBLIC}
+    PRIVATE ${arg_PRIVATE})
+endfunction()
+
+# millrace_test(NAME LABEL label SOURCES … LIBS …)
+# One Catch2 program per folder of tests; each test case becomes one ctest.
+# Integration tests get the shared servers through the fixture "servers".
+# Simulations are long: where MILLRACE_RELEASE_TESTS names a release build, its
+# program is run as one ctest, and none is built here.
+set(MILLRACE_RELEASE_TESTS "" CACHE PATH
+  "A release build whose simulations this build's ctest runs")
+add_custom_target(millrace_simulations
+  COMMENT "Every test program with the label simulation")
+function(millrace_test name)
+  cmake_parse_arguments(arg "" "LABEL;TIMEOUT" "SOURCES;LIBS" ${ARGN})
+  if(arg_LABEL STREQUAL "simulation" AND MILLRACE_RELEASE_TESTS)
+    add_test(NAME "${name}"
+      COMMAND ${MILLRACE_RELEASE_TESTS}/bin/${name})
+    if(NOT arg_TIMEOUT)
+      set(arg_TIMEOUT 900)
+    endif()
+    set_tests_properties("${name}" PROPERTIES
+      LABELS simulation TIMEOUT ${arg_TIMEOUT} SKIP_RETURN_CODE 4)
+    return()
+  endif()
+  add_executable(${name} ${arg_SOURCES})
+  if(arg_LABEL STREQUAL "simulation")
+    add_dependencies(millrace_simulations ${name})
+  endif()
+  target_link_libraries(${name} PRIVATE
+    millrace_options millrace_test_main ${arg_LIBS})
+  set(properties LABELS ${arg_LABEL})
+  if(arg_TIMEOUT)
+    list(APPEND properties TIMEOUT ${arg_TIMEOUT})
+  else()
+    list(APPEND properties TIMEOUT 120)
+  endif()
+  if(arg_LABEL STREQUAL "integration")
+    list(APPEND properties FIXTURES_REQUIRED servers)
+  endif()
+  catch_discover_tests(${name}
+    TEST_PREFIX "${name}: "
+    DISCOVERY_MODE PRE_TEST
+    PROPERTIES ${properties})
+endfunction()

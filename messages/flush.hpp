@@ -1,0 +1,101 @@
+#pragma once
+
+// What a LANE WRITER hands to a SESSION, and what it gets back. Plain data
+// without CAF, so that the lane's pure core can build and judge it.
+
+#include "messages/batch.hpp"
+#include "messages/ids.hpp"
+#include "messages/lane_row.hpp"
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace millrace {
+
+/// How rows reach their tables; made once per (pipeline, tenant), see
+/// actors/store/write_plan.hpp.
+struct write_plan;
+using write_plan_ptr = std::shared_ptr<const write_plan>;
+
+/// One batch of a flush. Rows and rejects below `trim_below` are left out.
+struct flush_source {
+  batch_ptr data;
+  offset trim_below;
+};
+
+/// One PostgreSQL transaction of one lane. Sources of one partition are in
+/// offset order and do not overlap above their `trim_below`.
+struct flush {
+  millrace::claim claim;
+  std::vector<flush_source> sources;
+  write_plan_ptr plan;
+};
+
+/// Rejects that a flush will write: what `claim::seqs` counts beside one.
+int64_t reject_count(const flush& x);
+
+/// What became of a flush.
+enum class flush_verdict : uint8_t {
+  /// Durable.
+  committed = 1,
+  /// The claim did not hold; nothing was written (rule 18).
+  refused,
+  /// PostgreSQL said no to something else; nothing was written. `action`
+  /// says what to do.
+  failed,
+  /// The connection was lost while COMMIT may have been on its way (rule 21).
+  in_doubt,
+  /// The connection was lost before that; nothing was written.
+  disconnected,
+};
+
+std::string to_string(flush_verdict x);
+
+/// What to do about an error of PostgreSQL (rules 19 and 20).
+enum class failure_action : uint8_t {
+  none = 0,
+  /// The data is at fault: find the event and make it a dead letter.
+  bisect,
+  /// Send the same flush again.
+  retry,
+  /// Took too long: send half of it.
+  halve,
+  /// Another connection is needed; the SESSION sees to it.
+  reconnect,
+  /// The server lacks room or memory: wait, then the same again.
+  back_off,
+  /// A partition is missing: infrastructure, never a dead letter.
+  wait_partition,
+  /// A migration or a grant is missing: park the tenant.
+  park,
+  /// Our own encoding or the protocol is broken: halt the lane.
+  halt,
+};
+
+std::string to_string(failure_action x);
+
+struct flush_result {
+  flush_verdict verdict = flush_verdict::disconnected;
+  failure_action action = failure_action::none;
+
+  /// Five characters when PostgreSQL said no, else empty.
+  std::string sqlstate;
+
+  /// For a person. Never holds row contents beyond what PostgreSQL quotes.
+  std::string message;
+  std::string constraint;
+  std::string table;
+
+  /// What was sent: rows after collapsing, rejects, bytes of COPY data.
+  int64_t rows = 0;
+  int64_t dead_letters = 0;
+  int64_t bytes = 0;
+
+  /// From the send of the query string to its last answer.
+  std::chrono::microseconds duration{0};
+};
+
+} // namespace millrace
