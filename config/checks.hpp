@@ -1,0 +1,25 @@
+#pragma once
+
+// What no single value shows: whether the values fit together.
+
+#include "config/config.hpp"
+#include "config/reader.hpp"
+
+#include <string>
+
+namespace millrace {
+
+/// Keys of a write that need each other. `path` names the write.
+void check_write(reader& in, const write_config& x, const std::string& path);
+
+/// URL or parts, and parameters that are not the user's to choose.
+void check_postgresql(reader& in, const postgresql_config& x);
+
+/// Brokers or embedded, and properties that the protocol depends on.
+void check_kafka(reader& in, const kafka_config& x);
+
+/// Limits that contradict each other, tenants and code tables that do not
+/// exist. Expressions as such are checked by decode.
+void check_pipeline(reader& in, const config& all, const pipeline_config& x);
+
+} // namespace millrace

@@ -1,0 +1,127 @@
+#include "config/config.hpp"
+
+#include <format>
+
+namespace millrace {
+
+std::string to_string(const source_position& x) {
+  auto result = x.file;
+  if (x.line > 0)
+    result += std::format(":{}", x.line);
+  if (x.line > 0 && x.column > 0)
+    result += std::format(":{}", x.column);
+  return result;
+}
+
+std::string to_string(write_kind x) {
+  switch (x) {
+    case write_kind::append:
+      return "append";
+    case write_kind::upsert:
+      return "upsert";
+  }
+  return "unknown";
+}
+
+std::string to_string(start_position x) {
+  switch (x) {
+    case start_position::earliest:
+      return "earliest";
+    case start_position::latest:
+      return "latest";
+  }
+  return "unknown";
+}
+
+std::string to_string(partitioning_kind x) {
+  switch (x) {
+    case partitioning_kind::plain:
+      return "plain";
+    case partitioning_kind::hypertable:
+      return "hypertable";
+  }
+  return "unknown";
+}
+
+std::string to_string(log_level x) {
+  switch (x) {
+    case log_level::trace:
+      return "trace";
+    case log_level::debug:
+      return "debug";
+    case log_level::info:
+      return "info";
+    case log_level::warn:
+      return "warn";
+    case log_level::error:
+      return "error";
+  }
+  return "unknown";
+}
+
+std::string to_string(log_format x) {
+  switch (x) {
+    case log_format::text:
+      return "text";
+    case log_format::json:
+      return "json";
+  }
+  return "unknown";
+}
+
+std::string to_string(ssl_mode x) {
+  switch (x) {
+    case ssl_mode::unset:
+      return "";
+    case ssl_mode::disable:
+      return "disable";
+    case ssl_mode::allow:
+      return "allow";
+    case ssl_mode::prefer:
+      return "prefer";
+    case ssl_mode::require:
+      return "require";
+    case ssl_mode::verify_ca:
+      return "verify-ca";
+    case ssl_mode::verify_full:
+      return "verify-full";
+  }
+  return "unknown";
+}
+
+std::vector<std::pair<std::string, std::string>>
+libpq_keywords(const postgresql_config& x) {
+  std::vector<std::pair<std::string, std::string>> result;
+  auto add = [&result](const char* name, const std::string& value) {
+    if (!value.empty())
+      result.emplace_back(name, value);
+  };
+  if (!x.url.empty()) {
+    add("dbname", x.url.reveal());
+  } else {
+    add("host", x.host);
+    add("port", std::to_string(x.port));
+    add("dbname", x.database);
+  }
+  add("user", x.user);
+  add("password", x.password.reveal());
+  add("sslmode", to_string(x.sslmode));
+  add("sslrootcert", x.sslrootcert);
+  add("sslcert", x.sslcert);
+  add("sslkey", x.sslkey);
+  for (const auto& [name, value] : x.parameters)
+    result.emplace_back(name, value.reveal());
+  return result;
+}
+
+std::vector<std::pair<std::string, std::string>>
+librdkafka_properties(const kafka_config& x) {
+  std::vector<std::pair<std::string, std::string>> result;
+  if (!x.bootstrap.empty())
+    result.emplace_back("bootstrap.servers", x.bootstrap);
+  for (const auto& [name, value] : x.properties)
+    result.emplace_back(name, value.reveal());
+  return result;
+}
+
+} // namespace millrace

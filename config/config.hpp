@@ -1,0 +1,163 @@
+#pragma once
+
+// The configuration of a node as plain structs. Actors get these structs and
+// never see the file. The text behind each option is in options.cpp.
+
+#include "config/pipeline.hpp"
+#include "config/secret.hpp"
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace millrace {
+
+/// Where a server of ours listens. Only loopback addresses are accepted.
+struct listen_config {
+  std::string listen = "127.0.0.1";
+
+  /// 0 means any free port.
+  uint16_t port = 0;
+};
+
+enum class log_level : uint8_t { trace, debug, info, warn, error };
+
+std::string to_string(log_level x);
+
+enum class log_format : uint8_t {
+  /// key=value lines for people.
+  text,
+  /// One JSON object a line for machines.
+  json,
+};
+
+std::string to_string(log_format x);
+
+struct log_config {
+  log_level level = log_level::info;
+  log_format format = log_format::text;
+};
+
+struct node_config {
+  /// Empty: the host's name.
+  std::string name;
+
+  /// How long an orderly stop may take.
+  std::chrono::milliseconds grace{10'000};
+
+  /// Bound of all buffers of events in this process.
+  int64_t memory_bytes = 512LL << 20;
+
+  /// Threads that run actors; 0 means one per core.
+  int32_t threads = 0;
+
+  listen_config admin{"127.0.0.1", 9650};
+  listen_config cluster{"127.0.0.1", 0};
+  log_config log;
+};
+
+enum class ssl_mode : uint8_t {
+  /// Left to libpq and its environment.
+  unset,
+  disable,
+  allow,
+  prefer,
+  require,
+  verify_ca,
+  verify_full,
+};
+
+/// As libpq spells it, for example `verify-full`; empty for `unset`.
+std::string to_string(ssl_mode x);
+
+struct postgresql_config {
+  /// `postgresql://…`, or empty when the parts below are used. May carry a
+  /// password when it came from the environment or a file.
+  secret url;
+
+  std::string host;
+  uint16_t port = 5432;
+  std::string database;
+  std::string user;
+  secret password;
+
+  ssl_mode sslmode = ssl_mode::unset;
+  std::string sslrootcert;
+  std::string sslcert;
+  std::string sslkey;
+
+  /// Any other libpq parameter.
+  property_list parameters;
+
+  /// Per tenant, unless the tenant says otherwise.
+  int32_t sessions = 4;
+
+  std::chrono::milliseconds connect_timeout{10'000};
+  std::chrono::milliseconds statement_timeout{60'000};
+  std::chrono::milliseconds lock_timeout{5'000};
+  std::chrono::milliseconds idle_in_transaction_timeout{60'000};
+  std::chrono::milliseconds tcp_user_timeout{30'000};
+  std::chrono::milliseconds connection_check_interval{10'000};
+
+  /// Whether a node applies missing migrations when it starts.
+  bool auto_migrate = true;
+};
+
+/// What PQconnectdbParams wants, with expand_dbname = 1: the url first (as
+/// `dbname`), then the parts and parameters that override it. The timeouts are
+/// not among them: whoever opens a session sets them. Holds passwords in
+/// clear: never log it.
+std::vector<std::pair<std::string, std::string>>
+libpq_keywords(const postgresql_config& x);
+
+struct kafka_config {
+  /// `host:port[,host:port…]`; empty only when `embedded`.
+  std::string bootstrap;
+
+  /// Any librdkafka property that does not touch the protocol.
+  property_list properties;
+
+  /// Use an in-process broker instead of a cluster: demos and tests only.
+  bool embedded = false;
+};
+
+/// What rd_kafka_conf_set wants, `bootstrap.servers` first. Holds passwords
+/// in clear: never log it.
+std::vector<std::pair<std::string, std::string>>
+librdkafka_properties(const kafka_config& x);
+
+struct redis_config {
+  /// `redis://…` or `rediss://…`.
+  secret url;
+  secret password;
+};
+
+struct tenant_config {
+  /// [a-z][a-z0-9_]{0,40}, unique.
+  std::string name;
+
+  /// `tenant_<name>` unless given; unique.
+  std::string schema;
+
+  int32_t sessions = 4;
+
+  source_position at;
+};
+
+struct config {
+  node_config node;
+  postgresql_config postgresql;
+  kafka_config kafka;
+  std::optional<redis_config> redis;
+
+  /// Never empty.
+  std::vector<tenant_config> tenants;
+
+  /// Never empty.
+  std::vector<pipeline_config> pipelines;
+};
+
+} // namespace millrace

@@ -1,0 +1,386 @@
+#include "config/load.hpp"
+
+#include "config/checks.hpp"
+#include "config/file.hpp"
+#include "config/reader.hpp"
+#include "config/schema.hpp"
+#include "config/values.hpp"
+
+#include <algorithm>
+#include <format>
+#include <set>
+#include <tuple>
+
+namespace millrace {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+/// More are not shown; nobody reads them.
+constexpr std::size_t max_problems = 200;
+
+/// Each costs a consumer with its own connections.
+constexpr std::size_t max_pipelines = 256;
+
+const tree_node nothing;
+
+/// The table of that name, or an empty one; adds a problem when something
+/// else stands there.
+const tree_node& table_in(reader& in, const tree_node& parent,
+                          std::string_view key, const std::string& path) {
+  const auto* member = parent.find(key);
+  if (!member)
+    return nothing;
+  in.note(path, member->value.at);
+  if (member->value.kind == node_kind::table)
+    return member->value;
+  auto list = member->value.kind == node_kind::list;
+  in.add(member->value.at, path, describe(member->value),
+         path == "pipeline" ? "tables [pipeline.NAME]"
+                            : std::format("a table [{}]", path),
+         list ? "write single brackets" : "");
+  return nothing;
+}
+
+/// The tables of a `[[list]]`; adds a problem for everything else.
+std::vector<const tree_node*>
+tables_in(reader& in, const tree_node& parent, std::string_view key,
+          const std::string& path, const std::string& header) {
+  std::vector<const tree_node*> result;
+  const auto* member = parent.find(key);
+  auto expected = std::format("at least one [[{}]]", header);
+  if (!member) {
+    in.add(parent.at, path, "nothing", expected);
+    return result;
+  }
+  const auto& value = member->value;
+  if (value.kind != node_kind::list || value.items.empty()) {
+    in.add(value.at, path, describe(value), expected,
+           value.kind == node_kind::table ? "write double brackets" : "");
+    return result;
+  }
+  for (std::size_t i = 0; i < value.items.size(); ++i) {
+    if (value.items[i].kind == node_kind::table)
+      result.push_back(&value.items[i]);
+    else
+      in.add(value.items[i].at, std::format("{}[{}]", path, i),
+             describe(value.items[i]), "a table");
+  }
+  return result;
+}
+
+// -- pipelines ----------------------------------------------------------------
+
+write_config read_write(reader& in, const tree_node& from,
+                        const std::string& path) {
+  write_config to;
+  to.at = from.at;
+  read_section(in, schema::write(), from, path, to);
+  check_required(in, schema::write(), from.at, path);
+  check_write(in, to, path);
+  return to;
+}
+
+std::vector<event_config> read_events(reader& in, const tree_node& from,
+                                      const std::string& path) {
+  std::vector<event_config> result;
+  auto header = path + ".event";
+  auto tables = tables_in(in, from, "event", header, header);
+  for (std::size_t i = 0; i < tables.size(); ++i) {
+    auto event_path = std::format("{}[{}]", header, i);
+    event_config to;
+    to.at = tables[i]->at;
+    read_section(in, schema::event(), *tables[i], event_path, to);
+    check_required(in, schema::event(), to.at, event_path);
+    if (!to.name.empty()
+        && std::ranges::find(result, to.name, &event_config::name)
+             != result.end())
+      in.add(in.where(event_path + ".name", to.at), event_path + ".name",
+             in_quotes(to.name) + " a second time", "a name of its own");
+    auto writes = tables_in(in, *tables[i], "write", event_path + ".write",
+                            header + ".write");
+    for (std::size_t j = 0; j < writes.size(); ++j)
+      to.writes.push_back(
+        read_write(in, *writes[j], std::format("{}.write[{}]", event_path, j)));
+    result.push_back(std::move(to));
+  }
+  return result;
+}
+
+void read_keys(reader& in, const tree_node& from, const std::string& path,
+               pipeline_config& to) {
+  read_section(in, schema::pipeline(), from, path, to);
+  auto limits = path + ".limits";
+  read_section(in, schema::limits(), table_in(in, from, "limits", limits),
+               limits, to.limits);
+}
+
+/// Where a pack is, or nothing after a problem.
+std::optional<fs::path> find_pack(reader& in, const std::string& name,
+                                  const source_position& at,
+                                  const std::string& path) {
+  std::vector<std::string> known;
+  std::string searched;
+  for (const auto& folder : in.outside().pack_directories) {
+    std::error_code error;
+    auto file = folder / (name + ".toml");
+    if (fs::exists(file, error))
+      return file;
+    for (const auto& entry : fs::directory_iterator{folder, error})
+      if (entry.path().extension() == ".toml")
+        known.push_back(entry.path().stem().string());
+    searched += (searched.empty() ? "" : ", ") + folder.string();
+  }
+  std::ranges::sort(known);
+  auto near = closest(name, known);
+  in.add(at, path, in_quotes(name),
+         searched.empty() ? "no pack: there is no folder of packs"
+                          : std::format("the name of a pack in {}", searched),
+         near ? std::format("did you mean {}?", in_quotes(*near)) : "");
+  return std::nullopt;
+}
+
+/// What the pack says, without what only the user can say. Nothing after a
+/// problem that leaves no pipeline.
+std::optional<pipeline_config>
+read_pack(reader& in, const std::string& name, const source_position& at,
+          const std::string& path, std::vector<problem>& problems) {
+  auto file = find_pack(in, name, at, path + ".pack");
+  if (!file)
+    return std::nullopt;
+  reader pack{file->string(), in.outside(), problems};
+  source_position whole{file->string(), 0, 0};
+  auto text = read_regular_file(*file, max_file_bytes);
+  if (!text) {
+    pack.add(whole, "", text.error(), "a pack that can be read");
+    return std::nullopt;
+  }
+  auto tree = parse_tree(*text, file->string());
+  if (!tree) {
+    problems.push_back(std::move(tree.error()));
+    return std::nullopt;
+  }
+  const auto* root = tree->find("pipeline");
+  if (tree->members.size() != 1 || !root || root->value.kind != node_kind::table
+      || root->value.members.size() != 1
+      || root->value.members[0].value.kind != node_kind::table) {
+    pack.add(whole, "", "other tables",
+             "one [pipeline.NAME] and nothing else in a pack");
+    return std::nullopt;
+  }
+  const auto& [key, key_at, from] = root->value.members[0];
+  auto inner = "pipeline." + key;
+  if (const auto* nested = from.find("pack"))
+    pack.add(nested->value.at, inner + ".pack", describe(nested->value),
+             "no pack inside a pack");
+  pipeline_config to;
+  fill_defaults(pack, schema::pipeline(), to);
+  fill_defaults(pack, schema::limits(), to.limits);
+  read_keys(pack, from, inner, to);
+  to.events = read_events(pack, from, inner);
+  for (const auto& x : schema::pipeline().options)
+    if (auto given = std::format("{}.{}", inner, key_of(x)); pack.given(given))
+      in.note(std::format("{}.{}", path, key_of(x)), pack.where(given, whole));
+  return to;
+}
+
+/// Keys that a pack has said already.
+void check_overrides(reader& in, const tree_node& from,
+                     const std::string& path) {
+  const auto& options = schema::pipeline().options;
+  for (const auto& [key, key_at, value] : from.members) {
+    auto i = std::ranges::find(options, key, key_of);
+    auto fixed = i == options.end() ? key == "event" : !i->overrides_pack;
+    if (fixed)
+      in.add(key_at, path + "." + key, "a key that the pack sets",
+             "only topics, tenant, lanes, start, partitioning and limits "
+             "beside pack");
+  }
+}
+
+pipeline_config read_pipeline(reader& in, const tree_member& member,
+                              std::vector<problem>& problems) {
+  pipeline_config to;
+  const auto& from = member.value;
+  auto path = "pipeline." + member.key;
+  if (from.kind != node_kind::table) {
+    in.add(from.at, path, describe(from), std::format("a table [{}]", path));
+    return to;
+  }
+  in.note(path, from.at);
+  std::optional<pipeline_config> pack;
+  const auto* pack_name = from.find("pack");
+  auto named = pack_name && pack_name->value.kind == node_kind::text
+               && is_name(pack_name->value.text);
+  if (named)
+    pack = read_pack(in, pack_name->value.text, pack_name->value.at, path,
+                     problems);
+  if (pack) {
+    to = std::move(*pack);
+  } else {
+    fill_defaults(in, schema::pipeline(), to);
+    fill_defaults(in, schema::limits(), to.limits);
+  }
+  to.name = member.key;
+  to.at = from.at;
+  if (pack_name)
+    check_overrides(in, from, path);
+  read_keys(in, from, path, to);
+  if (pack_name && !pack)
+    return to;
+  check_required(in, schema::pipeline(), from.at, path);
+  if (!pack)
+    to.events = read_events(in, from, path);
+  return to;
+}
+
+void read_pipelines(reader& in, const tree_node& root,
+                    std::vector<problem>& problems, config& to) {
+  const auto* member = root.find("pipeline");
+  const auto& table = table_in(in, root, "pipeline", "pipeline");
+  if (!member || (&table != &nothing && table.members.empty()))
+    in.add(member ? member->value.at : root.at, "pipeline", "nothing",
+           "at least one [pipeline.NAME]");
+  if (table.members.size() > max_pipelines) {
+    in.add(member->key_at, "pipeline",
+           std::format("{} pipelines", table.members.size()),
+           std::format("at most {}", max_pipelines));
+    return;
+  }
+  for (const auto& x : table.members) {
+    if (!is_name(x.key))
+      in.add(x.key_at, "pipeline." + x.key, in_quotes(x.key),
+             "a name of a-z, 0-9 and _ that begins with a letter, at most 41 "
+             "characters");
+    to.pipelines.push_back(read_pipeline(in, x, problems));
+  }
+}
+
+// -- the rest -----------------------------------------------------------------
+
+void read_tenants(reader& in, const tree_node& root, config& to) {
+  auto tables = tables_in(in, root, "tenant", "tenant", "tenant");
+  std::set<std::string> names;
+  std::set<std::string> schemas;
+  for (std::size_t i = 0; i < tables.size(); ++i) {
+    auto path = std::format("tenant[{}]", i);
+    tenant_config tenant;
+    tenant.at = tables[i]->at;
+    tenant.sessions = to.postgresql.sessions;
+    read_section(in, schema::tenant(), *tables[i], path, tenant);
+    check_required(in, schema::tenant(), tenant.at, path);
+    if (tenant.schema.empty() && !tenant.name.empty())
+      tenant.schema = "tenant_" + tenant.name;
+    if (!tenant.name.empty() && !names.insert(tenant.name).second)
+      in.add(in.where(path + ".name", tenant.at), path + ".name",
+             in_quotes(tenant.name) + " a second time", "a name of its own");
+    else if (!tenant.schema.empty() && !schemas.insert(tenant.schema).second)
+      in.add(in.where(path + ".schema", tenant.at), path + ".schema",
+             in_quotes(tenant.schema) + " a second time",
+             "a schema of its own");
+    to.tenants.push_back(std::move(tenant));
+  }
+}
+
+template <class T>
+void read_table(reader& in, const section<T>& what, const tree_node& parent,
+                T& to) {
+  fill_defaults(in, what, to);
+  auto key = what.path.substr(what.path.rfind('.') + 1);
+  read_section(in, what, table_in(in, parent, key, what.path), what.path, to);
+}
+
+void read_root(reader& in, const tree_node& root,
+               std::vector<problem>& problems, config& to) {
+  section_info top;
+  top.children = schema::roots();
+  for (const auto& member : root.members)
+    if (std::ranges::find(top.children, member.key) == top.children.end())
+      add_unknown_key(in, top, member, "");
+  read_table(in, schema::node(), root, to.node);
+  const auto* node_member = root.find("node");
+  const auto& node = node_member ? node_member->value : nothing;
+  read_table(in, schema::admin(), node, to.node.admin);
+  read_table(in, schema::cluster(), node, to.node.cluster);
+  read_table(in, schema::log(), node, to.node.log);
+  read_table(in, schema::postgresql(), root, to.postgresql);
+  check_postgresql(in, to.postgresql);
+  read_table(in, schema::kafka(), root, to.kafka);
+  check_kafka(in, to.kafka);
+  if (const auto* redis = root.find("redis")) {
+    to.redis.emplace();
+    read_table(in, schema::redis(), root, *to.redis);
+    check_required(in, schema::redis(), redis->value.at, "redis");
+  }
+  read_tenants(in, root, to);
+  read_pipelines(in, root, problems, to);
+  for (const auto& pipeline : to.pipelines)
+    if (!pipeline.name.empty())
+      check_pipeline(in, to, pipeline);
+}
+
+/// The file's own problems first, each file from top to bottom.
+void put_in_order(std::vector<problem>& problems, const std::string& name) {
+  std::ranges::stable_sort(problems, {}, [&name](const problem& x) {
+    return std::tuple{x.at.file != name, x.at.file, x.at.line, x.at.column};
+  });
+  if (problems.size() <= max_problems)
+    return;
+  auto more = problems.size() - max_problems;
+  problems.resize(max_problems);
+  problems.push_back({{name, 0, 0},
+                      "",
+                      std::format("{} more problems", more),
+                      "none",
+                      "mend those above first"});
+}
+
+} // namespace
+
+std::string to_string(const problem& x) {
+  auto result = to_string(x.at) + ": ";
+  if (!x.path.empty())
+    result += x.path + ": ";
+  result += std::format("found {}, expected {}", x.found, x.expected);
+  if (!x.hint.empty())
+    result += "; " + x.hint;
+  return printable(result);
+}
+
+load_result parse_config(std::string_view text, const std::string& name,
+                         const load_options& options) {
+  auto tree = parse_tree(text, name);
+  if (!tree)
+    return std::unexpected{std::vector{std::move(tree.error())}};
+  std::vector<problem> problems;
+  reader in{name, options, problems};
+  if (tree->members.empty()) {
+    in.add({name, 1, 1}, "", text.empty() ? "an empty file" : "no keys",
+           "[postgresql], [kafka], [[tenant]] and [pipeline.NAME]");
+    return std::unexpected{std::move(problems)};
+  }
+  tree->at = {name, 1, 1};
+  config result;
+  read_root(in, *tree, problems, result);
+  if (problems.empty())
+    return result;
+  put_in_order(problems, name);
+  return std::unexpected{std::move(problems)};
+}
+
+load_result load_config(const std::filesystem::path& file,
+                        const load_options& options) {
+  auto text = read_regular_file(file, max_file_bytes);
+  if (text)
+    return parse_config(*text, file.string(), options);
+  return std::unexpected{
+    std::vector{problem{{file.string(), 0, 0},
+                        "",
+                        text.error(),
+                        std::format("a file of at most {} that can be read",
+                                    format_size(max_file_bytes)),
+                        ""}}};
+}
+
+} // namespace millrace

@@ -1,0 +1,180 @@
+#pragma once
+
+// A pipeline as its TOML says it: plain text with positions. What the
+// expressions mean, and whether they fit the tables, is decided by decode.
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace millrace {
+
+/// A place in a configuration file. Line and column count from 1, columns in
+/// characters; 0 means that the place is not known.
+struct source_position {
+  std::string file;
+  uint32_t line = 0;
+  uint32_t column = 0;
+
+  friend bool operator==(const source_position&, const source_position&)
+    = default;
+};
+
+/// `file:line:column`, without the parts that are not known.
+std::string to_string(const source_position& x);
+
+/// An expression, not parsed yet.
+struct expression_text {
+  std::string text;
+
+  /// Where the first character of `text` stands (behind the opening quote).
+  /// Exact for every character of the text unless the TOML string holds
+  /// escapes or line breaks.
+  source_position at;
+
+  friend bool operator==(const expression_text&, const expression_text&)
+    = default;
+};
+
+/// One column of a write and where its value comes from.
+struct column_config {
+  std::string name;
+  expression_text value;
+
+  /// Where the value stands, opening quote included.
+  source_position at;
+};
+
+/// What an event does to one table.
+enum class write_kind : uint8_t {
+  /// Adds a row; the table's key is expected to be free.
+  append,
+  /// Adds the row or replaces the one with the same key.
+  upsert,
+};
+
+std::string to_string(write_kind x);
+
+struct write_config {
+  std::string table;
+  write_kind kind = write_kind::append;
+
+  /// Column names; needed by `upsert`, optional for `append`.
+  std::vector<std::string> key;
+
+  /// `upsert` only: the column that must grow for a row to be replaced; empty
+  /// when the later offset always wins.
+  std::string only_if_newer;
+
+  /// In the order of the file; never empty.
+  std::vector<column_config> columns;
+
+  source_position at;
+};
+
+struct event_config {
+  /// Unique within the pipeline.
+  std::string name;
+
+  /// Decides the lane: all rows of an event go to one lane.
+  expression_text route;
+
+  /// Both or neither: an event whose first price is above its second counts
+  /// as a crossed quote. It is written all the same.
+  expression_text crossed_bid;
+  expression_text crossed_ask;
+
+  /// Never empty.
+  std::vector<write_config> writes;
+
+  source_position at;
+};
+
+/// A code table: text on the left, integer or text on the right.
+struct code_table_config {
+  std::string name;
+
+  /// In the order of the file; names are unique; values as text.
+  std::vector<std::pair<std::string, std::string>> entries;
+
+  source_position at;
+};
+
+/// Where a pipeline begins in a topic that it has never read.
+enum class start_position : uint8_t { earliest, latest };
+
+std::string to_string(start_position x);
+
+/// How the pack's migrations lay out tables that grow with time.
+enum class partitioning_kind : uint8_t {
+  /// PostgreSQL's own range partitions, one a day.
+  plain,
+  /// A TimescaleDB hypertable.
+  hypertable,
+};
+
+std::string to_string(partitioning_kind x);
+
+/// Limits of one pipeline on one node.
+struct pipeline_limits {
+  /// A batch is cut when it holds this much, ...
+  int64_t batch_bytes = 1 << 20;
+
+  /// ... this many rows, ...
+  int32_t batch_rows = 10'000;
+
+  /// ... or when its first row is this old.
+  std::chrono::milliseconds linger{5};
+
+  /// Largest flush, in payload bytes.
+  int64_t flush_bytes = 8 << 20;
+
+  /// Sent and not yet acknowledged, per (partition, lane).
+  int64_t credit_bytes = 4 << 20;
+
+  /// Larger records are rejected.
+  int64_t max_record_bytes = 8 << 20;
+
+  /// A lane that acknowledges nothing for this long is read again from its
+  /// durable offset.
+  std::chrono::milliseconds resync{10'000};
+
+  /// How often a partition's floor is proposed.
+  std::chrono::milliseconds floor_interval{5'000};
+
+  friend bool operator==(const pipeline_limits&, const pipeline_limits&)
+    = default;
+};
+
+/// One way from topics to tables.
+struct pipeline_config {
+  /// [a-z][a-z0-9_]{0,40}, unique.
+  std::string name;
+
+  /// The pack that the pipeline came from, or empty.
+  std::string pack;
+
+  /// Never empty.
+  std::vector<std::string> topics;
+
+  /// "json" is the only one so far.
+  std::string format = "json";
+
+  /// Whose event it is.
+  expression_text tenant;
+
+  int32_t lanes = 4;
+  start_position start = start_position::earliest;
+  partitioning_kind partitioning = partitioning_kind::plain;
+  pipeline_limits limits;
+  std::vector<code_table_config> codes;
+
+  /// Never empty.
+  std::vector<event_config> events;
+
+  source_position at;
+};
+
+} // namespace millrace

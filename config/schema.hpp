@@ -1,0 +1,31 @@
+#pragma once
+
+// The one table of options, bound to the structs of config.hpp.
+
+#include "config/config.hpp"
+#include "config/reader.hpp"
+
+#include <vector>
+
+namespace millrace::schema {
+
+const section<node_config>& node();
+const section<listen_config>& admin();
+const section<listen_config>& cluster();
+const section<log_config>& log();
+const section<postgresql_config>& postgresql();
+const section<kafka_config>& kafka();
+const section<redis_config>& redis();
+const section<tenant_config>& tenant();
+const section<pipeline_config>& pipeline();
+const section<pipeline_limits>& limits();
+const section<event_config>& event();
+const section<write_config>& write();
+
+/// All of them, in the order of the documentation.
+std::vector<const section_info*> all();
+
+/// Names of the tables at the top of a file.
+const std::vector<std::string>& roots();
+
+} // namespace millrace::schema

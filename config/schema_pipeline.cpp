@@ -1,0 +1,248 @@
+#include "config/schema.hpp"
+#include "config/schema_words.hpp"
+#include "config/values.hpp"
+
+namespace millrace::schema {
+
+namespace {
+
+using enum option_type;
+
+section<pipeline_config> make_pipeline() {
+  using c = pipeline_config;
+  return make_section<c>(
+    "pipeline.*",
+    "One `[pipeline.NAME]` for each way from topics to tables. At least one "
+    "is needed. With `pack`, the pack says everything; only what is marked "
+    "so may be given beside it.",
+    {
+      bind<&c::pack, is_name>(
+        {.path = "pack",
+         .type = text,
+         .form = "the name of a pack",
+         .overrides_pack = true,
+         .description = "A bundled pipeline with its tables, for example "
+                        "`ticks`."}),
+      bind<&c::topics, is_topic>(
+        {.path = "topics",
+         .type = text_list,
+         .form = "the name of a topic",
+         .required = true,
+         .overrides_pack = true,
+         .description = "Topics to read, all partitions of each."}),
+      bind<&c::format>({.path = "format",
+                        .type = choice,
+                        .default_value = "\"json\"",
+                        .choices = {"json"},
+                        .description = "How payloads are encoded."}),
+      bind<&c::tenant>(
+        {.path = "tenant",
+         .type = expression,
+         .required = true,
+         .overrides_pack = true,
+         .description = "Whose event it is: a constant such as `\"'demo'\"`, "
+                        "or an expression over the record such as "
+                        "`\"header('tenant')\"`."}),
+      bind<&c::lanes>(
+        {.path = "lanes",
+         .type = integer,
+         .default_value = "4",
+         .least = 1,
+         .most = 1024,
+         .overrides_pack = true,
+         .description = "Lanes per tenant: how many flushes may run side by "
+                        "side. Rows of one route key stay in order."}),
+      bind<&c::start>(
+        {.path = "start",
+         .type = choice,
+         .default_value = "\"earliest\"",
+         .overrides_pack = true,
+         .choices = choices(start_position::earliest, start_position::latest),
+         .description = "Where to begin in a topic that was never read. "
+                        "Turned into offsets once, at the first start."}),
+      bind<&c::partitioning>(
+        {.path = "partitioning",
+         .type = choice,
+         .default_value = "\"plain\"",
+         .overrides_pack = true,
+         .choices = choices(partitioning_kind::plain,
+                            partitioning_kind::hypertable),
+         .description = "How the pack's migrations lay out growing tables: "
+                        "PostgreSQL's own partitions by day, or a TimescaleDB "
+                        "hypertable."}),
+      bind<&c::codes, is_name>(
+        {.path = "codes",
+         .type = codes,
+         .form = name_form,
+         .description = "Code tables, one `[pipeline.NAME.codes.TABLE]` each: "
+                        "text to integer or text, for `code(TABLE, …)`. What "
+                        "is not in the table is a dead letter."}),
+    },
+    {"limits", "event"});
+}
+
+bound<pipeline_limits> limit(bound<pipeline_limits> x) {
+  x.info.overrides_pack = true;
+  return x;
+}
+
+section<pipeline_limits> make_limits() {
+  using c = pipeline_limits;
+  auto bytes = [](std::string path, std::string standard, int64_t least,
+                  int64_t most, std::string description) {
+    return option{.path = std::move(path),
+                  .type = size,
+                  .default_value = std::move(standard),
+                  .least = least,
+                  .most = most,
+                  .description = std::move(description)};
+  };
+  auto time = [](std::string path, std::string standard, int64_t least,
+                 int64_t most, std::string description) {
+    return option{.path = std::move(path),
+                  .type = duration,
+                  .default_value = std::move(standard),
+                  .least = least,
+                  .most = most,
+                  .description = std::move(description)};
+  };
+  return make_section<c>(
+    "pipeline.*.limits",
+    "Bounds of one pipeline on one node. The defaults suit most.",
+    {
+      limit(bind<&c::batch_bytes>(
+        bytes("batch_bytes", "\"1MiB\"", kib, 16 * mib,
+              "A batch is cut when it holds this much."))),
+      limit(bind<&c::batch_rows>(
+        {.path = "batch_rows",
+         .type = integer,
+         .default_value = "10000",
+         .least = 1,
+         .most = 1'000'000,
+         .description = "A batch is cut when it holds so many rows."})),
+      limit(bind<&c::linger>(
+        time("linger", "\"5ms\"", 0, 10 * second,
+             "A batch is cut when its first row is this old."))),
+      limit(bind<&c::flush_bytes>(
+        bytes("flush_bytes", "\"8MiB\"", kib, 256 * mib,
+              "Largest transaction. Flushes grow with the load up to it."))),
+      limit(bind<&c::credit_bytes>(
+        bytes("credit_bytes", "\"4MiB\"", kib, gib,
+              "Sent and not yet durable, per partition and lane. Beyond it "
+              "the lane is left behind and catches up later."))),
+      limit(bind<&c::max_record_bytes>(
+        bytes("max_record_bytes", "\"8MiB\"", kib, 256 * mib,
+              "Larger records become dead letters."))),
+      limit(bind<&c::resync>(
+        time("resync", "\"10s\"", 100, hour,
+             "A lane that acknowledges nothing for so long is read again "
+             "from what is durable."))),
+      limit(bind<&c::floor_interval>(
+        time("floor_interval", "\"5s\"", 100, hour,
+             "How often the restart point of a partition is moved up."))),
+    });
+}
+
+section<event_config> make_event() {
+  return make_section<event_config>(
+    "pipeline.*.event[]",
+    "One `[[pipeline.NAME.event]]` for each kind of event. At least one is "
+    "needed unless a pack is used.",
+    {
+      bind<&event_config::name, is_name>(
+        {.path = "name",
+         .type = text,
+         .form = name_form,
+         .required = true,
+         .description = "Name of the event, unique in the pipeline."}),
+      bind<&event_config::route>(
+        {.path = "route",
+         .type = expression,
+         .required = true,
+         .description = "Which entity the event is about. All rows of an "
+                        "event go to one lane, chosen by this value, and are "
+                        "committed together."}),
+      bind<&event_config::crossed_bid>(
+        {.path = "crossed_bid",
+         .type = expression,
+         .default_note = "not counted",
+         .description = "Together with `crossed_ask`: an event whose bid is "
+                        "above its ask counts in "
+                        "`millrace_crossed_quotes_total`, and is written all "
+                        "the same."}),
+      bind<&event_config::crossed_ask>({.path = "crossed_ask",
+                                        .type = expression,
+                                        .default_note = "not counted",
+                                        .description = "See `crossed_bid`."}),
+    },
+    {"write"});
+}
+
+section<write_config> make_write() {
+  using c = write_config;
+  return make_section<c>(
+    "pipeline.*.event[].write[]",
+    "One `[[pipeline.NAME.event.write]]` for each table that the event goes "
+    "to. At least one is needed.",
+    {
+      bind<&c::table, is_identifier>(
+        {.path = "table",
+         .type = text,
+         .form = "the name of a table without schema (the tenant decides "
+                 "it), at most 63 bytes",
+         .required = true,
+         .description = "Table in the tenant's schema."}),
+      bind<&c::kind>(
+        {.path = "kind",
+         .type = choice,
+         .default_value = "\"append\"",
+         .choices = choices(write_kind::append, write_kind::upsert),
+         .description = "`append` adds a row; `upsert` adds it or replaces "
+                        "the one with the same key."}),
+      bind<&c::key, is_identifier>(
+        {.path = "key",
+         .type = text_list,
+         .form = "the name of a column, at most 63 bytes",
+         .description = "Columns that identify a row; a unique index covers "
+                        "them. Needed by `upsert`."}),
+      bind<&c::only_if_newer, is_identifier>(
+        {.path = "only_if_newer",
+         .type = text,
+         .form = "the name of a column, at most 63 bytes",
+         .default_note = "the later offset wins",
+         .description = "Column that must be greater than in the row that is "
+                        "there, else the write does nothing. `upsert` "
+                        "only."}),
+      bind<&c::columns, is_identifier>(
+        {.path = "columns",
+         .type = columns,
+         .form = "the name of a column, at most 63 bytes",
+         .required = true,
+         .description = "Columns and the expressions that fill them, in the "
+                        "order of the COPY."}),
+    });
+}
+
+} // namespace
+
+const section<pipeline_config>& pipeline() {
+  static const auto result = make_pipeline();
+  return result;
+}
+
+const section<pipeline_limits>& limits() {
+  static const auto result = make_limits();
+  return result;
+}
+
+const section<event_config>& event() {
+  static const auto result = make_event();
+  return result;
+}
+
+const section<write_config>& write() {
+  static const auto result = make_write();
+  return result;
+}
+
+} // namespace millrace::schema
