@@ -1,0 +1,66 @@
+#include "actors/cluster/caf_runtime.hpp"
+
+#include <caf/actor_registry.hpp>
+#include <caf/exit_reason.hpp>
+#include <caf/scoped_actor.hpp>
+
+#include <algorithm>
+#include <stdexcept>
+#include <thread>
+
+namespace millrace {
+
+std::optional<std::string> validate(const caf_config& config) {
+  constexpr std::size_t most_threads = 1'024;
+  if (config.threads > most_threads)
+    return "threads must not exceed 1024";
+  return std::nullopt;
+}
+
+caf_runtime::caf_runtime(const caf_config& config)
+  : system_{fill(raw_, config)} {
+}
+
+caf::actor_system_config& caf_runtime::fill(caf::actor_system_config& raw,
+                                            const caf_config& config) {
+  if (auto complaint = validate(config))
+    throw std::invalid_argument{"caf: " + *complaint};
+  auto threads = config.threads;
+  if (threads == 0)
+    threads = std::max<std::size_t>(2, std::thread::hardware_concurrency());
+  raw.set("caf.scheduler.max-threads", threads);
+  raw.set("caf.metrics-filters.actors.includes", config.measured_actors);
+  return raw;
+}
+
+bool caf_runtime::wait(const supervisor_actor& root,
+                       std::chrono::milliseconds patience) {
+  caf::scoped_actor self{system_, true};
+  self->monitor(root);
+  auto down = false;
+  self->receive([&](const caf::down_msg&) { down = true; },
+                caf::after(patience) >> [] {});
+  return down;
+}
+
+bool caf_runtime::stop(const supervisor_actor& root,
+                       std::chrono::milliseconds grace) {
+  using clock = std::chrono::steady_clock;
+  auto deadline = clock::now() + grace;
+  {
+    caf::scoped_actor self{system_, true};
+    self->send_exit(root, caf::exit_reason::user_shutdown);
+  }
+  if (!wait(root, grace))
+    return false;
+  // The registry can only wait without a limit of time.
+  constexpr auto step = std::chrono::milliseconds{5};
+  while (system_.registry().running() > 0) {
+    if (clock::now() >= deadline)
+      return false;
+    std::this_thread::sleep_for(step);
+  }
+  return true;
+}
+
+} // namespace millrace
