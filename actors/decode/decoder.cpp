@@ -1,0 +1,189 @@
+#include "actors/decode/decoder.hpp"
+
+#include "actors/decode/decimal_text.hpp"
+#include "actors/decode/evaluator.hpp"
+#include "actors/decode/reason.hpp"
+#include "actors/decode/row_encoder.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace millrace {
+
+using namespace detail;
+
+class decoder::impl {
+public:
+  explicit impl(program_ptr program)
+    : program_{std::move(program)},
+      data_{program_->data()},
+      facts_{data_},
+      rows_{data_, facts_} {
+    // nop
+  }
+
+  outcome decode(const record_view& record, batch_sink& sink);
+
+  const program_ptr& running() const noexcept {
+    return program_;
+  }
+
+private:
+  /// The tenant's name, or nothing; the failure is then noted.
+  std::optional<std::string_view> tenant();
+
+  uint64_t lane_hash(const record_view& record);
+
+  /// Whether the event is a quote whose bid is above its ask.
+  bool crossed();
+
+  void add_reject(batch& to);
+
+  /// Keeps the first failure: what follows from it tells nothing new.
+  void note(failure&& x);
+
+  program_ptr program_;
+  const program_data& data_;
+  evaluator facts_;
+  row_encoder rows_;
+  std::optional<failure> failure_;
+};
+
+outcome decoder::impl::decode(const record_view& record, batch_sink& sink) {
+  failure_.reset();
+  if (!facts_.open(record))
+    note(facts_.take_failure());
+  auto name = tenant();
+  auto hash = lane_hash(record);
+  if (name && !failure_ && !rows_.encode())
+    note(facts_.take_failure());
+  // The scan leaves numbers to their columns' encoders, which may not have
+  // been asked. A payload that is no JSON has no route that can be trusted.
+  if (failure_ && !facts_.check_payload())
+    failure_ = facts_.take_failure();
+  if (failure_ && failure_->stage == reject_stage::decode) {
+    facts_.distrust_payload();
+    hash = lane_hash(record);
+    name = tenant();
+  }
+  auto to = name ? sink.open(*name, hash) : nullptr;
+  auto result = outcome::written;
+  if (!to) {
+    if (name)
+      note({reject_stage::map, "found the tenant \"" + printable(*name, 80)
+                                 + "\", expected one that is registered"});
+    to = &sink.unrouted();
+    result = outcome::unrouted;
+  } else if (failure_) {
+    result = outcome::rejected;
+  }
+  if (to->blocks.size() < data_.writes.size())
+    to->blocks.resize(data_.writes.size());
+  if (failure_)
+    add_reject(*to);
+  else {
+    rows_.append_to(to->blocks, record.offset);
+    to->crossed += crossed() ? 1 : 0;
+  }
+  ++to->events;
+  auto at = record.timestamp_ms;
+  if (at >= 0) {
+    if (to->oldest_timestamp_ms == 0 || at < to->oldest_timestamp_ms)
+      to->oldest_timestamp_ms = at;
+    to->newest_timestamp_ms = std::max(to->newest_timestamp_ms, at);
+  }
+  return result;
+}
+
+std::optional<std::string_view> decoder::impl::tenant() {
+  if (!data_.constant_tenant.empty())
+    return data_.constant_tenant;
+  auto text = facts_.text(data_.tenant_step, "tenant");
+  if (!text)
+    note(facts_.take_failure());
+  return text;
+}
+
+/// Frozen: XXH64 of the route's text, else of the raw key, else 0.
+uint64_t decoder::impl::lane_hash(const record_view& record) {
+  if (auto text = facts_.text(data_.route_step, "route"))
+    return route_hash(*text);
+  note(facts_.take_failure());
+  return record.key ? route_hash(*record.key) : 0;
+}
+
+bool decoder::impl::crossed() {
+  if (data_.crossed_bid_step < 0)
+    return false;
+  value bid;
+  value ask;
+  if (!facts_.run(data_.crossed_bid_step, bid)
+      || !facts_.run(data_.crossed_ask_step, ask))
+    return false;
+  auto read = [](const value& x, decimal_text& to) {
+    return x.kind == value_kind::number   ? parse_json_number(x.text, to)
+           : x.kind == value_kind::string ? parse_loose_number(x.text, to)
+                                          : false;
+  };
+  decimal_text low;
+  decimal_text high;
+  return read(bid, high) && read(ask, low) && compare_decimals(high, low) > 0;
+}
+
+void decoder::impl::note(failure&& x) {
+  if (!failure_)
+    failure_ = std::move(x);
+}
+
+namespace {
+
+void put_text(std::string& to, std::optional<std::string_view> text) {
+  char length[4];
+  output::store_big(length,
+                    text ? static_cast<int32_t>(text->size()) : int32_t{-1});
+  to.append(length, sizeof(length));
+  if (text)
+    to += *text;
+}
+
+} // namespace
+
+void decoder::impl::add_reject(batch& to) {
+  const auto& record = facts_.record();
+  auto& x = to.rejects.emplace_back();
+  x.at = offset{record.offset};
+  x.stage = failure_->stage;
+  x.reason = printable(failure_->reason, max_reason);
+  x.has_key = record.key.has_value();
+  x.has_value = record.value.has_value();
+  x.key = record.key.value_or(std::string_view{});
+  x.value = record.value.value_or(std::string_view{});
+  for (const auto& header : facts_.headers()) {
+    put_text(x.headers, header.name);
+    put_text(x.headers, header.value);
+  }
+  x.timestamp_ms = record.timestamp_ms;
+}
+
+// -- decoder ------------------------------------------------------------------
+
+decoder::decoder(program_ptr program)
+  : impl_{std::make_unique<impl>(std::move(program))} {
+  // nop
+}
+
+decoder::~decoder() = default;
+
+decoder::decoder(decoder&&) noexcept = default;
+
+decoder& decoder::operator=(decoder&&) noexcept = default;
+
+outcome decoder::decode(const record_view& record, batch_sink& sink) {
+  return impl_->decode(record, sink);
+}
+
+const program_ptr& decoder::running() const noexcept {
+  return impl_->running();
+}
+
+} // namespace millrace

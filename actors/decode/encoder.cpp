@@ -1,0 +1,404 @@
+#include "actors/decode/array_encoder.hpp"
+
+#include <charconv>
+#include <cmath>
+#include <limits>
+#include <utility>
+
+#include <simdjson.h>
+
+namespace millrace::detail {
+
+const complaint not_a_json_number = "a JSON value";
+
+namespace {
+
+// -- complaints ---------------------------------------------------------------
+
+constexpr complaint want_number = "a number";
+constexpr complaint want_int2 = "a whole number from -32768 to 32767";
+constexpr complaint want_int4 = "a whole number from -2147483648 to 2147483647";
+constexpr complaint want_int8
+  = "a whole number from -9223372036854775808 to 9223372036854775807";
+constexpr complaint want_in_range = "a number within the type's range";
+constexpr complaint want_precision = "a number that fits the precision";
+constexpr complaint want_boolean = "true or false";
+constexpr complaint want_text = "text";
+constexpr complaint want_no_nul = "text without \\u0000";
+constexpr complaint want_utf8 = "text in valid UTF-8";
+constexpr complaint want_shorter = "fewer characters";
+constexpr complaint want_uuid = "a uuid";
+constexpr complaint want_time_text
+  = "a time as text, such as \"2026-01-19T17:21:51Z\"";
+constexpr complaint want_date_text = "a date as text, such as \"2026-01-19\"";
+constexpr complaint want_json = "JSON";
+constexpr complaint want_bytes
+  = "bytes as hexadecimal text, such as \"\\\\x0aff\"";
+
+// -- text ---------------------------------------------------------------------
+
+bool has_nul(std::string_view text) noexcept {
+  return text.find('\0') != std::string_view::npos;
+}
+
+std::size_t count_characters(std::string_view text) noexcept {
+  std::size_t result = 0;
+  for (auto c : text)
+    result += (static_cast<unsigned char>(c) & 0xc0) != 0x80;
+  return result;
+}
+
+/// The string without escapes, in the workspace when it had any. Callers that
+/// care for NUL look for it.
+std::string_view plain_text(const value& x, workspace& space) {
+  if (!x.escaped)
+    return x.text;
+  space.text.truncate(0);
+  auto from = space.text.room(x.text.size());
+  auto to = unescape(x.text, from);
+  return {from, static_cast<std::size_t>(to - from)};
+}
+
+complaint put_text(const value& x, output& out) {
+  switch (x.kind) {
+    case value_kind::string:
+      if (x.escaped) {
+        auto from = out.room(x.text.size());
+        auto size = static_cast<std::size_t>(unescape(x.text, from) - from);
+        if (has_nul({from, size}))
+          return want_no_nul;
+        out.advance(size);
+        return nullptr;
+      }
+      if (x.in_payload) {
+        static_assert(output::slack <= simdjson::SIMDJSON_PADDING);
+        out.put_padded(x.text);
+        return nullptr;
+      }
+      if (has_nul(x.text))
+        return want_no_nul;
+      if (!simdjson::validate_utf8(x.text))
+        return want_utf8;
+      out.put(x.text);
+      return nullptr;
+    case value_kind::number:
+    case value_kind::payload:
+      out.put(x.text);
+      return nullptr;
+    case value_kind::boolean:
+      out.put(x.truth ? "true" : "false");
+      return nullptr;
+    case value_kind::integer: {
+      auto from = out.room(24);
+      auto to = std::to_chars(from, from + 24, x.number).ptr;
+      out.advance(static_cast<std::size_t>(to - from));
+      return nullptr;
+    }
+    default:
+      return want_text;
+  }
+}
+
+complaint put_bounded(const value& x, int32_t limit, output& out) {
+  auto from = out.size();
+  if (auto wrong = put_text(x, out))
+    return wrong;
+  auto text = out.view(from);
+  auto most = static_cast<std::size_t>(limit);
+  if (text.size() <= most || count_characters(text) <= most)
+    return nullptr;
+  // PostgreSQL cuts spaces at the end, and nothing else.
+  while (!text.empty() && text.back() == ' ' && count_characters(text) > most)
+    text.remove_suffix(1);
+  if (count_characters(text) > most)
+    return want_shorter;
+  out.truncate(from + text.size());
+  return nullptr;
+}
+
+// -- numbers ------------------------------------------------------------------
+
+/// Splits a value that may stand for a number.
+complaint number_parts(const value& x, workspace& space, decimal_text& out) {
+  out.padded = x.in_payload && !x.escaped;
+  if (x.kind == value_kind::number) {
+    if (parse_json_number(x.text, out))
+      return nullptr;
+    return not_a_json_number;
+  }
+  if (x.kind != value_kind::string
+      || !parse_loose_number(plain_text(x, space), out))
+    return want_number;
+  return nullptr;
+}
+
+complaint put_integer(const value& x, encoder_kind kind, output& out,
+                      workspace& space) {
+  int64_t number = x.number;
+  auto low = std::numeric_limits<int64_t>::min();
+  auto high = std::numeric_limits<int64_t>::max();
+  auto wanted = want_int8;
+  if (kind == encoder_kind::int4) {
+    low = std::numeric_limits<int32_t>::min();
+    high = std::numeric_limits<int32_t>::max();
+    wanted = want_int4;
+  } else if (kind == encoder_kind::int2) {
+    low = std::numeric_limits<int16_t>::min();
+    high = std::numeric_limits<int16_t>::max();
+    wanted = want_int2;
+  }
+  if (x.kind == value_kind::integer || x.kind == value_kind::instant) {
+    if (number < low || number > high)
+      return wanted;
+  } else {
+    decimal_text parts;
+    if (auto wrong = number_parts(x, space, parts))
+      return wrong == want_number ? wanted : wrong;
+    if (!to_integer(parts, low, high, number))
+      return wanted;
+  }
+  if (kind == encoder_kind::int8)
+    out.put_big(number);
+  else if (kind == encoder_kind::int4)
+    out.put_big(static_cast<int32_t>(number));
+  else
+    out.put_big(static_cast<int16_t>(number));
+  return nullptr;
+}
+
+complaint put_decimal(const value& x, numeric_limits limits, output& out,
+                      workspace& space) {
+  decimal_text parts;
+  char digits[24];
+  if (x.kind == value_kind::integer) {
+    auto to = std::to_chars(digits, digits + sizeof(digits), x.number).ptr;
+    parse_json_number({digits, static_cast<std::size_t>(to - digits)}, parts);
+  } else if (auto wrong = number_parts(x, space, parts)) {
+    return wrong;
+  }
+  if (put_numeric(parts, limits, out))
+    return nullptr;
+  return limits.precision > 0 ? want_precision : want_in_range;
+}
+
+template <class Float, class Bits>
+complaint put_float(const value& x, output& out, workspace& space) {
+  Float number = 0;
+  if (x.kind == value_kind::integer) {
+    number = static_cast<Float>(x.number);
+  } else {
+    auto text = x.text;
+    if (x.kind == value_kind::string)
+      text = plain_text(x, space);
+    decimal_text parts;
+    if (text == "NaN" && x.kind == value_kind::string) {
+      number = std::numeric_limits<Float>::quiet_NaN();
+    } else if (text == "Infinity" && x.kind == value_kind::string) {
+      number = std::numeric_limits<Float>::infinity();
+    } else if (text == "-Infinity" && x.kind == value_kind::string) {
+      number = -std::numeric_limits<Float>::infinity();
+    } else {
+      if (auto wrong = number_parts(x, space, parts))
+        return wrong;
+      if (text.front() == '+')
+        text.remove_prefix(1);
+      auto end = text.data() + text.size();
+      auto [at, error] = std::from_chars(text.data(), end, number);
+      if (error == std::errc::result_out_of_range)
+        return want_in_range;
+      if (error != std::errc{} || at != end)
+        return want_number;
+    }
+  }
+  out.put_big(std::bit_cast<Bits>(number));
+  return nullptr;
+}
+
+// -- other types --------------------------------------------------------------
+
+complaint put_boolean(const value& x, output& out) {
+  auto truth = x.truth;
+  if (x.kind == value_kind::string && x.text == "true")
+    truth = true;
+  else if (x.kind == value_kind::string && x.text == "false")
+    truth = false;
+  else if (x.kind != value_kind::boolean)
+    return want_boolean;
+  out.put_big(static_cast<int8_t>(truth));
+  return nullptr;
+}
+
+/// As AdjustTimestampForTypmod in PostgreSQL's timestamp.c, so that key hashes
+/// are of what is stored.
+int64_t round_time(int64_t microseconds, int32_t digits) noexcept {
+  int64_t scale = 1;
+  for (auto i = digits; i < 6; ++i)
+    scale *= 10;
+  auto half = scale / 2;
+  if (microseconds >= 0)
+    return (microseconds + half) / scale * scale;
+  return -((half - microseconds) / scale * scale);
+}
+
+complaint put_timestamp(const value& x, const encoder& how, output& out,
+                        workspace& space) {
+  int64_t microseconds = 0;
+  auto zoned = how.kind == encoder_kind::timestamptz;
+  if (x.kind == value_kind::instant) {
+    auto converted = from_unix_ms(x.number);
+    if (!converted)
+      return want_in_range;
+    microseconds = *converted;
+  } else if (x.kind != value_kind::string) {
+    return want_time_text;
+  } else if (auto wrong = parse_timestamp(plain_text(x, space), zoned,
+                                          microseconds, space.dates)) {
+    return wrong;
+  }
+  if (how.second_digits < 6)
+    microseconds = round_time(microseconds, how.second_digits);
+  out.put_big(microseconds);
+  return nullptr;
+}
+
+complaint put_date(const value& x, output& out, workspace& space) {
+  if (x.kind != value_kind::string)
+    return want_date_text;
+  int32_t days = 0;
+  if (auto wrong = parse_date(plain_text(x, space), days))
+    return wrong;
+  out.put_big(days);
+  return nullptr;
+}
+
+int nibble(char c) noexcept {
+  if (c >= '0' && c <= '9')
+    return c - '0';
+  c = static_cast<char>(c | 0x20);
+  return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+complaint put_uuid(const value& x, output& out, workspace& space) {
+  if (x.kind != value_kind::string)
+    return want_uuid;
+  auto text = plain_text(x, space);
+  auto hyphens = text.size() == 36;
+  if (!hyphens && text.size() != 32)
+    return want_uuid;
+  auto at = out.room(16);
+  std::size_t i = 0;
+  for (int byte = 0; byte < 16; ++byte) {
+    if (hyphens && (byte == 4 || byte == 6 || byte == 8 || byte == 10)
+        && text[i++] != '-')
+      return want_uuid;
+    auto high = nibble(text[i]);
+    auto low = nibble(text[i + 1]);
+    if (high < 0 || low < 0)
+      return want_uuid;
+    at[byte] = static_cast<char>(high * 16 + low);
+    i += 2;
+  }
+  out.advance(16);
+  return nullptr;
+}
+
+complaint put_json(const value& x, bool binary, output& out, workspace& space) {
+  if (binary)
+    out.put_big(int8_t{1});
+  char digits[24];
+  auto text = json_text(x);
+  if (x.kind == value_kind::boolean) {
+    text = x.truth ? "true" : "false";
+  } else if (x.kind == value_kind::integer) {
+    auto to = std::to_chars(digits, digits + sizeof(digits), x.number).ptr;
+    text = {digits, static_cast<std::size_t>(to - digits)};
+  } else if (x.kind == value_kind::instant || x.kind == value_kind::blocked) {
+    return want_json;
+  } else if (!x.in_payload) {
+    // Text from elsewhere must be JSON by itself.
+    text = plain_text(x, space);
+    std::size_t at = 0;
+    if (!simdjson::validate_utf8(text) || scan_json(text, 0, -1, nullptr, at))
+      return want_json;
+  }
+  if (binary)
+    if (auto wrong = jsonb_complaint(text))
+      return wrong;
+  out.put(text);
+  return nullptr;
+}
+
+complaint put_bytes(const value& x, output& out, workspace& space) {
+  if (x.kind == value_kind::payload
+      || (x.kind == value_kind::string && !x.in_payload)) {
+    out.put(x.text);
+    return nullptr;
+  }
+  if (x.kind != value_kind::string)
+    return want_bytes;
+  auto text = plain_text(x, space);
+  if (!text.starts_with("\\x") || text.size() % 2 != 0)
+    return want_bytes;
+  for (std::size_t i = 2; i < text.size(); i += 2) {
+    auto high = nibble(text[i]);
+    auto low = nibble(text[i + 1]);
+    if (high < 0 || low < 0)
+      return want_bytes;
+    out.put_big(static_cast<int8_t>(high * 16 + low));
+  }
+  return nullptr;
+}
+
+complaint put(const encoder& how, const value& x, output& out,
+              workspace& space) {
+  switch (how.kind) {
+    case encoder_kind::int2:
+    case encoder_kind::int4:
+    case encoder_kind::int8:
+      return put_integer(x, how.kind, out, space);
+    case encoder_kind::float4:
+      return put_float<float, uint32_t>(x, out, space);
+    case encoder_kind::float8:
+      return put_float<double, uint64_t>(x, out, space);
+    case encoder_kind::numeric:
+      return put_decimal(x, how.numeric, out, space);
+    case encoder_kind::boolean:
+      return put_boolean(x, out);
+    case encoder_kind::text:
+      return put_text(x, out);
+    case encoder_kind::bounded_text:
+    case encoder_kind::padded_text:
+      return put_bounded(x, how.max_characters, out);
+    case encoder_kind::timestamp:
+    case encoder_kind::timestamptz:
+      return put_timestamp(x, how, out, space);
+    case encoder_kind::date:
+      return put_date(x, out, space);
+    case encoder_kind::uuid:
+      return put_uuid(x, out, space);
+    case encoder_kind::json:
+      return put_json(x, false, out, space);
+    case encoder_kind::jsonb:
+      return put_json(x, true, out, space);
+    case encoder_kind::bytea:
+      return put_bytes(x, out, space);
+    case encoder_kind::array:
+      return put_array(how, x, out, space);
+  }
+  std::unreachable();
+}
+
+} // namespace
+
+complaint encode(const encoder& how, const value& x, output& out,
+                 workspace& space) {
+  auto begin = out.begin_field();
+  if (auto wrong = put(how, x, out, space)) [[unlikely]] {
+    out.truncate(begin - 4);
+    return wrong;
+  }
+  out.end_field(begin);
+  return nullptr;
+}
+
+} // namespace millrace::detail

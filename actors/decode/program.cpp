@@ -1,0 +1,55 @@
+#include "actors/decode/program.hpp"
+
+#include "actors/decode/program_data.hpp"
+
+#include <format>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+namespace millrace {
+
+std::string to_string(const compile_problem& x) {
+  auto at = x.at.file;
+  if (x.at.line > 0)
+    at += std::format("{}{}:{}", at.empty() ? "" : ":", x.at.line, x.at.column);
+  return std::format("{}{}{}: {}", at, at.empty() ? "" : ": ", x.path,
+                     x.message);
+}
+
+uint64_t route_hash(std::string_view route) noexcept {
+  return XXH64(route.data(), route.size(), 0);
+}
+
+program::program(std::unique_ptr<const detail::program_data> data)
+  : data_{std::move(data)} {
+  // nop
+}
+
+program::~program() = default;
+
+const std::vector<write_info>& program::writes() const noexcept {
+  return data_->infos;
+}
+
+uint64_t program::map_fingerprint() const noexcept {
+  return data_->map_fingerprint;
+}
+
+millrace::shape program::shape() const noexcept {
+  return data_->shape;
+}
+
+bool program::needs_headers() const noexcept {
+  return data_->needs_headers;
+}
+
+const std::string& program::constant_tenant() const noexcept {
+  return data_->constant_tenant;
+}
+
+const detail::program_data& program::data() const noexcept {
+  return *data_;
+}
+
+} // namespace millrace

@@ -1,0 +1,108 @@
+#pragma once
+
+// A pipeline's mapping, compiled: what the decoder runs for each record, and
+// what the store must know about the rows it gets.
+
+#include "actors/decode/table_schema.hpp"
+#include "config/pipeline.hpp"
+#include "messages/ids.hpp"
+
+#include <cstdint>
+#include <expected>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace millrace {
+
+/// One thing that is wrong with a mapping.
+struct compile_problem {
+  /// Position of the fault; inside an expression where it is one.
+  source_position at;
+
+  /// Where in the configuration, for example
+  /// "pipeline.ticks.event[0].write[0].columns.bid_price".
+  std::string path;
+
+  /// "found …, expected …".
+  std::string message;
+};
+
+/// `file:line:column: path: message`.
+std::string to_string(const compile_problem& x);
+
+/// What the rows of one write are: block `i` of a batch belongs to write `i`.
+struct write_info {
+  /// As configured; the tenant's schema is not part of it.
+  std::string table;
+  write_kind kind = write_kind::append;
+
+  /// The table's columns in tuple order.
+  std::vector<column_schema> columns;
+
+  /// Indexes into `columns`. Not empty: every row has a key hash.
+  std::vector<std::size_t> key;
+
+  /// Index into `columns` of the version guard, or -1.
+  int guard = -1;
+};
+
+/// Hash that decides an event's lane: XXH64 with seed 0 over the bytes of the
+/// route's text. Frozen: it is part of the map fingerprint.
+uint64_t route_hash(std::string_view route) noexcept;
+
+namespace detail {
+struct program_data;
+}
+
+/// Immutable; shared by all decoders of a pipeline.
+class program {
+public:
+  explicit program(std::unique_ptr<const detail::program_data> data);
+
+  ~program();
+
+  program(const program&) = delete;
+
+  program& operator=(const program&) = delete;
+
+  /// The writes of all event types, in the order of the configuration.
+  const std::vector<write_info>& writes() const noexcept;
+
+  /// Fingerprint of all that decides which lane and which writes an event
+  /// gets: number of lanes, tenant, routes (with the code tables they use),
+  /// tables, kinds, keys, version guards, and the name of the hash function.
+  /// Columns' expressions are not part of it, so that a code can be added
+  /// without a change of map. XXH64, frozen.
+  uint64_t map_fingerprint() const noexcept;
+
+  /// Fingerprint of the target columns of all writes.
+  millrace::shape shape() const noexcept;
+
+  /// Whether an expression reads headers. When not, they are loaded for
+  /// rejects only.
+  bool needs_headers() const noexcept;
+
+  /// The tenant when it is a constant, else empty.
+  const std::string& constant_tenant() const noexcept;
+
+  /// The insides, for the decoder.
+  const detail::program_data& data() const noexcept;
+
+private:
+  std::unique_ptr<const detail::program_data> data_;
+};
+
+using program_ptr = std::shared_ptr<const program>;
+
+/// Compiles a pipeline for its tables. A table is found by its name alone or
+/// by "schema.name", as the write says it. Reports all problems at once.
+std::expected<program_ptr, std::vector<compile_problem>>
+compile(const pipeline_config& config, std::span<const table_schema> tables);
+
+/// Checks what can be checked without the tables: syntax, functions, code
+/// tables, keys. Empty when nothing is wrong.
+std::vector<compile_problem> check_expressions(const pipeline_config& config);
+
+} // namespace millrace
