@@ -1,0 +1,392 @@
+#include "actors/lane/lane_core.hpp"
+
+#include <algorithm>
+#include <cassert>
+#include <utility>
+
+namespace millrace {
+
+namespace {
+
+/// A refusal means that the row or a floor moved; each reload takes that in.
+/// More in a row than this can only be a defect, and must not spin.
+constexpr int max_refusals = 16;
+
+/// The first row or reject of `x` at or after `at`.
+std::optional<offset> first_kept(const batch& x, offset at) {
+  std::optional<offset> result;
+  auto take = [&result](int64_t found) {
+    if (!result || found < result->value)
+      result = offset{found};
+  };
+  for (const auto& block : x.blocks) {
+    auto i = std::ranges::lower_bound(block.offsets, at.value);
+    if (i != block.offsets.end())
+      take(*i);
+  }
+  for (const auto& r : x.rejects)
+    if (r.at >= at)
+      take(r.at.value);
+  return result;
+}
+
+int64_t kept_rejects(const batch& x, offset at) {
+  return std::ranges::count_if(x.rejects,
+                               [at](const reject& r) { return r.at >= at; });
+}
+
+} // namespace
+
+std::string to_string(lane_halt x) {
+  switch (x) {
+    case lane_halt::none:
+      return "none";
+    case lane_halt::by_row:
+      return "halted by its row";
+    case lane_halt::row_missing:
+      return "row missing";
+    case lane_halt::data:
+      return "data refused";
+    case lane_halt::stuck:
+      return "claim refused without a reason";
+  }
+  return "unknown";
+}
+
+lane_core::lane_core(lane_id id, lane_limits limits)
+  : id_{std::move(id)},
+    limits_{limits},
+    flush_bytes_{limits.flush_bytes} {
+}
+
+// -- input --------------------------------------------------------------------
+
+void lane_core::receive(batch_ptr data, slot at) {
+  if (halt_ != lane_halt::none) {
+    reply(lane_reply::kind::hand_back, *data, data->range.from);
+    return;
+  }
+  auto bytes = size_bytes(*data);
+  if (queued_bytes_ > 0 && queued_bytes_ + bytes > limits_.queue_bytes) {
+    ++dropped_;
+    return;
+  }
+  queued_bytes_ += bytes;
+  queued x{std::move(data), at, offset{0}};
+  // While the row is being read again, a verdict from the old one would be
+  // void; behind a batch that waits for it, order must be kept.
+  if (!row_ || reload_ || in_doubt_ || !unjudged_.empty())
+    unjudged_.push_back(std::move(x));
+  else
+    judge(std::move(x), false);
+}
+
+void lane_core::took_over(lane_row row) {
+  assert(phase_ == phase::busy && !row_);
+  phase_ = phase::ready;
+  owner_ = row.owner;
+  epoch_ = row.epoch;
+  in_doubt_ = false;
+  adopt(std::move(row));
+}
+
+void lane_core::loaded(std::optional<lane_row> row) {
+  assert(phase_ == phase::busy);
+  phase_ = phase::ready;
+  // A reconnect since the question was asked: the answer may be from before.
+  if (std::exchange(stale_answer_, false))
+    return;
+  reload_ = false;
+  in_doubt_ = false;
+  if (!row) {
+    halt(lane_halt::row_missing, "no row in millrace.lane for this lane");
+    return;
+  }
+  if (row->owner != owner_ || row->epoch != epoch_) {
+    refusals_ = 0;
+    forget_row();
+    ++attempts_;
+    return;
+  }
+  adopt(std::move(*row));
+}
+
+void lane_core::step_failed() {
+  assert(phase_ == phase::busy);
+  stale_answer_ = false;
+  // Nothing read before a broken connection counts (I4).
+  if (row_) {
+    phase_ = phase::ready;
+    reload_ = true;
+  } else {
+    phase_ = phase::cold;
+  }
+}
+
+void lane_core::committed() {
+  assert(phase_ == phase::flying && row_);
+  phase_ = phase::ready;
+  attempts_ = refusals_ = 0;
+  flush_bytes_ = std::min(limits_.flush_bytes, flush_bytes_ * 2);
+  row_->next_seq.value += flight_.claim.seqs;
+  for (const auto& x : flight_.claim.ranges) {
+    auto& at = row_->next_off[static_cast<std::size_t>(x.at.value)];
+    assert(at == x.old_next && x.range.to > row_->effective(x.at));
+    at = x.range.to;
+  }
+  flight_.sources.clear();
+  for (const auto& x : flying_) {
+    queued_bytes_ -= size_bytes(*x.data);
+    reply(lane_reply::kind::ack, *x.data, x.data->range.to);
+  }
+  flying_.clear();
+}
+
+void lane_core::refused() {
+  assert(phase_ == phase::flying);
+  phase_ = phase::ready;
+  reload_ = true;
+  if (++refusals_ > max_refusals)
+    halt(lane_halt::stuck, "the claim was refused " + std::to_string(refusals_)
+                             + " times, but the row gives no reason");
+}
+
+void lane_core::lost() {
+  assert(phase_ == phase::flying);
+  phase_ = phase::ready;
+  in_doubt_ = true;
+}
+
+void lane_core::retry() {
+  assert(phase_ == phase::flying);
+  phase_ = phase::ready;
+  // Back to the head of the queue, in the order in which they were taken.
+  queue_.insert(queue_.begin(), std::make_move_iterator(flying_.begin()),
+                std::make_move_iterator(flying_.end()));
+  flying_.clear();
+}
+
+void lane_core::retry_smaller() {
+  std::size_t flown = 0;
+  for (const auto& x : flying_)
+    flown += size_bytes(*x.data);
+  flush_bytes_ = std::max<std::size_t>(1, std::min(flush_bytes_, flown) / 2);
+  retry();
+}
+
+void lane_core::reconnected() {
+  // A flight has its own outcome, and a takeover's epoch would be refused.
+  if (row_) {
+    reload_ = true;
+    stale_answer_ = phase_ == phase::busy;
+  }
+}
+
+void lane_core::halt(lane_halt why, std::string reason) {
+  assert(why != lane_halt::none);
+  phase_ = phase::cold;
+  halt_ = why;
+  halt_reason_ = std::move(reason);
+  hand_back_all();
+  row_.reset();
+  reload_ = stale_answer_ = false;
+  in_doubt_ = false;
+}
+
+void lane_core::resume() {
+  if (halt_ == lane_halt::none)
+    return;
+  halt_ = lane_halt::none;
+  halt_reason_.clear();
+  phase_ = phase::cold;
+  attempts_ = refusals_ = 0;
+}
+
+// -- output -------------------------------------------------------------------
+
+lane_step lane_core::next_step() {
+  if (halt_ != lane_halt::none || phase_ == phase::busy
+      || phase_ == phase::flying)
+    return lane_step::none;
+  if (!row_) {
+    // A takeover happens at the first batch, not at boot (rule 11).
+    if (unjudged_.empty())
+      return lane_step::none;
+    phase_ = phase::busy;
+    return lane_step::take_over;
+  }
+  if (in_doubt_ || reload_) {
+    phase_ = phase::busy;
+    return in_doubt_ ? lane_step::resolve : lane_step::load;
+  }
+  if (queue_.empty())
+    return lane_step::none;
+  plan();
+  if (flying_.empty())
+    return lane_step::none;
+  phase_ = phase::flying;
+  return lane_step::flush;
+}
+
+std::vector<lane_reply> lane_core::take_replies() {
+  return std::exchange(replies_, {});
+}
+
+const flush& lane_core::flight() const {
+  assert(phase_ == phase::flying);
+  return flight_;
+}
+
+// -- decisions ----------------------------------------------------------------
+
+void lane_core::judge(queued x, bool row_is_fresh) {
+  const auto& data = *x.data;
+  auto done = [this, &data] { queued_bytes_ -= size_bytes(data); };
+  if (data.map_version != row_->map_version || data.shape != row_->shape
+      || static_cast<std::size_t>(x.at.value) >= row_->next_off.size()) {
+    // The row may have moved on since it was read: a new partition, or the
+    // shape after DDL.
+    if (!row_is_fresh) {
+      reload_ = true;
+      unjudged_.push_back(std::move(x));
+      return;
+    }
+    done();
+    reply(lane_reply::kind::hand_back, data, data.range.from);
+    return;
+  }
+  auto end = tail(x.at);
+  if (data.range.to <= row_->effective(x.at)) {
+    done();
+    reply(lane_reply::kind::ack, data, data.range.to);
+  } else if (data.range.to <= end) {
+    // Already queued or in flight: its ack will come from there.
+    done();
+    ++dropped_;
+  } else if (data.range.from > end) {
+    auto i = nacks_.find(x.at);
+    if (i != nacks_.end() && i->second.number == data.rewind
+        && i->second.at == end) {
+      // The nack for this gap is on its way; if it is lost, resync heals.
+      done();
+      ++dropped_;
+    } else if (!row_is_fresh) {
+      reload_ = true;
+      unjudged_.push_back(std::move(x));
+    } else {
+      done();
+      nacks_[x.at] = {data.rewind, end};
+      reply(lane_reply::kind::nack, data, end);
+    }
+  } else {
+    x.trim_below = end;
+    tails_[x.at] = data.range.to;
+    queue_.push_back(std::move(x));
+  }
+}
+
+void lane_core::judge_all_again() {
+  std::deque<queued> all;
+  std::ranges::move(flying_, std::back_inserter(all));
+  std::ranges::move(queue_, std::back_inserter(all));
+  std::ranges::move(unjudged_, std::back_inserter(all));
+  flying_.clear();
+  queue_.clear();
+  unjudged_.clear();
+  tails_.clear();
+  nacks_.clear();
+  for (auto& x : all)
+    judge(std::move(x), true);
+}
+
+void lane_core::adopt(lane_row row) {
+  row_ = std::move(row);
+  if (row_->state != lane_state::active) {
+    halt(lane_halt::by_row,
+         "millrace.lane says state = '" + to_string(row_->state) + "'");
+    return;
+  }
+  judge_all_again();
+}
+
+void lane_core::forget_row() {
+  // What is queued stays: it is judged by the row of the next takeover.
+  std::deque<queued> all;
+  std::ranges::move(flying_, std::back_inserter(all));
+  std::ranges::move(queue_, std::back_inserter(all));
+  std::ranges::move(unjudged_, std::back_inserter(all));
+  flying_.clear();
+  queue_.clear();
+  tails_.clear();
+  unjudged_ = std::move(all);
+  row_.reset();
+  phase_ = phase::cold;
+}
+
+void lane_core::plan() {
+  auto& c = flight_.claim;
+  c = {.lane = id_,
+       .epoch = epoch_,
+       .owner = owner_,
+       .next_seq = row_->next_seq,
+       .seqs = 1,
+       .map_version = row_->map_version,
+       .shape = row_->shape,
+       .ranges = {}};
+  flight_.sources.clear();
+  flying_.clear();
+  std::size_t bytes = 0;
+  while (!queue_.empty()) {
+    auto& x = queue_.front();
+    auto more = size_bytes(*x.data);
+    if (bytes > 0 && bytes + more > flush_bytes_)
+      break;
+    bytes += more;
+    // Rows below what is durable by now are dropped again (rule 12).
+    auto trim = std::max(x.trim_below, row_->effective(x.at));
+    auto first = first_kept(*x.data, trim);
+    auto same = std::ranges::find(c.ranges, x.at, &claim_range::at);
+    if (same == c.ranges.end()) {
+      auto old = row_->next_off[static_cast<std::size_t>(x.at.value)];
+      c.ranges.push_back({x.at, old, x.data->range, first});
+    } else {
+      assert(x.data->range.from <= same->range.to);
+      same->range.to = x.data->range.to;
+      if (!same->first_event)
+        same->first_event = first;
+    }
+    c.seqs += kept_rejects(*x.data, trim);
+    flight_.sources.push_back({x.data, trim});
+    flying_.push_back(std::move(x));
+    queue_.pop_front();
+  }
+}
+
+void lane_core::hand_back_all() {
+  auto give = [this](const queued& x) {
+    reply(lane_reply::kind::hand_back, *x.data, x.data->range.from);
+  };
+  std::ranges::for_each(flying_, give);
+  std::ranges::for_each(queue_, give);
+  std::ranges::for_each(unjudged_, give);
+  flying_.clear();
+  queue_.clear();
+  unjudged_.clear();
+  tails_.clear();
+  nacks_.clear();
+  queued_bytes_ = 0;
+}
+
+// -- helpers ------------------------------------------------------------------
+
+offset lane_core::tail(slot at) const {
+  auto durable = row_->effective(at);
+  auto i = tails_.find(at);
+  return i == tails_.end() ? durable : std::max(i->second, durable);
+}
+
+void lane_core::reply(lane_reply::kind what, const batch& x, offset at) {
+  replies_.push_back({what, x.source, at, x.rewind});
+}
+
+} // namespace millrace

@@ -1,0 +1,116 @@
+#pragma once
+
+#include "actors/admin/metrics.hpp"
+#include "actors/cluster/restart_policy.hpp"
+#include "actors/cluster/vitals.hpp"
+#include "actors/lane/lane_core.hpp"
+#include "messages/lane.hpp"
+#include "messages/store.hpp"
+
+#include <caf/typed_event_based_actor.hpp>
+
+#include <chrono>
+#include <map>
+#include <optional>
+#include <random>
+#include <string>
+
+namespace millrace {
+
+/// What a LANE WRITER is made of.
+struct lane_writer_config {
+  lane_id lane;
+  lane_limits limits;
+
+  /// How the lane's rows reach their tables.
+  write_plan_ptr plan;
+
+  /// Name of the node, stored with each takeover.
+  std::string node;
+
+  /// Give up on an answer of the POOL after this time and treat a flush as
+  /// in doubt. Longer than any statement may run, so that it decides nothing
+  /// that PostgreSQL's own timeouts would.
+  std::chrono::milliseconds store_timeout{180'000};
+
+  /// Delays between tries of a step that failed.
+  backoff_config delays{.initial = std::chrono::milliseconds{50},
+                        .max = std::chrono::milliseconds{10'000}};
+
+  /// A lane that halted because of its tenant's tables is tried again after
+  /// this time: the missing table may be there by then.
+  std::chrono::milliseconds park_retry{30'000};
+};
+
+/// Names the first value that makes no sense, or returns nothing.
+std::optional<std::string> validate(const lane_writer_config& config);
+
+/// Writes one lane: the shell around `lane_core`, which decides everything.
+///
+/// Judges each batch as it comes, keeps one flush in flight, and gathers the
+/// next one meanwhile. Answers each batch to the PARTITION CONSUMER it came
+/// from. On failure nothing needs undoing: a new LANE WRITER takes the lane
+/// over under a new owner id, and consumers send again what was not
+/// acknowledged. Ends with its POOL or its ROUTER. Restarted by TENANT.
+class lane_writer_state {
+public:
+  static inline const char* name = "millrace.lane-writer";
+
+  lane_writer_state(lane_writer_actor::pointer self, lane_writer_config config,
+                    pool_actor pool, router_actor router);
+
+  lane_writer_actor::behavior_type make_behavior();
+
+private:
+  void receive(lane_batch& x);
+  void resume();
+
+  /// Passes the core's answers on and opens its next step.
+  void pump();
+  void send_replies();
+  void take_over();
+  void load(bool for_update);
+  void flush_now();
+  void on_flushed(flush_result& result);
+  void on_failed(const flush_result& result);
+  void on_step_error(const caf::error& reason);
+  void on_halted();
+  void write_halt_down();
+  void wait_for_mend();
+
+  /// Opens no step before the delay has passed.
+  void cool_down(std::chrono::milliseconds delay);
+  void count(const flush_result& result);
+
+  lane_writer_actor::pointer self_;
+  lane_writer_config config_;
+  pool_actor pool_;
+  router_actor router_;
+  lane_core core_;
+  vitals vitals_{name, "idle"};
+  lane_writer_metrics metrics_;
+  backoff delays_;
+  std::mt19937_64 chance_;
+
+  /// Who gets the answers, by partition.
+  std::map<partition_id, caf::actor> consumers_;
+
+  bool cooling_ = false;
+  int64_t flushes_ = 0;
+  int64_t rows_ = 0;
+  int64_t takeovers_ = 0;
+  int64_t fenced_ = 0;
+  int64_t refused_ = 0;
+  int64_t failed_ = 0;
+};
+
+/// The spawnable type: `self->spawn<lane_writer>(config, pool, router)`.
+using lane_writer = lane_writer_actor::stateful_impl<lane_writer_state>;
+
+/// Makes one below `parent`. Here, so that only this file pays for the
+/// templates behind it.
+caf::actor spawn_lane_writer(caf::local_actor* parent,
+                             lane_writer_config config, pool_actor pool,
+                             router_actor router);
+
+} // namespace millrace
