@@ -1,0 +1,581 @@
+#include "actors/source/partition_consumer.hpp"
+
+#include "actors/cluster/log.hpp"
+#include "actors/cluster/supervisor.hpp"
+
+#include <caf/actor_system.hpp>
+#include <caf/send.hpp>
+
+#include <algorithm>
+#include <utility>
+
+namespace millrace {
+
+namespace {
+
+/// Records found where none was seen before: tried once more, then a halt.
+constexpr int max_gaps = 2;
+
+} // namespace
+
+/// Decodes the records of one turn into the feed.
+class partition_consumer_state::reader final : public record_visitor {
+public:
+  explicit reader(partition_consumer_state& state) : state_{state} {
+  }
+
+  bool visit(const record_view& record) override {
+    auto& feed = state_.feed_;
+    offset at{record.offset};
+    auto verdict = feed.begin(at);
+    if (verdict == record_verdict::stale)
+      return true;
+    if (verdict == record_verdict::hole) {
+      state_.note_hole(feed.cursor().position(), at);
+      feed.begin(at);
+    }
+    state_.decoder_.decode(record, feed);
+    feed.end();
+    state_.last_read_ms_ = record.timestamp_ms;
+    ++state_.events_;
+    return !feed.any_full();
+  }
+
+private:
+  partition_consumer_state& state_;
+};
+
+partition_consumer_state::partition_consumer_state(
+  partition_consumer_actor::pointer self, partition_consumer_config config,
+  partition_consumer_peers peers)
+  : self_{self},
+    config_{std::move(config)},
+    peers_{std::move(peers)},
+    feed_{config_.feed},
+    decoder_{config_.program},
+    metrics_{make_pipeline_metrics(self->system(), config_.feed.pipeline)},
+    lag_{make_partition_metrics(self->system(), config_.feed.pipeline,
+                                config_.feed.topic,
+                                config_.feed.source.number.value)},
+    delays_{config_.delays},
+    chance_{std::random_device{}()},
+    writers_(config_.feed.lane_ids.size()) {
+}
+
+partition_consumer_state::~partition_consumer_state() {
+  drop_queue();
+  metrics_.inflight_bytes->dec(counted_bytes_);
+  lag_.lag_messages->value(0);
+  lag_.lag_seconds->value(0);
+}
+
+partition_consumer_actor::behavior_type
+partition_consumer_state::make_behavior() {
+  self_->monitor(peers_.source);
+  self_->monitor(peers_.router);
+  self_->set_down_handler([this](caf::down_msg& msg) {
+    // A new SOURCE starts new consumers; a new ROUTER needs us to subscribe.
+    if (msg.source == peers_.source.address())
+      self_->quit();
+    else
+      self_->quit(caf::make_error(caf::sec::runtime_error, "ROUTER is gone"));
+  });
+  self_->send(peers_.router, caf::subscribe_atom_v,
+              caf::actor_cast<caf::actor>(self_));
+  start();
+  self_->run_delayed(config_.tick, [this] { tick(); });
+  return {
+    [this](records_ready_atom) { drain(); },
+    [this](const lane_answer& x) { on_answer(x); },
+    [this](const lane_route& x) { on_route(x); },
+    [this](resume_atom) { start_again("resumed"); },
+    [this](inspect_atom) {
+      auto report = vitals_.report(
+        self_,
+        {{"position", feed_.cursor().position().value},
+         {"floor", feed_.cursor().floor().value},
+         {"events", events_},
+         {"batches", batches_},
+         {"lent_bytes", static_cast<int64_t>(feed_.cursor().lent_bytes())}});
+      report.name = config_.feed.topic + '/'
+                    + std::to_string(config_.feed.source.number.value);
+      return report;
+    },
+  };
+}
+
+// -- start --------------------------------------------------------------------
+
+void partition_consumer_state::start() {
+  ++starts_;
+  phase_ = phase::starting;
+  drop_queue();
+  holes_.clear();
+  verifying_ = blocked_ = asking_ = false;
+  late_view_.reset();
+  sent_times_.clear();
+  vitals_.become("starting");
+  self_
+    ->request(peers_.pool, config_.store_timeout,
+              view_request{config_.feed.pipeline, config_.feed.source})
+    .then(
+      [this, n = starts_](partition_view& view) {
+        if (n == starts_)
+          on_view(view);
+      },
+      [this, n = starts_](const caf::error& reason) {
+        if (n == starts_)
+          start_again(reason_text(reason));
+      });
+}
+
+void partition_consumer_state::on_view(partition_view& view) {
+  auto same = std::ranges::equal(view.lanes, config_.feed.lane_ids, {},
+                                 &lane_position::lane);
+  if (!same || view.map_version != config_.feed.map_version) {
+    // Only a new SOURCE can tell what the lanes are now.
+    self_->quit(caf::make_error(caf::sec::runtime_error,
+                                "the pipeline's lanes have changed"));
+    return;
+  }
+  self_
+    ->request(peers_.source, config_.source_timeout,
+              log_request{config_.feed.topic, config_.feed.source})
+    .then(
+      [this, n = starts_, view](offset_range log) {
+        if (n == starts_)
+          on_log(view, log);
+      },
+      [this, n = starts_](const caf::error& reason) {
+        if (n != starts_)
+          return;
+        if (reason == source_errc::halt)
+          halt(partition_halt::source, reason_text(reason));
+        else
+          start_again(reason_text(reason));
+      });
+}
+
+void partition_consumer_state::on_log(const partition_view& view,
+                                      offset_range log) {
+  feed_.assign(view, log);
+  slot_ = view.at;
+  log_end_ = log.to;
+  auto& cursor = feed_.cursor();
+  if (cursor.halted() != partition_halt::none)
+    halt(cursor.halted(), cursor.halt_reason());
+  else
+    first_floor_act();
+}
+
+void partition_consumer_state::first_floor_act() {
+  auto act = feed_.cursor().propose();
+  if (!act) {
+    assign_queue();
+    return;
+  }
+  self_
+    ->request(peers_.pool, config_.store_timeout,
+              floor_request{.pipeline = config_.feed.pipeline,
+                            .source = config_.feed.source,
+                            .act = *act,
+                            .dry_run = false,
+                            .active_not_below = {}})
+    .then(
+      [this, n = starts_, act = *act](const floor_answer& answer) {
+        if (n != starts_)
+          return;
+        feed_.cursor().floor_answer(act, answer);
+        if (feed_.cursor().needs_assign()) {
+          start_again("the floor moved");
+          return;
+        }
+        last_floor_ = now();
+        assign_queue();
+      },
+      [this, n = starts_](const caf::error& reason) {
+        if (n == starts_)
+          start_again(reason_text(reason));
+      });
+}
+
+void partition_consumer_state::assign_queue() {
+  drop_queue();
+  // Only the last assignment counts: an older one begins elsewhere, and its
+  // first record would look like a hole.
+  ++assigns_;
+  self_
+    ->request(peers_.source, config_.source_timeout,
+              assign_request{config_.feed.topic, config_.feed.source.number,
+                             feed_.cursor().position()})
+    .then(
+      [this, n = starts_, m = assigns_](partition_queue_ptr& queue) {
+        if (n == starts_ && m == assigns_)
+          on_queue(std::move(queue));
+      },
+      [this, n = starts_](const caf::error& reason) {
+        if (n != starts_)
+          return;
+        if (reason == source_errc::halt)
+          halt(partition_halt::source, reason_text(reason));
+        else
+          start_again(reason_text(reason));
+      });
+}
+
+void partition_consumer_state::on_queue(partition_queue_ptr queue) {
+  if (phase_ == phase::starting)
+    log::info("partition-assigned",
+              {{"pipeline", config_.feed.pipeline},
+               {"topic", config_.feed.topic},
+               {"partition", config_.feed.source.number.value},
+               {"offset", feed_.cursor().position().value},
+               {"floor_held", feed_.cursor().holds_floor()}});
+  phase_ = phase::reading;
+  vitals_.become("reading");
+  delays_.reset();
+  queue_ = std::move(queue);
+  // The queue must not keep this actor alive.
+  queue_->set_wakeup([weak = self_->address()] {
+    if (auto strong = caf::actor_cast<caf::actor>(weak))
+      caf::anon_send(strong, records_ready_atom_v);
+  });
+}
+
+void partition_consumer_state::start_again(const std::string& why) {
+  ++starts_;
+  phase_ = phase::starting;
+  drop_queue();
+  vitals_.become("waiting", why);
+  auto delay = delays_.next(std::chrono::seconds{0}, chance_);
+  log::info("partition-restart",
+            {{"pipeline", config_.feed.pipeline},
+             {"topic", config_.feed.topic},
+             {"partition", config_.feed.source.number.value},
+             {"reason", why},
+             {"delay_ms", delay.count()}});
+  self_->run_delayed(delay, [this, n = starts_] {
+    if (n == starts_)
+      start();
+  });
+}
+
+void partition_consumer_state::halt(partition_halt why,
+                                    const std::string& reason) {
+  ++starts_;
+  phase_ = phase::halted;
+  drop_queue();
+  feed_.cursor().halt(why, reason);
+  vitals_.become("halted", reason);
+  log::error("partition-halted",
+             {{"pipeline", config_.feed.pipeline},
+              {"topic", config_.feed.topic},
+              {"partition", config_.feed.source.number.value},
+              {"cause", to_string(why)},
+              {"reason", reason},
+              {"mend", "see docs/runbook.md, then restart the node"}});
+}
+
+// -- reading ------------------------------------------------------------------
+
+void partition_consumer_state::drain() {
+  if (phase_ != phase::reading || !queue_)
+    return;
+  blocked_ = !feed_.has_credit() || (feed_.any_full() && !holes_.empty());
+  if (blocked_)
+    return;
+  reader turn{*this};
+  auto before = events_;
+  auto result = queue_->drain(config_.turn, turn);
+  metrics_.events_read->inc(events_ - before);
+  on_drained(result);
+}
+
+void partition_consumer_state::on_drained(const drain_result& result) {
+  if (result.stale) {
+    start_again("the assignment was taken away");
+    return;
+  }
+  if (result.at_end && result.position > feed_.cursor().position())
+    note_hole(feed_.cursor().position(), result.position);
+  if (result.error && result.error->action != kafka_action::retry) {
+    halt(partition_halt::source, to_string(*result.error));
+    return;
+  }
+  verify_holes();
+  if (feed_.any_full() && holes_.empty())
+    send(feed_.cut_full(now()));
+  if (result.more)
+    self_->send(self_, records_ready_atom_v);
+  else
+    cut_idle_lanes();
+  arm_linger();
+}
+
+void partition_consumer_state::note_hole(offset from, offset to) {
+  if (!holes_.empty() && holes_.back().to == from && !verifying_)
+    holes_.back().to = to;
+  else
+    holes_.push_back({from, to});
+  feed_.skip_to(to);
+}
+
+void partition_consumer_state::verify_holes() {
+  if (holes_.empty() || verifying_)
+    return;
+  verifying_ = true;
+  offset_range all{holes_.front().from, holes_.back().to};
+  self_
+    ->request(peers_.source, config_.source_timeout,
+              verify_request{config_.feed.topic, config_.feed.source.number,
+                             all})
+    .then(
+      [this, n = starts_, all](const std::vector<offset>& seen) {
+        if (n != starts_)
+          return;
+        verifying_ = false;
+        for (auto at : seen)
+          for (const auto& hole : holes_)
+            if (hole.contains(at)) {
+              if (++gaps_found_ >= max_gaps)
+                halt(partition_halt::gap,
+                     "record " + std::to_string(at.value)
+                       + " was not delivered, but a second reader sees it");
+              else
+                start_again("a second reader sees records in a hole");
+              return;
+            }
+        std::erase_if(holes_, [&all](const offset_range& hole) {
+          return hole.to <= all.to;
+        });
+        verify_holes();
+        if (holes_.empty())
+          on_verified();
+        drain();
+      },
+      [this, n = starts_](const caf::error& reason) {
+        if (n == starts_)
+          start_again(reason_text(reason));
+      });
+}
+
+void partition_consumer_state::on_verified() {
+  gaps_found_ = 0;
+  send(feed_.cut_full(now()));
+  cut_idle_lanes();
+  arm_linger();
+  if (late_view_)
+    judge_view(*std::exchange(late_view_, std::nullopt));
+  if (phase_ == phase::reading)
+    keep_up();
+}
+
+// -- sending ------------------------------------------------------------------
+
+void partition_consumer_state::cut_idle_lanes() {
+  if (holes_.empty())
+    send(feed_.cut_idle(now()));
+}
+
+void partition_consumer_state::arm_linger() {
+  if (lingering_ || !feed_.has_open_events())
+    return;
+  lingering_ = true;
+  self_->run_delayed(config_.linger, [this] {
+    lingering_ = false;
+    // Whoever goes on reading or closes the last hole arms it again.
+    if (phase_ == phase::reading && holes_.empty())
+      send(feed_.cut_all(now()));
+  });
+}
+
+void partition_consumer_state::send(std::vector<fed_batch> batches) {
+  for (auto& x : batches) {
+    if (x.data->oldest_timestamp_ms > 0)
+      sent_times_.emplace_back(x.data->range.to, x.data->oldest_timestamp_ms);
+    ++batches_;
+    metrics_.batches_sent->inc();
+    // Without a writer the batch is lost on the way, as any message may be:
+    // the next route or resync sends it again.
+    if (const auto& writer = writers_[x.lane])
+      caf::anon_send(writer, lane_batch{std::move(x.data), slot_,
+                                        caf::actor_cast<caf::actor>(self_)});
+  }
+}
+
+void partition_consumer_state::on_answer(const lane_answer& x) {
+  auto lane = feed_.index_of(x.lane);
+  if (!lane || phase_ != phase::reading)
+    return;
+  for (const auto& reply : x.replies) {
+    if (reply.source != config_.feed.source)
+      continue;
+    if (reply.what == lane_reply::kind::nack)
+      metrics_.batches_nacked->inc();
+    follow(feed_.answer(*lane, reply, now()));
+    if (phase_ != phase::reading)
+      return;
+  }
+  cut_idle_lanes();
+  arm_linger();
+  if (blocked_)
+    drain();
+}
+
+void partition_consumer_state::on_route(const lane_route& x) {
+  if (auto lane = feed_.index_of(x.lane)) {
+    writers_[*lane] = x.writer;
+    feed_.writer_changed(*lane);
+  }
+}
+
+void partition_consumer_state::follow(partition_feed::consequence x) {
+  if (!holes_.empty() && (x.reread || !x.batches.empty())) {
+    // What is open may not be sent before its holes are verified.
+    start_again("a lane needs events again while holes are open");
+    return;
+  }
+  send(std::move(x.batches));
+  if (x.reread)
+    assign_queue();
+}
+
+// -- upkeep -------------------------------------------------------------------
+
+void partition_consumer_state::tick() {
+  self_->run_delayed(config_.tick, [this] { tick(); });
+  measure_lag();
+  if (phase_ == phase::reading)
+    keep_up();
+}
+
+void partition_consumer_state::keep_up() {
+  // No floor may pass a hole that is not verified (I5).
+  if (asking_ || !holes_.empty())
+    return;
+  auto time = now();
+  if (time - last_floor_ >= config_.floor_interval) {
+    last_floor_ = time;
+    propose_floor();
+    self_->send(peers_.source,
+                position_hint{config_.feed.topic, config_.feed.source.number,
+                              feed_.durable_hint()});
+  } else if (feed_.cursor().needs_resync(time)) {
+    audit();
+  }
+}
+
+void partition_consumer_state::propose_floor() {
+  auto act = feed_.cursor().propose();
+  if (!act) {
+    audit();
+    return;
+  }
+  asking_ = true;
+  auto kind = act->full ? "full" : "touched";
+  self_
+    ->request(peers_.pool, config_.store_timeout,
+              floor_request{.pipeline = config_.feed.pipeline,
+                            .source = config_.feed.source,
+                            .act = *act,
+                            .dry_run = false,
+                            .active_not_below = {}})
+    .then(
+      [this, n = starts_, act = *act, kind](const floor_answer& answer) {
+        floor_acts_counter(self_->system(), kind,
+                           answer.accepted ? "accepted" : "refused")
+          ->inc();
+        if (n != starts_)
+          return;
+        asking_ = false;
+        feed_.cursor().floor_answer(act, answer);
+        if (feed_.cursor().needs_assign())
+          start_again("the floor moved");
+        else
+          audit();
+      },
+      [this, n = starts_](const caf::error& reason) {
+        if (n != starts_)
+          return;
+        asking_ = false;
+        log::warn("floor-act-failed",
+                  {{"pipeline", config_.feed.pipeline},
+                   {"topic", config_.feed.topic},
+                   {"partition", config_.feed.source.number.value},
+                   {"reason", reason_text(reason)}});
+      });
+}
+
+void partition_consumer_state::audit() {
+  asking_ = true;
+  self_
+    ->request(peers_.pool, config_.store_timeout,
+              view_request{config_.feed.pipeline, config_.feed.source})
+    .then(
+      [this, n = starts_, acks = feed_.cursor().acks()](partition_view& view) {
+        if (n != starts_)
+          return;
+        asking_ = false;
+        asked_view asked{std::move(view), acks};
+        // What is open may not be cut before its holes are verified.
+        if (holes_.empty())
+          judge_view(asked);
+        else
+          late_view_ = std::move(asked);
+      },
+      [this, n = starts_](const caf::error&) {
+        // The store is away; acks stay overdue and the next tick asks again.
+        if (n == starts_)
+          asking_ = false;
+      });
+}
+
+void partition_consumer_state::judge_view(const asked_view& x) {
+  follow(feed_.audit(x.view, now(), x.acks));
+  if (feed_.cursor().needs_assign())
+    start_again("the database has moved on, or back");
+  else if (blocked_)
+    drain();
+}
+
+void partition_consumer_state::measure_lag() {
+  auto& cursor = feed_.cursor();
+  auto lent = static_cast<int64_t>(cursor.lent_bytes() + feed_.open_bytes());
+  metrics_.inflight_bytes->inc(lent - counted_bytes_);
+  counted_bytes_ = lent;
+  if (phase_ != phase::reading)
+    return;
+  if (queue_)
+    if (auto high = queue_->high_watermark())
+      log_end_ = *high;
+  auto durable = feed_.durable_hint();
+  while (!sent_times_.empty() && sent_times_.front().first <= durable)
+    sent_times_.pop_front();
+  auto lag = log_end_ ? std::max<int64_t>(0, *log_end_ - durable) : 0;
+  lag_.lag_messages->value(lag);
+  auto oldest = sent_times_.empty() ? last_read_ms_
+                                    : sent_times_.front().second;
+  auto age_ms = lag == 0 || oldest <= 0 ? 0 : vitals::now_ms() - oldest;
+  lag_.lag_seconds->value(static_cast<double>(std::max<int64_t>(0, age_ms))
+                          / 1e3);
+}
+
+partition_consumer_state::clock::time_point
+partition_consumer_state::now() const {
+  return self_->clock().now();
+}
+
+void partition_consumer_state::drop_queue() {
+  if (queue_)
+    queue_->set_wakeup({});
+  queue_.reset();
+}
+
+caf::actor spawn_partition_consumer(caf::local_actor* parent,
+                                    partition_consumer_config config,
+                                    partition_consumer_peers peers) {
+  return caf::actor_cast<caf::actor>(
+    parent->spawn<partition_consumer>(std::move(config), std::move(peers)));
+}
+
+} // namespace millrace

@@ -1,0 +1,190 @@
+#pragma once
+
+#include "actors/admin/metrics.hpp"
+#include "actors/cluster/restart_policy.hpp"
+#include "actors/cluster/vitals.hpp"
+#include "actors/decode/decoder.hpp"
+#include "actors/source/kafka_consumer.hpp"
+#include "actors/source/partition_feed.hpp"
+#include "messages/lane.hpp"
+#include "messages/source.hpp"
+#include "messages/store.hpp"
+
+#include <caf/typed_event_based_actor.hpp>
+
+#include <chrono>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <random>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace millrace {
+
+/// What a PARTITION CONSUMER is made of.
+struct partition_consumer_config {
+  feed_config feed;
+  program_ptr program;
+
+  /// One turn of reading takes at most this much, then others get theirs.
+  drain_limits turn;
+
+  /// A lane that is busy gets its next batch at the latest after this time; an
+  /// idle one gets it at once.
+  std::chrono::milliseconds linger{5};
+
+  /// How often floors are proposed and acks are held against the database.
+  std::chrono::milliseconds floor_interval{5'000};
+
+  /// How often lag is measured and overdue acks are looked for.
+  std::chrono::milliseconds tick{250};
+
+  std::chrono::milliseconds store_timeout{30'000};
+  std::chrono::milliseconds source_timeout{60'000};
+
+  backoff_config delays{.initial = std::chrono::milliseconds{100},
+                        .max = std::chrono::milliseconds{10'000}};
+};
+
+/// Who a PARTITION CONSUMER works with.
+struct partition_consumer_peers {
+  /// Answers questions about lanes and floors.
+  pool_actor pool;
+  source_actor source;
+  router_actor router;
+};
+
+/// Reads one partition and feeds its lanes: the shell around
+/// `partition_feed`, which decides what is read, sent and sent again.
+///
+/// Starts from durable truth each time: view, log bounds, floor act, and only
+/// then the first record (rules 2 to 4). Holes in the offsets are read a
+/// second time before a batch may claim them (rule 4c); nothing is cut while
+/// one is open. Ends with its SOURCE and its ROUTER; the next SOURCE starts a
+/// new one.
+class partition_consumer_state {
+public:
+  static inline const char* name = "millrace.partition-consumer";
+
+  partition_consumer_state(partition_consumer_actor::pointer self,
+                           partition_consumer_config config,
+                           partition_consumer_peers peers);
+
+  ~partition_consumer_state();
+
+  partition_consumer_actor::behavior_type make_behavior();
+
+private:
+  using clock = partition_cursor::clock;
+
+  class reader;
+
+  /// Where the start from durable truth has got to.
+  enum class phase : uint8_t { starting, reading, halted };
+
+  // -- start (rules 2 to 4) ---------------------------------------------------
+
+  void start();
+  void on_view(partition_view& view);
+  void on_log(const partition_view& view, offset_range log);
+  void first_floor_act();
+  void assign_queue();
+  void on_queue(partition_queue_ptr queue);
+  void start_again(const std::string& why);
+  void halt(partition_halt why, const std::string& reason);
+
+  // -- reading ----------------------------------------------------------------
+
+  void drain();
+  void on_drained(const drain_result& result);
+  void note_hole(offset from, offset to);
+  void verify_holes();
+  void on_verified();
+
+  // -- sending ----------------------------------------------------------------
+
+  void cut_idle_lanes();
+  void arm_linger();
+  void send(std::vector<fed_batch> batches);
+  void on_answer(const lane_answer& x);
+  void on_route(const lane_route& x);
+  void follow(partition_feed::consequence x);
+
+  // -- upkeep -----------------------------------------------------------------
+
+  /// A view with what was acknowledged when it was asked for.
+  struct asked_view {
+    partition_view view;
+    std::vector<offset> acks;
+  };
+
+  void tick();
+  void keep_up();
+  void audit();
+  void judge_view(const asked_view& x);
+  void propose_floor();
+  void measure_lag();
+  void drop_queue();
+
+  /// The actor system's clock.
+  clock::time_point now() const;
+
+  partition_consumer_actor::pointer self_;
+  partition_consumer_config config_;
+  partition_consumer_peers peers_;
+  partition_feed feed_;
+  decoder decoder_;
+  vitals vitals_{name, "starting"};
+  pipeline_metrics metrics_;
+  partition_metrics lag_;
+  backoff delays_;
+  std::mt19937_64 chance_;
+  phase phase_ = phase::starting;
+
+  /// Grows with each start; answers to an older one are ignored.
+  int64_t starts_ = 0;
+
+  /// Grows with each assignment that is asked for; queues of an older one are
+  /// not taken.
+  int64_t assigns_ = 0;
+  partition_queue_ptr queue_;
+  slot slot_;
+
+  /// By lane; empty handles where nobody writes the lane now.
+  std::vector<caf::actor> writers_;
+
+  /// Offsets that were not there, until a second reader has looked.
+  std::vector<offset_range> holes_;
+  bool verifying_ = false;
+
+  /// Came while holes were open; judged once they are closed.
+  std::optional<asked_view> late_view_;
+  int gaps_found_ = 0;
+
+  bool blocked_ = false;
+  bool lingering_ = false;
+  bool asking_ = false;
+  clock::time_point last_floor_;
+  std::optional<offset> log_end_;
+
+  /// Ends and oldest record times of what was sent, for the lag in seconds.
+  std::deque<std::pair<offset, int64_t>> sent_times_;
+  int64_t last_read_ms_ = 0;
+  int64_t events_ = 0;
+  int64_t batches_ = 0;
+  int64_t counted_bytes_ = 0;
+};
+
+/// The spawnable type: `self->spawn<partition_consumer>(config, peers)`.
+using partition_consumer
+  = partition_consumer_actor::stateful_impl<partition_consumer_state>;
+
+/// Makes one below `parent`. Here, so that only this file pays for the
+/// templates behind it.
+caf::actor spawn_partition_consumer(caf::local_actor* parent,
+                                    partition_consumer_config config,
+                                    partition_consumer_peers peers);
+
+} // namespace millrace

@@ -1,0 +1,173 @@
+#pragma once
+
+#include "actors/decode/decoder.hpp"
+#include "actors/lane/partition_cursor.hpp"
+#include "messages/batch.hpp"
+#include "messages/lane_reply.hpp"
+#include "messages/partition_view.hpp"
+
+#include <cstddef>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace millrace {
+
+/// What a partition's batches carry, and when they are cut.
+struct feed_config {
+  std::string pipeline;
+  std::string topic;
+  partition_id source;
+
+  /// Lanes per tenant.
+  int32_t lanes = 1;
+
+  /// All lanes of the pipeline, `_unrouted` among them, as every view of the
+  /// partition lists them.
+  std::vector<lane_id> lane_ids;
+
+  millrace::map_version map_version;
+  millrace::shape shape;
+  std::size_t batch_bytes = std::size_t{1} << 20;
+  std::size_t batch_rows = 10'000;
+  cursor_limits cursor;
+};
+
+/// A batch ready for its lane.
+struct fed_batch {
+  std::size_t lane = 0;
+  batch_ptr data;
+};
+
+/// The tenant part of the lane for records that have no tenant, or none that
+/// is known.
+inline constexpr std::string_view unrouted_tenant = "_unrouted";
+
+/// Collects a partition's events into one open batch per lane: the pure part
+/// of a PARTITION CONSUMER. The cursor decides what is read, wanted and sent
+/// again; this keeps the batches in step with it.
+///
+/// Use per record: `begin`, then decode into `*this`, then `end`. Invariant:
+/// an open batch holds exactly the lane's wanted events between its cut and
+/// the read position.
+class partition_feed final : public batch_sink {
+public:
+  using clock = partition_cursor::clock;
+
+  explicit partition_feed(feed_config config);
+
+  ~partition_feed() override;
+
+  // -- reading ----------------------------------------------------------------
+
+  /// Starts anew from durable truth; open batches are dropped.
+  void assign(const partition_view& view, offset_range log);
+
+  /// Judges the next record. Only after `expected` may it be decoded.
+  record_verdict begin(offset at);
+
+  batch* open(std::string_view tenant, uint64_t route_hash) override;
+
+  batch& unrouted() override;
+
+  /// The same by the lane's index, for callers that routed themselves.
+  batch& open_lane(std::size_t lane);
+
+  /// The record of the last `begin` is in its batch.
+  void end();
+
+  /// Nothing is in the log below `to`: the end of the partition was seen
+  /// there, or a hole was verified.
+  void skip_to(offset to);
+
+  /// Whether every lane that is written may lend more bytes.
+  bool has_credit() const noexcept;
+
+  // -- cutting ----------------------------------------------------------------
+
+  /// Some open batch has reached its limit.
+  bool any_full() const noexcept {
+    return full_;
+  }
+
+  /// Cuts what has reached its limit, what belongs to lanes with nothing on
+  /// its way, or all that holds events.
+  std::vector<fed_batch> cut_full(clock::time_point now);
+  std::vector<fed_batch> cut_idle(clock::time_point now);
+  std::vector<fed_batch> cut_all(clock::time_point now);
+
+  bool has_open_events() const noexcept;
+
+  // -- answers ----------------------------------------------------------------
+
+  /// What answers led to.
+  struct consequence {
+    /// Read again from `cursor().position()`.
+    bool reread = false;
+    /// To be sent first: what was open for the other lanes.
+    std::vector<fed_batch> batches;
+  };
+
+  consequence answer(std::size_t lane, const lane_reply& x,
+                     clock::time_point now);
+
+  /// See `partition_cursor::audit`.
+  consequence audit(const partition_view& view, clock::time_point now,
+                    std::span<const offset> acks_then = {});
+
+  /// The lane's writer is a new one: what the old one had may be lost.
+  void writer_changed(std::size_t lane);
+
+  partition_cursor& cursor() noexcept {
+    return cursor_;
+  }
+
+  const partition_cursor& cursor() const noexcept {
+    return cursor_;
+  }
+
+  const feed_config& config() const noexcept {
+    return config_;
+  }
+
+  /// The lane's index, or nothing.
+  std::optional<std::size_t> index_of(const lane_id& x) const;
+
+  /// Everything below is durable, as far as this consumer was told: a hint
+  /// for monitors.
+  offset durable_hint() const;
+
+  /// Bytes in open batches.
+  std::size_t open_bytes() const noexcept;
+
+private:
+  struct tenant_lanes {
+    std::string name;
+    /// Index per shard.
+    std::vector<std::size_t> lanes;
+  };
+
+  std::unique_ptr<batch> make_batch(std::size_t lane);
+  bool is_full(const batch& x) const;
+  fed_batch cut(std::size_t lane, clock::time_point now);
+  void drop(std::size_t lane);
+
+  feed_config config_;
+  partition_cursor cursor_;
+  std::map<lane_id, std::size_t> index_;
+  std::vector<tenant_lanes> tenants_;
+  std::size_t unrouted_ = 0;
+  std::vector<std::unique_ptr<batch>> open_;
+
+  /// Takes events that their lane has already.
+  batch skipped_;
+  offset current_;
+  std::size_t current_lane_ = 0;
+  bool full_ = false;
+};
+
+} // namespace millrace

@@ -1,0 +1,436 @@
+#include "actors/cluster/log.hpp"
+#include "actors/lane/lane_writer.hpp"
+#include "tests/lane/samples.hpp"
+#include "tests/support/deterministic.hpp"
+#include "tests/support/message_types.hpp"
+#include "tests/support/scripted_pool.hpp"
+
+#include <caf/event_based_actor.hpp>
+
+#include <catch2/catch_test_macros.hpp>
+
+#include <utility>
+
+using namespace millrace;
+using namespace millrace::test;
+using namespace std::chrono_literals;
+
+namespace {
+
+/// What a ROUTER and the PARTITION CONSUMERS heard.
+struct heard {
+  std::vector<lane_route> routes;
+  std::vector<lane_answer> answers;
+};
+
+router_actor::behavior_type scripted_router(std::shared_ptr<heard> log) {
+  return {
+    [log](const lane_route& x) { log->routes.push_back(x); },
+    [](caf::subscribe_atom, const caf::actor&) {},
+    [](inspect_atom) { return actor_report{}; },
+  };
+}
+
+caf::behavior scripted_consumer(std::shared_ptr<heard> log) {
+  return {[log](const lane_answer& x) { log->answers.push_back(x); }};
+}
+
+flush_result outcome(flush_verdict verdict,
+                     failure_action action = failure_action::none) {
+  flush_result result;
+  result.verdict = verdict;
+  result.action = action;
+  if (verdict == flush_verdict::failed) {
+    result.sqlstate = "XX000";
+    result.message = "no";
+  }
+  return result;
+}
+
+struct writer_fixture : deterministic {
+  std::shared_ptr<pool_script> script = std::make_shared<pool_script>();
+  std::shared_ptr<heard> log = std::make_shared<heard>();
+  pool_actor pool = sys.spawn(scripted_pool, script);
+  router_actor router = sys.spawn(scripted_router, log);
+  caf::actor consumer = sys.spawn(scripted_consumer, log);
+  lane_writer_actor aut;
+
+  writer_fixture() {
+    log::setup({.level = log::level::off});
+    script->row = sample_row({10, 0}, {0, 0});
+    lane_writer_config config;
+    config.lane = sample_lane;
+    config.node = "n1";
+    config.store_timeout = 60s;
+    config.delays = {.initial = 100ms, .max = 1s, .jitter = 0};
+    config.park_retry = 30s;
+    aut = sys.spawn<lane_writer>(std::move(config), pool, router);
+    drain();
+  }
+
+  ~writer_fixture() {
+    // Open promises would keep their requesters waiting.
+    script->flushes.held.clear();
+    script->loads.held.clear();
+    script->listeners.clear();
+    log->routes.clear();
+    self->send_exit(aut, caf::exit_reason::user_shutdown);
+    self->send_exit(pool, caf::exit_reason::user_shutdown);
+    self->send_exit(router, caf::exit_reason::user_shutdown);
+    self->send_exit(consumer, caf::exit_reason::user_shutdown);
+    drain();
+  }
+
+  void give(const batch_spec& x) {
+    self->send(aut, lane_batch{make_sample(x), slot{x.partition}, consumer});
+    drain();
+  }
+
+  /// Sends what was released.
+  void settle() {
+    self->send(pool, session_notice{});
+    drain();
+  }
+
+  /// Everything that the consumer was told since the last call.
+  texts said() {
+    texts result;
+    for (const auto& answer : std::exchange(log->answers, {})) {
+      CHECK(answer.lane == sample_lane);
+      for (const auto& reply : answer.replies)
+        result.push_back(to_text(reply));
+    }
+    return result;
+  }
+
+  actor_report report() {
+    auto pending = self->request(aut, caf::infinite, inspect_atom_v);
+    drain();
+    actor_report result;
+    pending.receive([&](actor_report& x) { result = std::move(x); },
+                    [&](caf::error& x) { result.state = to_string(x); });
+    return result;
+  }
+
+  /// The reason of the writer's end, once it has ended.
+  std::optional<caf::error> end() {
+    std::optional<caf::error> result;
+    self->receive([&](caf::down_msg& x) { result = x.reason; },
+                  caf::after(0s) >> [] {});
+    return result;
+  }
+};
+
+} // namespace
+
+TEST_CASE_METHOD(writer_fixture, "a writer tells who it is and takes nothing "
+                                 "over before its first batch") {
+  REQUIRE(log->routes.size() == 1);
+  CHECK(log->routes[0].lane == sample_lane);
+  CHECK(log->routes[0].writer == caf::actor_cast<caf::actor>(aut));
+  CHECK(script->listeners.size() == 1);
+  CHECK(script->takeovers.asked.empty());
+  CHECK(report().state == "idle");
+  CHECK(report().name == "ticks/demo/0");
+}
+
+TEST_CASE_METHOD(writer_fixture, "a batch is taken over, flushed and "
+                                 "acknowledged") {
+  give({.from = 10, .to = 20, .rows = {11, 12}});
+  REQUIRE(script->takeovers.asked.size() == 1);
+  CHECK(script->takeovers.asked[0].lane == sample_lane);
+  CHECK(script->takeovers.asked[0].node == "n1");
+  CHECK(script->takeovers.asked[0].owner != uuid{});
+  REQUIRE(script->flushes.asked.size() == 1);
+  CHECK(script->flushes.asked[0].claim.owner
+        == script->takeovers.asked[0].owner);
+  CHECK(said() == texts{"ack 20"});
+  CHECK(report().state == "writing");
+}
+
+TEST_CASE_METHOD(writer_fixture, "one flush is in flight while the next one "
+                                 "gathers") {
+  script->flushes.hold = true;
+  give({.from = 10, .to = 20, .rows = {11}});
+  give({.from = 20, .to = 30, .rows = {21}});
+  give({.from = 30, .to = 40, .rows = {31}});
+  REQUIRE(script->flushes.asked.size() == 1);
+  script->flushes.hold = false;
+  script->flushes.release(script->commit(script->flushes.asked[0]));
+  settle();
+  REQUIRE(script->flushes.asked.size() == 2);
+  CHECK(script->flushes.asked[1].sources.size() == 2);
+  CHECK(said() == texts{"ack 20", "ack 30", "ack 40"});
+}
+
+TEST_CASE_METHOD(writer_fixture, "answers go to where the batch of that "
+                                 "partition came from") {
+  auto other_log = std::make_shared<heard>();
+  auto other = sys.spawn(scripted_consumer, other_log);
+  script->flushes.hold = true;
+  give({.from = 10, .to = 20, .rows = {11}});
+  self->send(aut, lane_batch{make_sample({.from = 0, .to = 5, .partition = 1}),
+                             slot{1}, other});
+  drain();
+  script->flushes.hold = false;
+  script->flushes.release(script->commit(script->flushes.asked[0]));
+  settle();
+  CHECK(said() == texts{"ack 20"});
+  REQUIRE(other_log->answers.size() == 1);
+  CHECK(to_texts(other_log->answers[0].replies) == texts{"ack 5"});
+  self->send_exit(other, caf::exit_reason::user_shutdown);
+  drain();
+}
+
+TEST_CASE_METHOD(writer_fixture, "a takeover is tried again with growing "
+                                 "delays") {
+  for (int i = 0; i < 2; ++i)
+    script->takeovers.queued.push_back(
+      caf::make_error(store_errc::unavailable, "away"));
+  give({.from = 10, .to = 20, .rows = {11}});
+  CHECK(script->takeovers.asked.size() == 1);
+  CHECK(report().state == "waiting for PostgreSQL");
+  advance(99ms);
+  CHECK(script->takeovers.asked.size() == 1);
+  advance(1ms);
+  CHECK(script->takeovers.asked.size() == 2);
+  advance(199ms);
+  CHECK(script->takeovers.asked.size() == 2);
+  advance(1ms);
+  CHECK(script->takeovers.asked.size() == 3);
+  CHECK(said() == texts{"ack 20"});
+  // Every takeover is a new owner.
+  CHECK(script->takeovers.asked[0].owner != script->takeovers.asked[2].owner);
+}
+
+TEST_CASE_METHOD(writer_fixture, "a refused claim leads to the row and is "
+                                 "judged by it") {
+  script->flushes.queued.push_back(outcome(flush_verdict::refused));
+  SECTION("the same row: the same flush again") {
+    give({.from = 10, .to = 20, .rows = {11}});
+    CHECK(script->loads.asked.size() == 1);
+    CHECK_FALSE(script->loads.asked[0].for_update);
+    CHECK(said() == texts{"ack 20"});
+  }
+  SECTION("another owner: fenced, and taken over after a delay") {
+    auto other = script->row;
+    other.epoch = {99};
+    script->loads.queued.push_back(other);
+    give({.from = 10, .to = 20, .rows = {11}});
+    CHECK(script->takeovers.asked.size() == 1);
+    advance(100ms);
+    CHECK(script->takeovers.asked.size() == 2);
+    CHECK(said() == texts{"ack 20"});
+  }
+}
+
+TEST_CASE_METHOD(writer_fixture, "a flush in doubt is resolved with a lock on "
+                                 "the row") {
+  script->flushes.hold = true;
+  give({.from = 10, .to = 20, .rows = {11}});
+  script->flushes.hold = false;
+  auto first = script->flushes.asked.at(0);
+  SECTION("it was written") {
+    script->commit(first);
+    script->flushes.release(outcome(flush_verdict::in_doubt));
+    settle();
+    CHECK(script->flushes.asked.size() == 1);
+  }
+  SECTION("it was not") {
+    script->flushes.release(outcome(flush_verdict::in_doubt));
+    settle();
+    CHECK(script->flushes.asked.size() == 2);
+  }
+  SECTION("nobody answers in time") {
+    advance(60s);
+    CHECK(script->flushes.asked.size() == 2);
+  }
+  REQUIRE(script->loads.asked.size() == 1);
+  CHECK(script->loads.asked[0].for_update);
+  CHECK(said() == texts{"ack 20"});
+}
+
+TEST_CASE_METHOD(writer_fixture, "a pool without room is asked again, and "
+                                 "nothing is in doubt") {
+  for (auto code : {store_errc::overloaded, store_errc::unavailable})
+    script->flushes.queued.push_back(caf::make_error(code, "later"));
+  give({.from = 10, .to = 20, .rows = {11}});
+  CHECK(script->flushes.asked.size() == 1);
+  advance(100ms);
+  CHECK(script->flushes.asked.size() == 2);
+  advance(200ms);
+  CHECK(said() == texts{"ack 20"});
+  CHECK(script->loads.asked.empty());
+}
+
+TEST_CASE_METHOD(writer_fixture, "a passing failure is tried again after a "
+                                 "delay") {
+  for (auto action : {failure_action::retry, failure_action::back_off,
+                      failure_action::halve}) {
+    script->flushes.queued.push_back(outcome(flush_verdict::failed, action));
+    auto before = script->flushes.asked.size();
+    auto from = script->row.next_off[0].value;
+    give({.from = from, .to = from + 5, .rows = {from}});
+    CHECK(script->flushes.asked.size() == before + 1);
+    CHECK(said().empty());
+    advance(100ms);
+    CHECK(script->flushes.asked.size() == before + 2);
+    CHECK(said() == texts{"ack " + std::to_string(from + 5)});
+  }
+}
+
+TEST_CASE_METHOD(writer_fixture, "a missing table parks the lane and is tried "
+                                 "again later") {
+  for (auto action : {failure_action::park, failure_action::wait_partition}) {
+    script->flushes.queued.push_back(outcome(flush_verdict::failed, action));
+    auto from = script->row.next_off[0].value;
+    give({.from = from, .to = from + 5, .rows = {from}});
+    CHECK(report().state == "parked");
+    CHECK(report().note == "XX000: no");
+    advance(29'999ms);
+    CHECK(said().empty());
+    advance(1ms);
+    CHECK(said() == texts{"ack " + std::to_string(from + 5)});
+    CHECK(report().state == "writing");
+  }
+}
+
+TEST_CASE_METHOD(writer_fixture, "a flush that is lost with its connection is "
+                                 "resolved at once") {
+  SECTION("as a verdict") {
+    script->flushes.queued.push_back(outcome(flush_verdict::disconnected));
+  }
+  SECTION("as an action") {
+    script->flushes.queued.push_back(
+      outcome(flush_verdict::failed, failure_action::reconnect));
+  }
+  give({.from = 10, .to = 20, .rows = {11}});
+  CHECK(script->loads.asked.size() == 1);
+  CHECK(said() == texts{"ack 20"});
+}
+
+TEST_CASE_METHOD(writer_fixture, "refused data halts the lane until it is "
+                                 "resumed") {
+  script->flushes.queued.push_back(
+    outcome(flush_verdict::failed, failure_action::bisect));
+  give({.from = 10, .to = 20, .rows = {11}});
+  CHECK(said() == texts{"hand back 10 #1"});
+  CHECK(report().state == "halted");
+  CHECK(report().note == "XX000: no");
+  give({.from = 10, .to = 20, .rows = {11}});
+  CHECK(said() == texts{"hand back 10 #1"});
+  CHECK(script->flushes.asked.size() == 1);
+  // In the row, so that consumers read past the lane.
+  REQUIRE(script->halts.asked.size() == 1);
+  CHECK(script->halts.asked[0].reason == "XX000: no");
+  CHECK(script->halts.asked[0].epoch == script->row.epoch);
+  CHECK(script->halts.asked[0].owner == script->row.owner);
+  CHECK(script->row.state == lane_state::halted);
+  // Somebody has mended it.
+  script->row.state = lane_state::active;
+  self->send(aut, resume_atom_v);
+  drain();
+  CHECK(report().state == "idle");
+  give({.from = 10, .to = 20, .rows = {11}});
+  CHECK(script->takeovers.asked.size() == 2);
+  CHECK(said() == texts{"ack 20"});
+}
+
+TEST_CASE_METHOD(writer_fixture, "a lane that was halted goes on by itself "
+                                 "once its row is active again") {
+  script->flushes.queued.push_back(
+    outcome(flush_verdict::failed, failure_action::bisect));
+  give({.from = 10, .to = 20, .rows = {11}});
+  CHECK(said() == texts{"hand back 10 #1"});
+  script->row.state = lane_state::active;
+  advance(lane_writer_config{}.park_retry);
+  give({.from = 10, .to = 20, .rows = {11}});
+  CHECK(said() == texts{"ack 20"});
+  CHECK(report().state == "writing");
+}
+
+TEST_CASE_METHOD(writer_fixture, "a lane without a row, or with one that is "
+                                 "not active, halts") {
+  struct {
+    store_errc code;
+    texts said;
+  } cases[] = {
+    {store_errc::no_lane, {"hand back 10 #1"}},
+    {store_errc::lane_inactive, {"hand back 10 #1"}},
+  };
+  for (const auto& x : cases) {
+    script->takeovers.queued.push_back(caf::make_error(x.code, "so it is"));
+    give({.from = 10, .to = 20, .rows = {11}});
+    CHECK(said() == x.said);
+    CHECK(report().state == "halted");
+    CHECK(report().note.find("so it is") != std::string::npos);
+    self->send(aut, resume_atom_v);
+    drain();
+  }
+}
+
+TEST_CASE_METHOD(writer_fixture, "to resume a writer that runs changes "
+                                 "nothing") {
+  script->flushes.hold = true;
+  give({.from = 10, .to = 20, .rows = {11}});
+  self->send(aut, resume_atom_v);
+  drain();
+  CHECK(report().state == "writing");
+  script->flushes.hold = false;
+  script->flushes.release(script->commit(script->flushes.asked[0]));
+  settle();
+  CHECK(said() == texts{"ack 20"});
+}
+
+TEST_CASE_METHOD(writer_fixture, "after a reconnect the row is read before "
+                                 "the next batch is judged") {
+  give({.from = 10, .to = 20, .rows = {11}});
+  CHECK(said() == texts{"ack 20"});
+  // The new server does not know of the last commit.
+  script->row.next_off[0] = {10};
+  script->row.next_seq = {100};
+  script->loads.hold = true;
+  self->send(aut, pool_reconnected{2});
+  drain();
+  give({.from = 20, .to = 30, .rows = {21}});
+  CHECK(said().empty());
+  CHECK(script->flushes.asked.size() == 1);
+  script->loads.hold = false;
+  script->loads.release(script->row);
+  settle();
+  CHECK(said() == texts{"nack 10 #1"});
+}
+
+TEST_CASE_METHOD(writer_fixture, "a writer ends with its POOL or its ROUTER, "
+                                 "so that the next one finds the new ones") {
+  self->monitor(aut);
+  SECTION("POOL") {
+    self->send_exit(pool, caf::exit_reason::kill);
+  }
+  SECTION("ROUTER") {
+    self->send_exit(router, caf::exit_reason::kill);
+  }
+  drain();
+  auto reason = end();
+  REQUIRE(reason);
+  CHECK(*reason == caf::sec::runtime_error);
+}
+
+TEST_CASE("a writer's limits are checked") {
+  lane_writer_config good;
+  good.plan = write_plan_ptr{std::shared_ptr<int>{},
+                             reinterpret_cast<const write_plan*>(&good)};
+  CHECK_FALSE(validate(good));
+  auto bad = good;
+  bad.plan.reset();
+  CHECK(validate(bad));
+  bad = good;
+  bad.limits.flush_bytes = 0;
+  CHECK(validate(bad));
+  bad = good;
+  bad.limits.queue_bytes = bad.limits.flush_bytes - 1;
+  CHECK(validate(bad));
+  bad = good;
+  bad.store_timeout = 0ms;
+  CHECK(validate(bad));
+}

@@ -1,0 +1,95 @@
+#include "actors/source/kafka_reader.hpp"
+#include "tests/source/kafka_fixture.hpp"
+
+using namespace millrace;
+using namespace millrace::test;
+
+namespace {
+
+struct client_fixture : mock_fixture {
+  kafka_client client = must(kafka_client::open(properties));
+  kafka_reader reader = must(kafka_reader::open(properties));
+  kafka_partition t0{"t", {0}};
+};
+
+} // namespace
+
+TEST_CASE_METHOD(client_fixture, "watermarks bound what the log has") {
+  CHECK(must(client.watermarks(t0, patience)) == kafka_watermarks{{0}, {0}});
+  fill(properties, "t", {0}, 12);
+  CHECK(must(client.watermarks(t0, patience)) == kafka_watermarks{{0}, {12}});
+  auto missing = client.watermarks({"t", {7}}, 5s);
+  REQUIRE_FALSE(missing);
+}
+
+TEST_CASE_METHOD(client_fixture, "a topic of the embedded broker has an id") {
+  must(cluster.create_topic("a", 3));
+  auto t = must(client.describe_topic("t", patience));
+  CHECK(t.partitions == 2);
+  REQUIRE(t.id);
+  CHECK(must(client.describe_topic("t", patience)).id == t.id);
+  auto a = must(client.describe_topic("a", patience));
+  CHECK(a.partitions == 3);
+  CHECK(a.id != t.id);
+}
+
+TEST_CASE_METHOD(client_fixture, "an unknown topic is not an empty one") {
+  auto answer = client.describe_topic("nope", patience);
+  REQUIRE_FALSE(answer);
+  CHECK(answer.error().code == kafka_errc::topic_missing);
+  CHECK(answer.error().action == kafka_action::halt);
+}
+
+TEST_CASE_METHOD(client_fixture, "topics are listed by name") {
+  must(cluster.create_topic("a", 1));
+  CHECK(must(client.topics(patience)) == std::vector<std::string>{"a", "t"});
+}
+
+TEST_CASE_METHOD(client_fixture, "an unreachable cluster is an answer too") {
+  cluster.set_reachable(1, false);
+  auto refused = client.watermarks(t0, 300ms);
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().action == kafka_action::retry);
+}
+
+TEST_CASE_METHOD(client_fixture, "a second reading lists the offsets it sees") {
+  fill(properties, "t", {0}, 20);
+  using list = std::vector<int64_t>;
+  auto read = [&](int64_t from, int64_t to) {
+    return must(reader.read_offsets(t0, {from}, {to}, patience));
+  };
+  CHECK(read(3, 7) == list{3, 4, 5, 6});
+  CHECK(read(18, 20) == list{18, 19});
+  CHECK(read(5, 5).empty());
+  // Again and backwards: each reading is a new assignment.
+  CHECK(read(0, 2) == list{0, 1});
+}
+
+TEST_CASE_METHOD(client_fixture,
+                 "a second reading never guesses beyond the end") {
+  fill(properties, "t", {0}, 5);
+  must(reader.read_offsets(t0, {0}, {5}, patience));
+  auto answer = reader.read_offsets(t0, {3}, {9}, 1s);
+  REQUIRE_FALSE(answer);
+  CHECK(answer.error().code == kafka_errc::timed_out);
+  CHECK(answer.error().message.contains("got to 5"));
+  answer = reader.read_offsets(t0, {100}, {101}, patience);
+  REQUIRE_FALSE(answer);
+  CHECK(answer.error().code == kafka_errc::offset_out_of_range);
+}
+
+TEST_CASE_METHOD(client_fixture, "a range beyond the limit is refused") {
+  auto answer = reader.read_offsets(t0, {0}, {kafka_reader::max_range + 1}, 1s);
+  REQUIRE_FALSE(answer);
+  CHECK(answer.error().code == kafka_errc::bad_config);
+}
+
+TEST_CASE_METHOD(client_fixture, "a single record can be read again") {
+  fill(properties, "t", {0}, 5);
+  auto record = must(reader.read_record(t0, {3}, patience));
+  REQUIRE(record);
+  CHECK(record->at == offset{3});
+  CHECK(record->key == "k3");
+  CHECK(record->value == "v3");
+  CHECK(record->timestamp_ms == 1'700'000'000'003);
+}

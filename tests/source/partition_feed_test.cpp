@@ -1,0 +1,275 @@
+#include "actors/source/partition_feed.hpp"
+
+#include <catch2/catch_test_macros.hpp>
+
+using namespace millrace;
+using namespace std::chrono_literals;
+
+namespace {
+
+using texts = std::vector<std::string>;
+
+/// Lanes: 0 `_unrouted`, 1 and 2 of tenant "demo", 3 of an older map.
+struct feed_fixture {
+  std::vector<lane_id> ids{{"ticks", "_unrouted", shard{0}},
+                           {"ticks", "demo", shard{0}},
+                           {"ticks", "demo", shard{1}},
+                           {"ticks", "old", shard{2}}};
+  partition_feed feed{config()};
+  partition_feed::clock::time_point now{1h};
+
+  feed_fixture() {
+    feed.assign(view(10), {{0}, {1'000}});
+  }
+
+  feed_config config() const {
+    feed_config result;
+    result.pipeline = "ticks";
+    result.topic = "t";
+    result.source.number = {3};
+    result.lanes = 2;
+    result.lane_ids = ids;
+    result.map_version = {3};
+    result.shape = {7};
+    result.batch_bytes = 2'000;
+    result.batch_rows = 3;
+    return result;
+  }
+
+  partition_view view(int64_t at) const {
+    partition_view result;
+    for (const auto& id : ids)
+      result.lanes.push_back({id, {at}});
+    result.floor = {10};
+    result.map_version = {3};
+    return result;
+  }
+
+  static void add_row(batch& to, int64_t at, std::size_t bytes = 1) {
+    if (to.blocks.empty())
+      to.blocks.resize(1);
+    auto& block = to.blocks[0];
+    block.bytes.resize(block.bytes.size() + bytes);
+    block.row_ends.push_back(static_cast<uint32_t>(block.bytes.size()));
+    block.offsets.push_back(at);
+    ++to.events;
+  }
+
+  void read(std::size_t lane, int64_t at, std::size_t bytes = 1) {
+    auto verdict = feed.begin({at});
+    if (verdict == record_verdict::stale)
+      return;
+    REQUIRE(verdict == record_verdict::expected);
+    add_row(feed.open_lane(lane), at, bytes);
+    feed.end();
+  }
+
+  /// Each batch as `lane: from-to = offsets`.
+  static texts show(const std::vector<fed_batch>& xs) {
+    texts result;
+    for (const auto& x : xs) {
+      auto text = std::to_string(x.lane) + ": "
+                  + std::to_string(x.data->range.from.value) + '-'
+                  + std::to_string(x.data->range.to.value) + " =";
+      for (const auto& block : x.data->blocks)
+        for (auto at : block.offsets)
+          text += ' ' + std::to_string(at);
+      result.push_back(text);
+    }
+    return result;
+  }
+
+  partition_feed::consequence nack(std::size_t lane, int64_t at,
+                                   int64_t number) {
+    return feed.answer(
+      lane, {lane_reply::kind::nack, config().source, {at}, {number}}, now);
+  }
+
+  void ack(std::size_t lane, int64_t at) {
+    feed.answer(lane, {lane_reply::kind::ack, config().source, {at}, {}}, now);
+  }
+};
+
+} // namespace
+
+TEST_CASE_METHOD(feed_fixture, "a batch says where it comes from and what it "
+                               "was made for") {
+  read(1, 10);
+  auto cut = feed.cut_all(now);
+  REQUIRE(cut.size() == 1);
+  const auto& x = *cut[0].data;
+  CHECK(x.lane == ids[1]);
+  CHECK(x.source == config().source);
+  CHECK(x.topic == "t");
+  CHECK(x.map_version == map_version{3});
+  CHECK(x.shape == shape{7});
+  CHECK(x.rewind == millrace::rewind{1});
+  CHECK(x.events == 1);
+}
+
+TEST_CASE_METHOD(feed_fixture, "a lane without events gets nothing") {
+  read(1, 10);
+  read(2, 11);
+  read(1, 12);
+  CHECK(show(feed.cut_all(now)) == texts{"1: 10-13 = 10 12", "2: 10-13 = 11"});
+  feed.skip_to({20});
+  CHECK(feed.cut_all(now).empty());
+  read(2, 20);
+  CHECK(show(feed.cut_all(now)) == texts{"2: 13-21 = 20"});
+}
+
+TEST_CASE_METHOD(feed_fixture, "records are routed by tenant and hash") {
+  REQUIRE(feed.begin({10}) == record_verdict::expected);
+  CHECK(feed.open("nobody", 0) == nullptr);
+  REQUIRE(feed.open("demo", 6) != nullptr);
+  CHECK(feed.open("demo", 6)->lane == ids[1]);
+  CHECK(feed.open("demo", 7)->lane == ids[2]);
+  CHECK(feed.unrouted().lane == ids[0]);
+}
+
+TEST_CASE_METHOD(feed_fixture, "a tenant whose lanes belong to an older map is "
+                               "not fed") {
+  REQUIRE(feed.begin({10}) == record_verdict::expected);
+  CHECK(feed.open("old", 0) == nullptr);
+}
+
+TEST_CASE_METHOD(feed_fixture, "full batches are cut at their limits") {
+  SECTION("of rows") {
+    read(1, 10);
+    read(2, 11);
+    read(1, 12);
+    CHECK_FALSE(feed.any_full());
+    read(1, 13);
+    CHECK(feed.any_full());
+    CHECK(show(feed.cut_full(now)) == texts{"1: 10-14 = 10 12 13"});
+  }
+  SECTION("of bytes") {
+    read(2, 10);
+    read(1, 11, 2'000);
+    CHECK(feed.any_full());
+    CHECK(show(feed.cut_full(now)) == texts{"1: 10-12 = 11"});
+  }
+  CHECK_FALSE(feed.any_full());
+  CHECK(feed.has_open_events());
+}
+
+TEST_CASE_METHOD(feed_fixture, "an idle lane gets its batch at once") {
+  read(1, 10);
+  CHECK(show(feed.cut_idle(now)) == texts{"1: 10-11 = 10"});
+  read(1, 11);
+  read(2, 12);
+  CHECK(show(feed.cut_idle(now)) == texts{"2: 10-13 = 12"});
+  ack(1, 11);
+  CHECK(show(feed.cut_idle(now)) == texts{"1: 11-13 = 11"});
+}
+
+TEST_CASE_METHOD(feed_fixture, "events that their lane has already are "
+                               "skipped, but touch it") {
+  auto seen = view(10);
+  seen.lanes[1].effective = {15};
+  feed.assign(seen, {{0}, {1'000}});
+  for (int64_t at = 10; at < 16; ++at)
+    read(1, at);
+  CHECK(show(feed.cut_all(now)) == texts{"1: 15-16 = 15"});
+}
+
+TEST_CASE_METHOD(feed_fixture, "a halted lane's events are skipped") {
+  auto seen = view(10);
+  seen.lanes[1].state = lane_state::halted;
+  feed.assign(seen, {{0}, {1'000}});
+  read(1, 10);
+  read(2, 11);
+  CHECK(show(feed.cut_all(now)) == texts{"2: 10-12 = 11"});
+}
+
+TEST_CASE_METHOD(feed_fixture, "before a rewind the other lanes' open batches "
+                               "are cut, so that nothing is read into them "
+                               "twice") {
+  read(1, 10);
+  feed.cut_all(now);
+  read(2, 11);
+  read(1, 12);
+  auto x = nack(1, 10, 1);
+  CHECK(x.reread);
+  CHECK(show(x.batches) == texts{"2: 10-13 = 11"});
+  CHECK(feed.cursor().position() == offset{10});
+  CHECK_FALSE(feed.has_open_events());
+  read(1, 10);
+  read(2, 11);
+  read(1, 12);
+  auto again = feed.cut_all(now);
+  CHECK(show(again) == texts{"1: 10-13 = 10 12"});
+  CHECK(again[0].data->rewind == millrace::rewind{2});
+}
+
+TEST_CASE_METHOD(feed_fixture, "a stale nack changes nothing") {
+  read(1, 10);
+  feed.cut_all(now);
+  read(1, 11);
+  auto x = nack(1, 10, 0);
+  CHECK_FALSE(x.reread);
+  CHECK(x.batches.empty());
+  CHECK(show(feed.cut_all(now)) == texts{"1: 11-12 = 11"});
+}
+
+TEST_CASE_METHOD(feed_fixture, "a second nack that reading covers already "
+                               "asks for no other assignment") {
+  read(1, 10);
+  read(2, 11);
+  feed.cut_all(now);
+  CHECK(nack(1, 10, 1).reread);
+  auto x = nack(2, 10, 1);
+  CHECK_FALSE(x.reread);
+  CHECK(x.batches.empty());
+  read(1, 10);
+  read(2, 11);
+  CHECK(show(feed.cut_all(now)) == texts{"1: 10-12 = 10", "2: 10-12 = 11"});
+}
+
+TEST_CASE_METHOD(feed_fixture, "an audit cuts what is open and sends again "
+                               "what is overdue") {
+  read(1, 10);
+  feed.cut_all(now);
+  read(2, 11);
+  feed.writer_changed(1);
+  auto x = feed.audit(view(10), now);
+  CHECK(x.reread);
+  CHECK(show(x.batches) == texts{"2: 10-12 = 11"});
+  read(1, 10);
+  read(2, 11);
+  CHECK(show(feed.cut_all(now)) == texts{"1: 10-12 = 10"});
+}
+
+TEST_CASE_METHOD(feed_fixture, "a hand-back makes the lane overdue") {
+  read(1, 10);
+  feed.cut_all(now);
+  feed.answer(1, {lane_reply::kind::hand_back, config().source, {10}, {1}},
+              now);
+  CHECK(feed.cursor().needs_resync(now));
+  CHECK(feed.audit(view(10), now).reread);
+}
+
+TEST_CASE_METHOD(feed_fixture, "a new assignment drops what was open") {
+  read(1, 10);
+  feed.assign(view(10), {{0}, {1'000}});
+  CHECK_FALSE(feed.has_open_events());
+  CHECK(feed.open_bytes() == 0);
+  read(1, 10);
+  CHECK(show(feed.cut_all(now)) == texts{"1: 10-11 = 10"});
+}
+
+TEST_CASE_METHOD(feed_fixture, "the hint stays below what is open") {
+  read(1, 10);
+  read(2, 11);
+  CHECK(feed.durable_hint() == offset{10});
+  feed.cut_all(now);
+  CHECK(feed.durable_hint() == offset{10});
+  ack(1, 12);
+  ack(2, 12);
+  CHECK(feed.durable_hint() == offset{12});
+}
+
+TEST_CASE_METHOD(feed_fixture, "lanes are found by their id") {
+  CHECK(feed.index_of(ids[2]) == 2);
+  CHECK_FALSE(feed.index_of({"ticks", "demo", shard{9}}));
+}
