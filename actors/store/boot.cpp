@@ -1,0 +1,211 @@
+// Rule 1 of protocol.md: rows exist before anything is consumed.
+
+#include "actors/store/lane_store.hpp"
+#include "actors/store/sql_text.hpp"
+#include "actors/store/sql_values.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace millrace {
+
+namespace {
+
+std::unexpected<store_error> error(store_errc code, std::string message) {
+  return std::unexpected{store_error{code, {}, std::move(message)}};
+}
+
+/// A statement's failure ends the boot; these steps have nothing else to say.
+class failed_statement {
+public:
+  explicit failed_statement(store_error x) : what{std::move(x)} {
+  }
+
+  store_error what;
+};
+
+/// One boot within its transaction.
+class booting {
+public:
+  booting(connection& conn, const boot_request& request)
+    : conn_{conn},
+      request_{request} {
+  }
+
+  boot_result run() {
+    lock_pipeline();
+    for (const auto& topic : request_.topics)
+      add_topic(topic);
+    extend_lanes();
+    for (const auto& tenant : request_.tenants) {
+      add_lanes(tenant);
+      check_shape(tenant);
+    }
+    return read_back();
+  }
+
+private:
+  std::vector<sql_row> query(const std::string& text,
+                             const sql_params& params) {
+    auto result = conn_.query(text, params);
+    if (!result)
+      throw failed_statement{result.error()};
+    return std::move(result->rows);
+  }
+
+  [[noreturn]] void refuse(std::string message) {
+    throw failed_statement{{store_errc::refused, {}, std::move(message)}};
+  }
+
+  /// The pipeline's row also serialises boots: slots must not be given twice.
+  void lock_pipeline() {
+    auto fingerprint = sql(shape{request_.map_fingerprint});
+    query("INSERT INTO millrace.pipeline (pipeline, map_fingerprint, lanes) "
+          "VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
+          {request_.pipeline, fingerprint, sql(request_.lanes)});
+    auto rows = query("SELECT map_version, map_fingerprint, lanes FROM "
+                      "millrace.pipeline WHERE pipeline = $1 FOR UPDATE",
+                      {request_.pipeline});
+    const auto& row = rows.at(0);
+    version_ = int_of(row[0]);
+    if (int_of(row[2]) != request_.lanes)
+      refuse("pipeline " + request_.pipeline + " has " + *row[2]
+             + " lanes per tenant in the database, "
+             + std::to_string(request_.lanes)
+             + " in the configuration; the number cannot be changed yet");
+    if (row[1] != fingerprint)
+      refuse("pipeline " + request_.pipeline
+             + " has another mapping in the database than in the "
+               "configuration: routes, tenants or writes were changed, and "
+               "that cannot be done while offsets of the old mapping stand");
+  }
+
+  void add_topic(const boot_topic& topic) {
+    auto id = to_string(topic.id);
+    auto others = query("SELECT uuid FROM millrace.topic WHERE pipeline = $1 "
+                        "AND name = $2 AND uuid <> $3",
+                        {request_.pipeline, topic.name, id});
+    if (!others.empty())
+      refuse("topic " + topic.name + " is another one than before (id " + id
+             + ", was " + *others[0][0]
+             + "): it was deleted and made again; its offsets mean nothing "
+               "to the ones that are stored");
+    std::vector<std::optional<int64_t>> starts;
+    for (const auto& p : topic.partitions)
+      starts.push_back(p.start.value);
+    query("INSERT INTO millrace.topic (pipeline, uuid, name, partitions, "
+          "start_offsets) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
+          {request_.pipeline, id, topic.name,
+           sql(static_cast<int64_t>(starts.size())), array_text(starts)});
+    for (const auto& p : topic.partitions)
+      query("INSERT INTO millrace.partition_floor (pipeline, topic, "
+            "partition, slot, floor, map_version) SELECT $1, $2, $3, "
+            "coalesce(max(slot), 0) + 1, $4, $5 FROM millrace.partition_floor "
+            "WHERE pipeline = $1 ON CONFLICT (pipeline, topic, partition) "
+            "DO NOTHING",
+            {request_.pipeline, id, sql(p.number.value), sql(p.start.value),
+             sql(version_)});
+    query("UPDATE millrace.topic t SET partitions = f.n, start_offsets = "
+          "start_offsets || (SELECT array_agg(floor ORDER BY partition) FROM "
+          "millrace.partition_floor WHERE pipeline = $1 AND topic = $2 AND "
+          "partition >= cardinality(t.start_offsets)) FROM (SELECT count(*) "
+          "AS n FROM millrace.partition_floor WHERE pipeline = $1 AND topic = "
+          "$2) f WHERE t.pipeline = $1 AND t.uuid = $2 AND t.partitions < f.n",
+          {request_.pipeline, id});
+  }
+
+  /// Appends the slots of new partitions to the lanes that exist.
+  void extend_lanes() {
+    query("SELECT 1 FROM millrace.lane WHERE pipeline = $1 AND "
+          "cardinality(next_off) < (SELECT max(slot) FROM "
+          "millrace.partition_floor WHERE pipeline = $1) "
+          "ORDER BY pipeline, tenant, shard FOR UPDATE",
+          {request_.pipeline});
+    query("UPDATE millrace.lane l SET next_off = l.next_off || (SELECT "
+          "array_agg(f.floor ORDER BY f.slot) FROM millrace.partition_floor f "
+          "WHERE f.pipeline = $1 AND f.slot > cardinality(l.next_off)) "
+          "WHERE l.pipeline = $1 AND cardinality(l.next_off) < (SELECT "
+          "max(slot) FROM millrace.partition_floor WHERE pipeline = $1)",
+          {request_.pipeline});
+  }
+
+  void add_lanes(const boot_tenant& tenant) {
+    query("INSERT INTO millrace.lane (pipeline, tenant, shard, map_version, "
+          "shape, next_off) SELECT $1, $2, shard, $3, $4, coalesce((SELECT "
+          "array_agg(floor ORDER BY slot) FROM millrace.partition_floor WHERE "
+          "pipeline = $1), '{}') FROM generate_series(0, $5::int - 1) AS shard "
+          "ON CONFLICT DO NOTHING",
+          {request_.pipeline, tenant.name, sql(version_), sql(tenant.shape),
+           sql(request_.lanes)});
+  }
+
+  void check_shape(const boot_tenant& tenant) {
+    sql_params params{request_.pipeline, tenant.name, sql(tenant.shape)};
+    auto rows = query("SELECT shard FROM millrace.lane WHERE pipeline = $1 "
+                      "AND tenant = $2 AND shape <> $3 ORDER BY shard "
+                      "FOR UPDATE",
+                      params);
+    if (rows.empty())
+      return;
+    if (!request_.adopt_shape)
+      refuse("the columns that pipeline " + request_.pipeline
+             + " writes for tenant " + tenant.name
+             + " are other ones than before, and adopting them was not asked "
+               "for");
+    query("UPDATE millrace.lane SET shape = $3 WHERE pipeline = $1 "
+          "AND tenant = $2 AND shape <> $3",
+          params);
+  }
+
+  boot_result read_back() {
+    boot_result result;
+    result.map_version = map_version{version_};
+    for (const auto& row :
+         query("SELECT f.topic, f.partition, t.name, f.slot, f.floor, "
+               "f.state = 'halted' FROM millrace.partition_floor f JOIN "
+               "millrace.topic t ON t.pipeline = f.pipeline AND t.uuid = "
+               "f.topic WHERE f.pipeline = $1 ORDER BY f.slot",
+               {request_.pipeline}))
+      result.partitions.push_back(
+        {{uuid_of(row[0]), partition{int32_of(row[1])}},
+         std::string{text_of(row[2])},
+         slot{int32_of(row[3]) - 1},
+         offset{int_of(row[4])},
+         bool_of(row[5])});
+    for (const auto& row :
+         query("SELECT tenant, shard, state, shape FROM millrace.lane WHERE "
+               "pipeline = $1 ORDER BY tenant COLLATE \"C\", shard",
+               {request_.pipeline})) {
+      auto state = parse_lane_state(text_of(row[2]));
+      if (!state)
+        throw bad_value("not a lane's state");
+      result.lanes.push_back({{request_.pipeline, std::string{text_of(row[0])},
+                               shard{int32_of(row[1])}},
+                              *state,
+                              shape_of(row[3])});
+    }
+    return result;
+  }
+
+  connection& conn_;
+  const boot_request& request_;
+  int64_t version_ = 0;
+};
+
+} // namespace
+
+store_result<boot_result> lane_store::boot(const boot_request& x) {
+  if (x.lanes < 1)
+    return error(store_errc::refused, "a tenant needs at least one lane");
+  return conn_.in_transaction([&]() -> store_result<boot_result> {
+    try {
+      return booting{conn_, x}.run();
+    } catch (const failed_statement& e) {
+      return std::unexpected{e.what};
+    } catch (const bad_value& e) {
+      return error(store_errc::failed, e.what());
+    }
+  });
+}
+
+} // namespace millrace

@@ -1,0 +1,34 @@
+#include "actors/store/pq_result.hpp"
+
+#include "actors/store/error_text.hpp"
+
+#include <libpq-fe.h>
+
+namespace millrace {
+
+void pq_clear::operator()(PGresult* x) const noexcept {
+  PQclear(x);
+}
+
+std::string error_field(const PGresult* x, int code) {
+  const char* text = PQresultErrorField(x, code);
+  return text ? text : "";
+}
+
+std::string describe_error(const PGresult* x) {
+  auto result = error_field(x, PG_DIAG_MESSAGE_PRIMARY);
+  // Without an answer of the server libpq speaks for itself.
+  if (result.empty())
+    return one_line(PQresultErrorMessage(x));
+  for (auto code : {PG_DIAG_MESSAGE_DETAIL, PG_DIAG_CONTEXT})
+    if (auto more = error_field(x, code); !more.empty())
+      result += "; " + more;
+  return one_line(result);
+}
+
+bool ends_connection(const PGresult* x) {
+  auto severity = error_field(x, PG_DIAG_SEVERITY_NONLOCALIZED);
+  return severity == "FATAL" || severity == "PANIC";
+}
+
+} // namespace millrace

@@ -1,0 +1,180 @@
+#include "actors/store/session.hpp"
+
+#include "actors/store/lane_store.hpp"
+
+#include <caf/send.hpp>
+
+#include <utility>
+
+namespace millrace {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+/// How long the mailbox may wait.
+constexpr auto slice = 100ms;
+
+/// How often an idle connection is looked at.
+constexpr auto idle_check = 1s;
+
+caf::error not_connected() {
+  return caf::make_error(store_errc::unavailable,
+                         std::string{"the session is not connected"});
+}
+
+} // namespace
+
+session_state::session_state(session_actor::pointer self, session_config config,
+                             backoff_config delays, uint32_t index,
+                             pool_actor pool)
+  : self_{self},
+    config_{std::move(config)},
+    index_{index},
+    pool_{std::move(pool)},
+    delays_{delays},
+    chance_{std::random_device{}()} {
+}
+
+session_actor::behavior_type session_state::make_behavior() {
+  self_->monitor(pool_);
+  self_->set_down_handler(
+    [this](const caf::down_msg& x) { self_->quit(x.reason); });
+  tick_after(0ms);
+  auto lanes = [this] { return lane_store{*conn_, config_.row_lock_timeout}; };
+  return {
+    [this](flush& x) { return start_flush(std::move(x)); },
+    [this, lanes](const takeover_request& x) {
+      return act<lane_row>([&] { return lanes().takeover(x); });
+    },
+    [this, lanes](const halt_request& x) {
+      return act<lane_row>([&] { return lanes().halt(x); });
+    },
+    [this, lanes](const load_request& x) {
+      return act<lane_row>([&] { return lanes().load(x); });
+    },
+    [this, lanes](const boot_request& x) {
+      return act<boot_result>([&] { return lanes().boot(x); });
+    },
+    [this, lanes](const view_request& x) {
+      return act<partition_view>([&] { return lanes().view(x); });
+    },
+    [this, lanes](const floor_request& x) {
+      return act<floor_answer>([&] { return lanes().raise(x); });
+    },
+    [this](session_step) { step(); },
+    [this](session_tick x) {
+      if (x.number == ticks_)
+        tick();
+    },
+  };
+}
+
+// -- connection ---------------------------------------------------------------
+
+void session_state::tick() {
+  if (!conn_) {
+    connect();
+    return;
+  }
+  // A flush watches its connection itself, and says so at its end.
+  if (!run_ && !conn_->still_there())
+    lost(store_errc::unavailable, "the server closed the connection");
+  else
+    tick_after(idle_check);
+}
+
+void session_state::connect() {
+  if (!connecting_)
+    connecting_.emplace(config_);
+  auto result = connecting_->advance(slice);
+  if (!result) {
+    tick_after(0ms);
+    return;
+  }
+  connecting_.reset();
+  if (!*result) {
+    lost(result->error().code, result->error().message);
+    return;
+  }
+  conn_.emplace(std::move(**result));
+  up_since_ = clock::now();
+  tell(std::exchange(was_up_, true) ? session_notice::kind::up_again
+                                    : session_notice::kind::up);
+  tick_after(idle_check);
+}
+
+void session_state::tick_after(std::chrono::milliseconds delay) {
+  session_tick next{++ticks_};
+  if (delay > 0ms)
+    self_->delayed_send(self_, delay, next);
+  else
+    self_->send(self_, next);
+}
+
+void session_state::lost(store_errc code, std::string reason) {
+  auto lived = conn_ ? clock::now() - up_since_ : clock::duration::zero();
+  conn_.reset();
+  tell(session_notice::kind::down, code, std::move(reason));
+  tick_after(delays_.next(lived, chance_));
+}
+
+void session_state::tell(session_notice::kind what, store_errc code,
+                         std::string reason) {
+  self_->send(pool_, session_notice{index_, what, code, std::move(reason)});
+}
+
+// -- work ---------------------------------------------------------------------
+
+caf::typed_response_promise<flush_result>
+session_state::start_flush(flush&& work) {
+  auto promise = self_->make_response_promise<flush_result>();
+  if (!conn_ || run_) {
+    promise.deliver(not_connected());
+    return promise;
+  }
+  run_ = std::make_unique<flush_run>(*conn_, std::move(work),
+                                     config_.flush_timeout);
+  waiting_ = promise;
+  step();
+  return promise;
+}
+
+void session_state::step() {
+  if (!run_)
+    return;
+  if (run_->advance(slice) == flush_progress::pending) {
+    self_->send(self_, session_step{});
+    return;
+  }
+  auto result = run_->result();
+  run_.reset();
+  waiting_.deliver(std::move(result));
+  done();
+}
+
+template <class Result, class Act>
+caf::typed_response_promise<Result> session_state::act(Act what) {
+  auto promise = self_->make_response_promise<Result>();
+  if (!conn_ || run_) {
+    promise.deliver(not_connected());
+    return promise;
+  }
+  store_result<Result> result = what();
+  done();
+  if (result)
+    promise.deliver(std::move(*result));
+  else
+    promise.deliver(caf::make_error(result.error().code, //
+                                    result.error().message));
+  return promise;
+}
+
+void session_state::done() {
+  if (conn_->is_open())
+    tell(session_notice::kind::idle);
+  else
+    lost(store_errc::unavailable, "the connection was lost");
+}
+
+} // namespace millrace

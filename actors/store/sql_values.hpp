@@ -1,0 +1,67 @@
+#pragma once
+
+// Between our types and the text of query parameters and results.
+
+#include "actors/store/connection.hpp"
+#include "messages/ids.hpp"
+
+#include <charconv>
+#include <cstdint>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace millrace {
+
+/// A column that cannot be what it is: the schema is not ours.
+class bad_value : public std::runtime_error {
+public:
+  using runtime_error::runtime_error;
+};
+
+inline std::string_view text_of(const std::optional<std::string>& x) {
+  if (!x)
+    throw bad_value("NULL where a value was expected");
+  return *x;
+}
+
+inline int64_t int_of(const std::optional<std::string>& x) {
+  auto text = text_of(x);
+  int64_t result = 0;
+  auto end = text.data() + text.size();
+  auto [at, ec] = std::from_chars(text.data(), end, result);
+  if (ec != std::errc{} || at != end)
+    throw bad_value("not an integer: " + std::string{text});
+  return result;
+}
+
+inline int32_t int32_of(const std::optional<std::string>& x) {
+  return static_cast<int32_t>(int_of(x));
+}
+
+inline bool bool_of(const std::optional<std::string>& x) {
+  return text_of(x) == "t";
+}
+
+inline uuid uuid_of(const std::optional<std::string>& x) {
+  if (auto result = uuid::parse(text_of(x)))
+    return *result;
+  throw bad_value("not a uuid: " + std::string{text_of(x)});
+}
+
+inline std::string sql(int64_t x) {
+  return std::to_string(x);
+}
+
+/// bigint has no unsigned sister: the bits are kept.
+inline std::string sql(shape x) {
+  return std::to_string(static_cast<int64_t>(x.value));
+}
+
+inline shape shape_of(const std::optional<std::string>& x) {
+  return {static_cast<uint64_t>(int_of(x))};
+}
+
+} // namespace millrace

@@ -1,0 +1,127 @@
+#include "actors/store/write_plan.hpp"
+
+#include "actors/store/fnv.hpp"
+#include "actors/store/sql_text.hpp"
+
+#include <algorithm>
+#include <stdexcept>
+
+namespace millrace {
+
+namespace {
+
+/// Not a name that a user's column could have by chance.
+constexpr std::string_view row_number = "millrace_row";
+
+std::string list(const std::vector<std::string>& names,
+                 std::string_view prefix = {}) {
+  std::string result;
+  for (const auto& name : names) {
+    if (!result.empty())
+      result += ',';
+    result += prefix;
+    result += quote_identifier(name);
+  }
+  return result;
+}
+
+bool has(const std::vector<std::string>& names, const std::string& name) {
+  return std::ranges::find(names, name) != names.end();
+}
+
+void check(const write_target& x) {
+  auto fail = [&x](std::string_view what) {
+    throw std::invalid_argument("write into " + x.schema + '.' + x.table + ": "
+                                + std::string{what});
+  };
+  if (x.columns.empty())
+    fail("no columns");
+  if (x.method == write_method::upsert && x.key.empty())
+    fail("an upsert needs a key");
+  for (const auto& name : x.key)
+    if (!has(x.columns, name))
+      fail("the key column " + name + " is not written");
+  if (!x.only_if_newer.empty() && !has(x.columns, x.only_if_newer))
+    fail("the column of only_if_newer, " + x.only_if_newer
+         + ", is not written");
+  if (has(x.columns, std::string{row_number}))
+    fail("a column has a name that the store needs");
+}
+
+/// INSERT … SELECT … ON CONFLICT, keys sorted.
+std::string merge_statement(const write_target& x, const planned_write& plan) {
+  auto columns = list(x.columns);
+  auto key = list(x.key);
+  auto guard = x.only_if_newer.empty() ? std::string{}
+                                       : quote_identifier(x.only_if_newer);
+  auto result = "INSERT INTO " + plan.table + " AS t (" + columns + ") SELECT ";
+  // Of rows with one key the greatest guard wins, and of equal guards the
+  // first, as it would if each row came in a flush of its own.
+  if (!guard.empty())
+    result += "DISTINCT ON (" + key + ") " + columns + " FROM pg_temp."
+              + plan.staging + " ORDER BY " + key + ',' + guard
+              + " DESC NULLS LAST," + std::string{row_number};
+  else
+    result += columns + " FROM pg_temp." + plan.staging + " ORDER BY " + key;
+  result += " ON CONFLICT (" + key + ") DO ";
+  std::string changes;
+  for (const auto& name : x.columns) {
+    if (has(x.key, name))
+      continue;
+    auto quoted = quote_identifier(name);
+    changes += (changes.empty() ? "" : ",") + quoted + "=EXCLUDED." + quoted;
+  }
+  if (changes.empty())
+    return result + "NOTHING";
+  result += "UPDATE SET " + changes;
+  if (!guard.empty())
+    result += " WHERE EXCLUDED." + guard + ">t." + guard + " OR (t." + guard
+              + " IS NULL AND EXCLUDED." + guard + " IS NOT NULL)";
+  return result;
+}
+
+} // namespace
+
+write_plan_ptr make_write_plan(std::string_view pipeline,
+                               std::string_view tenant, shape rows_of,
+                               const std::vector<write_target>& targets) {
+  auto result = std::make_shared<write_plan>();
+  result->rows_of = rows_of;
+  result->blocks = targets.size();
+  for (std::size_t i = 0; i < targets.size(); ++i) {
+    const auto& x = targets[i];
+    check(x);
+    planned_write plan;
+    plan.block = i;
+    plan.method = x.method;
+    plan.table = quote_identifier(x.schema, x.table);
+    auto columns = list(x.columns);
+    if (x.method == write_method::append) {
+      plan.copy = "COPY " + plan.table + " (" + columns
+                  + ") FROM STDIN (FORMAT binary)";
+    } else {
+      // Sessions serve several pipelines and outlive changes of a table: the
+      // name says whose rows of which shape are in it.
+      auto hash = fnv_start;
+      for (auto part : {pipeline, tenant})
+        hash = fnv(fnv(hash, std::to_string(part.size()) + ':'), part);
+      hash = fnv(hash, std::to_string(i) + plan.table);
+      plan.staging = "mr_" + hex(hash) + '_' + hex(rows_of.value);
+      plan.numbered = !x.only_if_newer.empty();
+      auto extra = std::string{plan.numbered ? ",0::bigint AS " : ""}
+                   + std::string{plan.numbered ? row_number : ""};
+      plan.create_staging = "CREATE TEMP TABLE IF NOT EXISTS " + plan.staging
+                            + " ON COMMIT DELETE ROWS AS SELECT " + columns
+                            + extra + " FROM " + plan.table + " WITH NO DATA";
+      plan.copy = "COPY pg_temp." + plan.staging + " (" + columns
+                  + (plan.numbered ? "," + std::string{row_number} : "")
+                  + ") FROM STDIN (FORMAT binary)";
+      plan.merge = merge_statement(x, plan);
+    }
+    result->writes.push_back(std::move(plan));
+  }
+  std::ranges::stable_sort(result->writes, {}, &planned_write::table);
+  return result;
+}
+
+} // namespace millrace

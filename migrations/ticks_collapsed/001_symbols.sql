@@ -1,0 +1,1 @@
+../ticks/001_symbols.sql

@@ -1,0 +1,233 @@
+// The POOL with scripted sessions, under virtual time.
+
+#include "actors/store/pool.hpp"
+#include "actors/store/session.hpp"
+#include "tests/support/deterministic.hpp"
+
+#include <caf/event_based_actor.hpp>
+#include <caf/typed_event_based_actor.hpp>
+
+#include <catch2/catch_test_macros.hpp>
+
+#include <memory>
+
+using namespace millrace;
+
+namespace {
+
+using kind = session_notice::kind;
+
+/// What the scripted sessions saw, and how they answer.
+struct script {
+  std::vector<pool_actor> pools;
+  std::vector<session_actor> sessions;
+  /// Index of the session that did each load.
+  std::vector<uint32_t> loads;
+  std::vector<caf::typed_response_promise<lane_row>> open;
+};
+
+session_actor::behavior_type scripted(session_actor::pointer self,
+                                      std::shared_ptr<script> log,
+                                      uint32_t index) {
+  auto refuse = [] { return caf::make_error(store_errc::failed); };
+  return {
+    [refuse](flush&) -> caf::result<flush_result> { return refuse(); },
+    [refuse](takeover_request&) -> caf::result<lane_row> { return refuse(); },
+    [refuse](halt_request&) -> caf::result<lane_row> { return refuse(); },
+    [log, index, self](load_request&) {
+      log->loads.push_back(index);
+      log->open.push_back(self->make_response_promise<lane_row>());
+      return log->open.back();
+    },
+    [refuse](boot_request&) -> caf::result<boot_result> { return refuse(); },
+    [refuse](view_request&) -> caf::result<partition_view> { return refuse(); },
+    [refuse](floor_request&) -> caf::result<floor_answer> { return refuse(); },
+    [](session_step) {},
+    [](session_tick) {},
+  };
+}
+
+struct fixture : test::deterministic {
+  std::shared_ptr<script> log = std::make_shared<script>();
+  pool_actor aut;
+  std::shared_ptr<std::vector<uint64_t>> heard
+    = std::make_shared<std::vector<uint64_t>>();
+
+  fixture() {
+    pool_config config;
+    config.tenant = "demo";
+    config.sessions = 2;
+    config.queue_limit = 2;
+    config.spawn = [this](pool_actor::pointer parent, uint32_t index) {
+      auto x = parent->spawn(scripted, log, index);
+      if (log->sessions.size() <= index)
+        log->sessions.resize(index + 1);
+      log->sessions[index] = x;
+      return x;
+    };
+    aut = sys.spawn<pool>(config);
+    drain();
+  }
+
+  ~fixture() {
+    log->open.clear();
+    self->send_exit(aut, caf::exit_reason::user_shutdown);
+    drain();
+    log->sessions.clear();
+  }
+
+  void notice(uint32_t index, kind what,
+              store_errc code = store_errc::unavailable) {
+    self->send(aut, session_notice{index, what, code, "because"});
+    drain();
+  }
+
+  auto ask() {
+    auto result = self->request(aut, caf::infinite,
+                                load_request{{"p", "demo", {}}, {}});
+    drain();
+    return result;
+  }
+
+  template <class Pending>
+  store_errc error_of(Pending& pending) {
+    auto result = store_errc::failed;
+    pending.receive([](lane_row&) { FAIL("an answer instead of an error"); },
+                    [&](const caf::error& e) {
+                      for (auto x :
+                           {store_errc::overloaded, //
+                            store_errc::unavailable, store_errc::refused})
+                        if (e == x)
+                          result = x;
+                    });
+    return result;
+  }
+
+  pool_status status() {
+    pool_status result;
+    auto pending = self->request(aut, caf::infinite, pool_inquiry{});
+    drain();
+    pending.receive([&](const pool_status& x) { result = x; },
+                    [](const caf::error& e) { FAIL(to_string(e)); });
+    return result;
+  }
+
+  void listen() {
+    auto listener = sys.spawn([heard = heard]() -> caf::behavior {
+      return {[heard](pool_reconnected x) { heard->push_back(x.generation); }};
+    });
+    self->send(aut, pool_subscribe{listener});
+    drain();
+  }
+};
+
+} // namespace
+
+TEST_CASE_METHOD(fixture, "a pool begins with one session and opens the next "
+                          "when work waits") {
+  CHECK(status().sessions == 1);
+  notice(0, kind::up);
+  auto first = ask();
+  CHECK(log->loads == std::vector<uint32_t>{0});
+  CHECK(status().sessions == 1);
+  auto second = ask();
+  CHECK(status().sessions == 2);
+  notice(1, kind::up);
+  CHECK(log->loads == std::vector<uint32_t>{0, 1});
+  auto third = ask();
+  CHECK(status().sessions == 2);
+  CHECK(status().queued == 1);
+  notice(0, kind::idle);
+  CHECK(log->loads == std::vector<uint32_t>{0, 1, 0});
+}
+
+TEST_CASE_METHOD(fixture, "a session's answer goes to whoever asked") {
+  notice(0, kind::up);
+  auto pending = ask();
+  lane_row row;
+  row.next_seq = seq{7};
+  log->open.at(0).deliver(row);
+  drain();
+  pending.receive([](const lane_row& x) { CHECK(x.next_seq == seq{7}); },
+                  [](const caf::error& e) { FAIL(to_string(e)); });
+}
+
+TEST_CASE_METHOD(fixture, "a full queue refuses; nothing is dropped from it") {
+  auto first = ask();
+  auto second = ask();
+  auto third = ask();
+  CHECK(error_of(third) == store_errc::overloaded);
+  CHECK(status().queued == 2);
+  notice(0, kind::up);
+  notice(0, kind::idle);
+  CHECK(log->loads.size() == 2);
+}
+
+TEST_CASE_METHOD(fixture, "without any connection requests are refused at once "
+                          "with the reason, waiting ones too") {
+  auto waiting = ask();
+  notice(0, kind::down, store_errc::refused);
+  CHECK(error_of(waiting) == store_errc::refused);
+  auto later = ask();
+  CHECK(error_of(later) == store_errc::refused);
+  notice(0, kind::up);
+  auto again = ask();
+  CHECK(log->loads.size() == 1);
+}
+
+TEST_CASE_METHOD(fixture, "one lost session of several leaves the others their "
+                          "work") {
+  notice(0, kind::up);
+  auto first = ask();
+  auto second = ask();
+  notice(1, kind::up);
+  auto third = ask();
+  notice(1, kind::down);
+  CHECK(status().queued == 1);
+  notice(0, kind::idle);
+  CHECK(log->loads == std::vector<uint32_t>{0, 1, 0});
+}
+
+TEST_CASE_METHOD(fixture, "a first connection is not a reconnect; every later "
+                          "one is told before work is done on it") {
+  listen();
+  notice(0, kind::up);
+  CHECK(heard->empty());
+  notice(0, kind::down);
+  notice(0, kind::up_again);
+  CHECK(*heard == std::vector<uint64_t>{1});
+  CHECK(status().generation == 1);
+}
+
+TEST_CASE_METHOD(fixture, "a session that ends is replaced, and that counts as "
+                          "a reconnect") {
+  listen();
+  notice(0, kind::up);
+  self->send_exit(log->sessions[0], caf::exit_reason::kill);
+  drain();
+  CHECK(status().sessions == 1);
+  notice(0, kind::up);
+  CHECK(*heard == std::vector<uint64_t>{1});
+}
+
+TEST_CASE_METHOD(fixture, "a pool that ends takes its sessions with it") {
+  self->monitor(log->sessions[0]);
+  self->send_exit(aut, caf::exit_reason::user_shutdown);
+  drain();
+  auto down = false;
+  self->receive([&](const caf::down_msg&) { down = true; });
+  CHECK(down);
+}
+
+TEST_CASE("a pool's limits make sense or are named") {
+  pool_config config;
+  CHECK_FALSE(validate(config));
+  config.sessions = 0;
+  CHECK(validate(config));
+  config.sessions = 1;
+  config.queue_limit = 0;
+  CHECK(validate(config));
+  config.queue_limit = 1;
+  config.session.flush_timeout = {};
+  CHECK(validate(config));
+}
