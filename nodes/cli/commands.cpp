@@ -1,0 +1,272 @@
+#include "nodes/cli/commands.hpp"
+
+#include "nodes/cli/config_command.hpp"
+#include "nodes/cli/examples.hpp"
+#include "nodes/cli/migrate_command.hpp"
+#include "nodes/cli/produce_command.hpp"
+#include "nodes/cli/shape.hpp"
+#include "nodes/cli/status_command.hpp"
+#include "nodes/cli/validate_command.hpp"
+#include "nodes/cli/version.hpp"
+
+#include <CLI/CLI.hpp>
+
+namespace millrace::cli {
+
+namespace {
+
+/// Adds commands; what their options say lives as long as the commands.
+class adder {
+public:
+  adder(CLI::App& root, commands& to) : root_{root}, to_{to} {
+  }
+
+  template <class Arguments>
+  struct added {
+    CLI::App* app;
+    std::shared_ptr<Arguments> args;
+  };
+
+  /// A command with `--json`, run by `what(arguments, console)`.
+  template <class Arguments, class Function>
+  added<Arguments> add(CLI::App& parent, const std::string& name,
+                       const std::string& description, Function what) {
+    auto args = std::make_shared<Arguments>();
+    auto json = std::make_shared<bool>(false);
+    auto* app = parent.add_subcommand(name, description);
+    app->add_flag("--json", *json, "Results and problems as JSON");
+    to_.push_back(
+      {app, json, [args, what](console& out) { return what(*args, out); }});
+    return {app, args};
+  }
+
+  template <class Arguments, class Function>
+  added<Arguments>
+  add(const std::string& name, const std::string& description, Function what) {
+    return add<Arguments>(root_, name, description, what);
+  }
+
+private:
+  CLI::App& root_;
+  commands& to_;
+};
+
+/// An option that may be given several times, with one value each time.
+CLI::Option* add_each(CLI::App* app, const std::string& name,
+                      std::vector<std::string>& to,
+                      const std::string& description) {
+  return app->add_option(name, to, description)->allow_extra_args(false);
+}
+
+void add_pack_dir(CLI::App* app, std::vector<std::string>& to) {
+  add_each(app, "--pack-dir", to,
+           "Look for packs here first (repeatable); then in the folders of "
+           "MILLRACE_PACK_DIR, then in those of the installation")
+    ->type_name("FOLDER");
+}
+
+void add_node(adder& all, const node_runner& runner) {
+  auto [app, x] = all.add<node_arguments>(
+    "node", "Run a node until SIGTERM or SIGINT",
+    [runner](const node_arguments& args, console& to) {
+      return run_node_command(args, runner, to);
+    });
+  app->add_option("CONFIG", x->config, "The configuration, TOML")
+    ->type_name("FILE")
+    ->required();
+  app
+    ->add_option("--port-file", x->port_file,
+                 "Write the admin port into this file once it is open")
+    ->type_name("FILE");
+  add_pack_dir(app, x->pack_dirs);
+}
+
+void add_validate(adder& all) {
+  auto [app, x] = all.add<validate_arguments>(
+    "validate", "Check configurations, also against the servers they name",
+    run_validate);
+  app->add_option("CONFIG", x->files, "Configurations, TOML")
+    ->type_name("FILE")
+    ->required();
+  app->add_flag("--offline", x->offline, "Ask no server");
+  app->add_flag("--require-servers", x->require_servers,
+                "Fail when a server cannot be asked");
+  app
+    ->add_option("--timeout", x->timeout,
+                 "Wait this long at most for each answer (5s)")
+    ->type_name("DURATION");
+  add_pack_dir(app, x->pack_dirs);
+}
+
+void add_migrate_options(CLI::App* app, migrate_arguments& x) {
+  app
+    ->add_option("--config", x.config,
+                 "Migrate what this TOML needs: the control schema, and the "
+                 "packs of its pipelines for every tenant")
+    ->type_name("FILE");
+  app
+    ->add_option("--pg-env", x.pg_env,
+                 "Without --config: the variable of the environment that "
+                 "holds PostgreSQL's URL")
+    ->type_name("VARIABLE");
+  app
+    ->add_option("--set", x.set,
+                 "Only this set of migrations: control, or a pack's")
+    ->type_name("NAME");
+  app
+    ->add_option("--dir", x.dir,
+                 "Take the files of --set from this folder, not from the "
+                 "program")
+    ->type_name("FOLDER");
+  app->add_option("--schema", x.schema, "With --pg-env: where --set belongs")
+    ->type_name("NAME");
+  app
+    ->add_option("--tenant", x.tenant,
+                 "With --pg-env: whose schema it is (tenant_NAME)")
+    ->type_name("NAME");
+  add_pack_dir(app, x.pack_dirs);
+}
+
+void add_migrate(CLI::App& root, adder& all) {
+  auto* group = root.add_subcommand("migrate",
+                                    "Apply or look at schema migrations");
+  group->require_subcommand(1);
+  auto [up, up_args] = all.add<migrate_arguments>(*group, "up",
+                                                  "Apply what is missing",
+                                                  run_migrate_up);
+  add_migrate_options(up, *up_args);
+  auto [status, status_args] = all.add<migrate_arguments>(
+    *group, "status", "Tell what is applied and what is not; changes nothing",
+    run_migrate_status);
+  add_migrate_options(status, *status_args);
+}
+
+void add_status(adder& all) {
+  auto [app, x] = all.add<status_arguments>("status",
+                                            "Tell how a running node is",
+                                            run_status);
+  app->add_option("--admin", x->admin, "The node's admin port (127.0.0.1:9650)")
+    ->type_name("HOST:PORT");
+  app->add_option("--config", x->config, "Take the admin port from this TOML")
+    ->type_name("FILE");
+  app
+    ->add_option("--port-file", x->port_file,
+                 "Take the admin port from the file that the node wrote")
+    ->type_name("FILE");
+  app->add_option("--watch", x->watch, "Look again after this time, for ever")
+    ->type_name("DURATION");
+  app
+    ->add_option("--timeout", x->timeout,
+                 "Wait this long at most for each answer (5s)")
+    ->type_name("DURATION");
+  add_pack_dir(app, x->pack_dirs);
+}
+
+void add_config(CLI::App& root, adder& all) {
+  auto* group = root.add_subcommand("config", "What a configuration can say");
+  group->require_subcommand(1);
+  all.add<config_arguments>(*group, "docs",
+                            "The documentation of every option, as Markdown",
+                            run_config_docs);
+  auto [example_app, example_args] = all.add<config_arguments>(
+    *group, "example", "A configuration to start from", run_config_example);
+  std::vector<std::string> names;
+  for (const auto& x : examples())
+    names.emplace_back(x.name);
+  example_app->add_option("NAME", example_args->which, "Which one (ticks)")
+    ->type_name("NAME")
+    ->check(CLI::IsMember(names));
+  auto [options_app, options_args] = all.add<config_arguments>(
+    *group, "options", "Every option with its default, or all about one",
+    run_config_options);
+  options_app
+    ->add_option("OPTION", options_args->which,
+                 "Its path, for example kafka.bootstrap")
+    ->type_name("PATH");
+}
+
+void add_completion(CLI::App& root, commands& to) {
+  auto shell = std::make_shared<std::string>();
+  auto* app = root.add_subcommand("completion",
+                                  "A completion script for a shell");
+  app->add_option("SHELL", *shell, "bash or zsh")
+    ->type_name("SHELL")
+    ->required()
+    ->check(CLI::IsMember({"bash", "zsh"}));
+  to.push_back({app, std::make_shared<bool>(false), [&root, shell](console& x) {
+                  auto shape = shape_of(root);
+                  x.out(*shell == "bash" ? bash_completion(shape)
+                                         : zsh_completion(shape));
+                  return exit_code::ok;
+                }});
+}
+
+void add_produce(adder& all) {
+  auto [app, x] = all.add<produce_arguments>(
+    "produce", "Replay a file of JSON lines into a topic", run_produce);
+  app->add_option("TOPIC", x->topic, "The topic to write to")
+    ->type_name("NAME")
+    ->required();
+  app
+    ->add_option("INPUT", x->input,
+                 "One JSON document a line, .xz or not; - is standard input")
+    ->type_name("FILE")
+    ->required();
+  app->add_option("--bootstrap", x->bootstrap, "The brokers")
+    ->type_name("HOST:PORT,...");
+  app->add_option("--config", x->config, "Take the brokers from this TOML")
+    ->type_name("FILE");
+  add_each(app, "-X", x->properties,
+           "A property of librdkafka, name=value (repeatable)")
+    ->type_name("PROPERTY=VALUE");
+  app->add_option("--key", x->key, "Member that becomes the record's key")
+    ->type_name("NAME");
+  add_each(app, "--header", x->headers,
+           "The same header for every record (repeatable)")
+    ->type_name("NAME=VALUE");
+  app
+    ->add_option("--timestamp-field", x->timestamp_field,
+                 "Member that becomes the record's timestamp: RFC 3339, or "
+                 "milliseconds since 1970")
+    ->type_name("NAME");
+  app->add_option("--rate", x->rate, "Records per second; 0: no limit")
+    ->type_name("NUMBER");
+  app->add_option("--repeat", x->repeat, "How often to send the file")
+    ->type_name("NUMBER|forever");
+  app->add_option("--limit", x->limit, "Stop after so many; 0: no limit")
+    ->type_name("NUMBER");
+  app
+    ->add_option("--partitions", x->partitions,
+                 "Create the topic with so many if it is not there")
+    ->type_name("NUMBER");
+  app
+    ->add_option("--timeout", x->timeout,
+                 "Wait this long at most for a broker (30s)")
+    ->type_name("DURATION");
+  app->add_flag("--quiet", x->quiet, "No progress");
+  add_pack_dir(app, x->pack_dirs);
+}
+
+void add_version(adder& all) {
+  struct nothing {};
+  all.add<nothing>("version", "Version, and how it was built",
+                   [](const nothing&, console& to) { return run_version(to); });
+}
+
+} // namespace
+
+commands add_commands(CLI::App& root, const node_runner& node) {
+  commands result;
+  adder all{root, result};
+  add_node(all, node);
+  add_validate(all);
+  add_migrate(root, all);
+  add_produce(all);
+  add_status(all);
+  add_config(root, all);
+  add_completion(root, result);
+  add_version(all);
+  return result;
+}
+
+} // namespace millrace::cli

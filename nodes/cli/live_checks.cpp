@@ -1,0 +1,170 @@
+#include "nodes/cli/live_checks.hpp"
+
+#include "actors/source/kafka_client.hpp"
+#include "nodes/prepare.hpp"
+
+#include <algorithm>
+#include <format>
+#include <set>
+
+namespace millrace::cli {
+
+namespace {
+
+/// Gathers what one server's checks find.
+class reporter {
+public:
+  explicit reporter(std::string server) : server_{std::move(server)} {
+  }
+
+  void error(std::string text) {
+    report_.all.push_back(make_error(std::move(text)));
+  }
+
+  void error(const source_position& at, std::string path, std::string text) {
+    auto line = to_string(at) + ": " + path + ": " + text;
+    report_.all.push_back(
+      {severity::error, std::move(line), at, std::move(path), {}, {}, {}});
+  }
+
+  void warning(std::string text) {
+    report_.all.push_back(make_warning(std::move(text)));
+  }
+
+  void unreachable(const std::string& why) {
+    report_.unreachable = true;
+    warning(server_ + " was not asked: " + why);
+  }
+
+  live_report take() {
+    return std::move(report_);
+  }
+
+private:
+  std::string server_;
+  live_report report_;
+};
+
+bool passing(const store_error& x) {
+  return x.code == store_errc::unavailable || x.code == store_errc::retry
+         || x.code == store_errc::back_off;
+}
+
+/// Sets that lack a migration somewhere; their tables may not be there yet.
+using incomplete_sets = std::set<std::string>;
+
+/// Looks at one set in one schema. Returns whether it is complete.
+bool check_migrations(migrator& worker, const migration_job& job,
+                      bool auto_migrate, reporter& to) {
+  auto files = load_embedded_migrations(job.set);
+  if (!files) {
+    to.error(files.error());
+    return false;
+  }
+  auto where = "schema '" + job.target.schema + "'";
+  auto status = worker.status(*files, job.target);
+  if (!status) {
+    to.error("migrations of '" + job.set + "' in " + where + ": "
+             + status.error());
+    return false;
+  }
+  auto count = [&](migration_state x) {
+    return std::ranges::count(*status, x, &migration_status::state);
+  };
+  if (auto n = count(migration_state::edited) + count(migration_state::unknown);
+      n > 0)
+    to.error(std::format("{}: {} applied migration(s) of '{}' differ from this "
+                         "program's; 'millrace migrate status' names them",
+                         where, n, job.set));
+  auto missing = count(migration_state::pending);
+  if (missing == 0)
+    return true;
+  auto text = std::format("{} lacks {} migration(s) of '{}', so its tables "
+                          "were not checked: ",
+                          where, missing, job.set);
+  if (auto_migrate)
+    to.warning(text + "a node applies them when it starts");
+  else
+    to.error(text
+             + "run 'millrace migrate up', or set "
+               "postgresql.auto_migrate = true");
+  return false;
+}
+
+} // namespace
+
+live_report check_live_postgresql(const config& all,
+                                  std::chrono::milliseconds patience) {
+  reporter to{"PostgreSQL"};
+  auto settings = make_session_config(all);
+  settings.application_name = "millrace validate";
+  settings.connect_timeout = std::min(settings.connect_timeout, patience);
+  auto conn = connection::open(settings);
+  if (!conn) {
+    if (passing(conn.error()))
+      to.unreachable(conn.error().message);
+    else
+      to.error("PostgreSQL: " + conn.error().message);
+    return to.take();
+  }
+  migrator worker{*conn, all.postgresql.lock_timeout};
+  incomplete_sets incomplete;
+  for (const auto& job : migration_jobs(all))
+    if (!check_migrations(worker, job, all.postgresql.auto_migrate, to))
+      incomplete.insert(job.set);
+  for (const auto& pipeline : all.pipelines) {
+    auto set = migration_set_of(pipeline);
+    if (!set.empty() && incomplete.contains(set))
+      continue;
+    auto result = prepare_pipeline(*conn, all, pipeline);
+    if (result)
+      continue;
+    for (const auto& text : result.error().problems)
+      if (result.error().passing)
+        to.unreachable(text);
+      else
+        to.error(text);
+  }
+  return to.take();
+}
+
+live_report check_live_kafka(const config& all,
+                             std::chrono::milliseconds patience) {
+  reporter to{"Kafka"};
+  if (all.kafka.embedded)
+    return to.take();
+  auto client = kafka_client::open(librdkafka_properties(all.kafka));
+  if (!client) {
+    to.error("kafka: " + client.error().message);
+    return to.take();
+  }
+  for (const auto& pipeline : all.pipelines)
+    for (const auto& topic : pipeline.topics) {
+      auto path = "pipeline." + pipeline.name + ".topics";
+      auto info = client->describe_topic(topic, patience);
+      if (info && !info->id) {
+        to.error(pipeline.at, path,
+                 "the brokers tell no id for '" + topic
+                   + "', so that it could be recreated unnoticed; they must "
+                     "be 2.8 or newer");
+        continue;
+      }
+      if (info)
+        continue;
+      if (info.error().code == kafka_errc::unreachable
+          || info.error().code == kafka_errc::timed_out) {
+        // The next topic would only take as long.
+        to.unreachable(info.error().message);
+        return to.take();
+      }
+      to.error(pipeline.at, path,
+               info.error().code == kafka_errc::topic_missing
+                 ? "found '" + topic
+                     + "', expected a topic that the cluster has; create it, "
+                       "or mend the name"
+                 : info.error().message);
+    }
+  return to.take();
+}
+
+} // namespace millrace::cli

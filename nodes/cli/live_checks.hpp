@@ -1,0 +1,28 @@
+#pragma once
+
+#include "nodes/cli/console.hpp"
+
+#include <chrono>
+
+namespace millrace::cli {
+
+/// What the servers of a configuration said about it.
+struct live_report {
+  findings all;
+
+  /// A server did not answer, so that something is left unchecked; a warning
+  /// in `all` says what.
+  bool unreachable = false;
+};
+
+/// Whether the migrations are applied, and whether the mappings fit the tables
+/// that are there. Changes nothing. Tables that a pending migration would
+/// make are not asked for.
+live_report check_live_postgresql(const config& all,
+                                  std::chrono::milliseconds patience);
+
+/// Whether every topic is there and has an id. Nothing for an embedded broker.
+live_report check_live_kafka(const config& all,
+                             std::chrono::milliseconds patience);
+
+} // namespace millrace::cli

@@ -1,0 +1,79 @@
+#include "nodes/cli/validate_command.hpp"
+
+#include "config/values.hpp"
+#include "nodes/cli/config_files.hpp"
+#include "nodes/cli/live_checks.hpp"
+
+#include <algorithm>
+#include <iterator>
+
+namespace millrace::cli {
+
+namespace {
+
+/// What became of one file.
+struct verdict {
+  findings all;
+  bool unreachable = false;
+
+  bool wrong() const {
+    return std::ranges::contains(all, severity::error, &finding::level);
+  }
+
+  void add(live_report x) {
+    std::ranges::move(x.all, std::back_inserter(all));
+    unreachable = unreachable || x.unreachable;
+  }
+};
+
+verdict check(const std::string& file, const validate_arguments& what,
+              std::chrono::milliseconds patience) {
+  auto loaded = load_checked(file, what.pack_dirs);
+  if (!loaded)
+    return {loaded.error()};
+  verdict result;
+  if (what.offline)
+    return result;
+  result.add(check_live_postgresql(*loaded, patience));
+  result.add(check_live_kafka(*loaded, patience));
+  // Servers know nothing of files: say which one it was about.
+  for (auto& x : result.all)
+    if (x.at.file.empty()) {
+      x.at.file = file;
+      if (!x.text.starts_with(file))
+        x.text = file + ": " + x.text;
+    }
+  return result;
+}
+
+} // namespace
+
+exit_code run_validate(const validate_arguments& what, console& to) {
+  auto patience = parse_duration(what.timeout);
+  if (!patience || patience->count() == 0)
+    return to.fail(exit_code::usage,
+                   "--timeout: found " + in_quotes(what.timeout)
+                     + ", expected a duration such as \"500ms\" or \"5s\"");
+  verdict sum;
+  for (const auto& file : what.files) {
+    auto one = check(file, what, *patience);
+    if (!to.json()) {
+      to.tell(one.all);
+      if (!one.wrong())
+        to.out(printable(file)
+               + (what.offline      ? ": valid; servers were not asked\n"
+                  : one.unreachable ? ": valid, as far as it could be checked\n"
+                                    : ": valid\n"));
+    }
+    sum.add({std::move(one.all), one.unreachable});
+  }
+  if (to.json())
+    to.tell(sum.all);
+  if (sum.wrong())
+    return exit_code::usage;
+  if (sum.unreachable && what.require_servers)
+    return exit_code::unreachable;
+  return exit_code::ok;
+}
+
+} // namespace millrace::cli

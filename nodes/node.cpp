@@ -1,0 +1,164 @@
+#include "nodes/node.hpp"
+
+#include "actors/cluster/caf_runtime.hpp"
+#include "actors/cluster/directory.hpp"
+#include "actors/cluster/log.hpp"
+#include "actors/cluster/supervisor.hpp"
+#include "nodes/message_types.hpp"
+#include "nodes/prepare.hpp"
+#include "nodes/readiness_watch.hpp"
+#include "nodes/signals.hpp"
+#include "nodes/tree.hpp"
+
+#include <array>
+#include <atomic>
+#include <cstdio>
+#include <cstdlib>
+#include <mutex>
+#include <thread>
+
+#include <unistd.h>
+
+namespace millrace {
+
+namespace {
+
+constexpr int exit_ok = 0;
+constexpr int exit_config = 2;
+constexpr int exit_escalated = 70;
+
+/// Between tries to reach a PostgreSQL that does not answer.
+constexpr std::chrono::milliseconds prepare_retry{2'000};
+
+/// Between looks at the tree for `/readyz`.
+constexpr std::chrono::milliseconds watch_interval{1'000};
+
+log::log_config to_log_config(const log_config& x) {
+  log::log_config result;
+  switch (x.level) {
+    case log_level::trace:
+    case log_level::debug:
+      result.level = log::level::debug;
+      break;
+    case log_level::info:
+      result.level = log::level::info;
+      break;
+    case log_level::warn:
+      result.level = log::level::warning;
+      break;
+    case log_level::error:
+      result.level = log::level::error;
+      break;
+  }
+  result.format = x.format == log_format::json ? log::format::json
+                                               : log::format::text;
+  return result;
+}
+
+/// What the root says when it gives up.
+class escalation {
+public:
+  void raise(const std::string& message) {
+    std::lock_guard guard{mutex_};
+    message_ = message;
+    raised_ = true;
+  }
+
+  bool raised() const noexcept {
+    return raised_;
+  }
+
+  std::string message() const {
+    std::lock_guard guard{mutex_};
+    return message_;
+  }
+
+private:
+  mutable std::mutex mutex_;
+  std::string message_;
+  std::atomic<bool> raised_ = false;
+};
+
+std::string host_name() {
+  std::array<char, 256> buffer{};
+  if (::gethostname(buffer.data(), buffer.size() - 1) != 0)
+    return "unnamed";
+  return buffer.data();
+}
+
+/// Prepares until it works, a signal comes, or waiting cannot help.
+std::optional<std::vector<prepared_pipeline>>
+prepare_patiently(const config& all, signal_watch& signals,
+                  const escalation& trouble, readiness_board& board,
+                  int& code) {
+  while (!signals.stop_requested() && !trouble.raised()) {
+    auto result = prepare(all);
+    if (result)
+      return std::move(*result);
+    for (const auto& problem : result.error().problems)
+      log::error(result.error().passing ? "prepare-waiting" : "prepare-failed",
+                 {{"problem", problem}});
+    if (!result.error().passing) {
+      code = exit_config;
+      return std::nullopt;
+    }
+    board.set("prepared", false, result.error().problems.front());
+    signals.wait(prepare_retry);
+  }
+  return std::nullopt;
+}
+
+} // namespace
+
+int run_node(const config& given, const node_options& options) {
+  auto all = given;
+  if (all.node.name.empty())
+    all.node.name = host_name();
+  log::setup(to_log_config(all.node.log));
+  signal_watch signals;
+  init_node_types();
+  escalation trouble;
+  auto code = exit_ok;
+  caf_config settings;
+  settings.threads = static_cast<std::size_t>(all.node.threads);
+  caf_runtime runtime{settings};
+  auto board = std::make_shared<readiness_board>();
+  board->require("prepared");
+  auto root = runtime.system().spawn<supervisor>(
+    root_config(all, options, board,
+                [&trouble](const std::string& text) { trouble.raise(text); }));
+  log::info("node-starting", {{"node", all.node.name},
+                              {"version", options.version},
+                              {"pid", static_cast<int64_t>(::getpid())}});
+  auto pipelines = prepare_patiently(all, signals, trouble, *board, code);
+  if (pipelines) {
+    plant_tree(runtime.system(), root, all, *pipelines);
+    board->set("prepared", true);
+    log::info("node-ready", {{"pipelines", pipelines->size()}});
+    readiness_watch watch{runtime.system(), root, board};
+    while (!signals.stop_requested() && !trouble.raised()) {
+      watch.look();
+      signals.wait(watch_interval);
+    }
+  }
+  if (trouble.raised()) {
+    log::error("node-escalated", {{"reason", trouble.message()}});
+    code = exit_escalated;
+  }
+  log::info("node-stopping", {{"grace_ms", all.node.grace.count()}});
+  signals.second_signal_ends_process();
+  auto stopped = runtime.stop(root, all.node.grace);
+  clear_directory(runtime.system());
+  root = nullptr;
+  if (!stopped) {
+    // Actors that hang in a call must not keep the process: what they were
+    // doing is rolled back, or resolved by the next takeover.
+    log::warn("node-abandons-actors", {{"exit_code", code}});
+    std::fflush(nullptr);
+    std::_Exit(code);
+  }
+  log::info("node-stopped", {{"exit_code", code}});
+  return code;
+}
+
+} // namespace millrace

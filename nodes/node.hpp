@@ -1,0 +1,27 @@
+#pragma once
+
+#include "config/config.hpp"
+
+#include <string>
+
+namespace millrace {
+
+/// What the command line adds to the configuration of a node.
+struct node_options {
+  /// Gets the admin port once it is open, by rename; empty: no file.
+  std::string port_file;
+
+  /// Of the program, for its pages.
+  std::string version;
+};
+
+/// Runs a node until SIGTERM or SIGINT, or until its supervisors give up.
+///
+/// The first signal stops it in order within `node.grace`; a second one ends
+/// the process at once. Returns the process's exit code: 0 after an orderly
+/// stop, 2 when configuration and tables do not fit, 70 after an escalation.
+/// Blocks the signals in the calling thread, so call it from `main` before any
+/// other thread exists.
+int run_node(const config& all, const node_options& options);
+
+} // namespace millrace

@@ -1,0 +1,66 @@
+#include "nodes/readiness_watch.hpp"
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <string_view>
+#include <utility>
+
+namespace millrace {
+
+namespace {
+
+constexpr std::chrono::seconds patience{3};
+
+constexpr std::array<std::string_view, 5> unwell_states{
+  "halted", "parked", "waiting", "waiting for PostgreSQL", "no answer"};
+
+} // namespace
+
+bool is_well(const std::string& state) noexcept {
+  return std::ranges::find(unwell_states, state) == unwell_states.end();
+}
+
+readiness_watch::readiness_watch(caf::actor_system& sys, supervisor_actor root,
+                                 std::shared_ptr<readiness_board> board)
+  : self_{sys},
+    root_{std::move(root)},
+    board_{std::move(board)} {
+  board_->require("tree");
+}
+
+readiness_watch::~readiness_watch() {
+  board_->drop("tree");
+}
+
+void readiness_watch::look() {
+  std::set<std::string> unwell;
+  self_->request(root_, patience, inspect_atom_v)
+    .receive(
+      [&](const actor_report& tree) {
+        visit(tree, "", unwell);
+        board_->set("tree", true);
+      },
+      [&](const caf::error& reason) {
+        board_->set("tree", false,
+                    "the supervisors do not answer: " + caf::to_string(reason));
+      });
+  for (const auto& name : posted_)
+    if (!unwell.contains(name))
+      board_->drop(name);
+  posted_ = std::move(unwell);
+}
+
+void readiness_watch::visit(const actor_report& x, const std::string& path,
+                            std::set<std::string>& unwell) {
+  auto name = path.empty() ? x.name : path + " / " + x.name;
+  if (!is_well(x.state)) {
+    board_->set(name, false,
+                x.note.empty() ? x.state : x.state + ": " + x.note);
+    unwell.insert(name);
+  }
+  for (const auto& child : x.children)
+    visit(child, name, unwell);
+}
+
+} // namespace millrace

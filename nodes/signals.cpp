@@ -1,0 +1,52 @@
+#include "nodes/signals.hpp"
+
+#include <csignal>
+#include <cstdlib>
+#include <ctime>
+
+#include <pthread.h>
+
+namespace millrace {
+
+namespace {
+
+sigset_t stop_signals() {
+  sigset_t result;
+  sigemptyset(&result);
+  sigaddset(&result, SIGTERM);
+  sigaddset(&result, SIGINT);
+  return result;
+}
+
+} // namespace
+
+signal_watch::signal_watch() {
+  std::signal(SIGPIPE, SIG_IGN);
+  auto set = stop_signals();
+  pthread_sigmask(SIG_BLOCK, &set, nullptr);
+}
+
+bool signal_watch::stop_requested() {
+  wait(std::chrono::milliseconds{0});
+  return stop_;
+}
+
+void signal_watch::wait(std::chrono::milliseconds patience) {
+  if (stop_)
+    return;
+  auto set = stop_signals();
+  timespec limit{};
+  limit.tv_sec = static_cast<time_t>(patience.count() / 1'000);
+  limit.tv_nsec = static_cast<long>(patience.count() % 1'000) * 1'000'000;
+  if (sigtimedwait(&set, nullptr, &limit) > 0)
+    stop_ = true;
+}
+
+void signal_watch::second_signal_ends_process() {
+  for (auto x : {SIGTERM, SIGINT})
+    std::signal(x, [](int got) { std::_Exit(128 + got); });
+  auto set = stop_signals();
+  pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
+}
+
+} // namespace millrace

@@ -1,0 +1,192 @@
+#include "nodes/tree.hpp"
+
+#include "actors/admin/admin.hpp"
+#include "actors/cluster/directory.hpp"
+#include "actors/cluster/router.hpp"
+#include "actors/lane/lane_writer.hpp"
+#include "actors/source/source.hpp"
+#include "actors/store/pool.hpp"
+
+#include <caf/scoped_actor.hpp>
+#include <caf/send.hpp>
+
+#include <algorithm>
+#include <utility>
+
+namespace millrace {
+
+namespace {
+
+/// Sessions for questions about lanes and floors, and for `_unrouted`.
+constexpr int32_t control_sessions = 2;
+
+/// Who runs the statements that are no tenant's own.
+constexpr std::string_view control_tenant = unrouted_tenant;
+
+// -- children -----------------------------------------------------------------
+
+child_spec router_child() {
+  child_spec result;
+  result.name = "router";
+  result.factory = [](caf::local_actor* self) {
+    auto x = spawn_router(self);
+    publish_router(self->system(), x);
+    return caf::actor_cast<caf::actor>(x);
+  };
+  return result;
+}
+
+child_spec pool_child(const config& all, const std::string& tenant,
+                      int32_t sessions) {
+  pool_config settings;
+  settings.tenant = tenant;
+  settings.sessions = static_cast<uint32_t>(sessions);
+  settings.session = make_session_config(all);
+  child_spec result;
+  result.name = "pool";
+  result.factory = [settings](caf::local_actor* self) {
+    auto x = spawn_pool(self, settings);
+    publish_pool(self->system(), settings.tenant, x);
+    return caf::actor_cast<caf::actor>(x);
+  };
+  return result;
+}
+
+child_spec lane_child(const config& all, const prepared_pipeline& pipeline,
+                      const std::string& tenant, int32_t number) {
+  lane_writer_config settings;
+  settings.lane = {pipeline.config.name, tenant, shard{number}};
+  settings.plan = pipeline.plans.at(tenant);
+  settings.node = all.node.name;
+  const auto& limits = pipeline.config.limits;
+  settings.limits.flush_bytes = static_cast<std::size_t>(limits.flush_bytes);
+  settings.limits.queue_bytes = std::max(settings.limits.queue_bytes,
+                                         2 * settings.limits.flush_bytes);
+  child_spec result;
+  result.name = to_string(settings.lane);
+  result.factory = [settings](caf::local_actor* self) {
+    auto& sys = self->system();
+    return spawn_lane_writer(self, settings,
+                             find_pool(sys, settings.lane.tenant),
+                             find_router(sys));
+  };
+  return result;
+}
+
+/// TENANT: its pool, then its lanes in all pipelines.
+child_spec tenant_child(const config& all,
+                        const std::vector<prepared_pipeline>& pipelines,
+                        const std::string& tenant, int32_t sessions) {
+  supervisor_config settings;
+  settings.name = "tenant " + tenant;
+  settings.children.push_back(pool_child(all, tenant, sessions));
+  for (const auto& pipeline : pipelines) {
+    if (!pipeline.plans.contains(tenant))
+      continue;
+    auto lanes = tenant == unrouted_tenant ? 1 : pipeline.config.lanes;
+    for (int32_t i = 0; i < lanes; ++i)
+      settings.children.push_back(lane_child(all, pipeline, tenant, i));
+  }
+  // All lanes end with their pool: that is one failure, not many.
+  settings.limit.max_restarts += 3 * settings.children.size();
+  auto result = supervisor_child(std::move(settings));
+  // One tenant's trouble must not stop the node.
+  result.on_limit = limit_reaction::park;
+  return result;
+}
+
+source_config source_settings(const config& all,
+                              const prepared_pipeline& pipeline) {
+  const auto& limits = pipeline.config.limits;
+  source_config result;
+  result.pipeline = pipeline.config.name;
+  result.topics = pipeline.config.topics;
+  result.start_at_end = pipeline.config.start == start_position::latest;
+  result.lanes = pipeline.config.lanes;
+  result.tenants = pipeline.tenants;
+  result.program = pipeline.program;
+  result.properties = librdkafka_properties(all.kafka);
+  result.queue_bytes = static_cast<std::size_t>(limits.credit_bytes);
+  auto& feed = result.consumer.feed;
+  feed.batch_bytes = static_cast<std::size_t>(limits.batch_bytes);
+  feed.batch_rows = static_cast<std::size_t>(limits.batch_rows);
+  feed.cursor.credit_bytes = static_cast<std::size_t>(limits.credit_bytes);
+  feed.cursor.resync = limits.resync;
+  result.consumer.linger = limits.linger;
+  result.consumer.floor_interval = limits.floor_interval;
+  return result;
+}
+
+/// PIPELINE: its SOURCE, which adds a child for each partition.
+child_spec pipeline_child(const config& all,
+                          const prepared_pipeline& pipeline) {
+  child_spec source_child;
+  source_child.name = "source";
+  source_child.factory
+    = [settings = source_settings(all, pipeline)](caf::local_actor* self) {
+        auto parent = caf::actor_cast<supervisor_actor>(self);
+        return spawn_source(self, settings,
+                            find_pool(self->system(), control_tenant), parent);
+      };
+  supervisor_config settings;
+  settings.name = "pipeline " + pipeline.config.name;
+  settings.children.push_back(std::move(source_child));
+  auto result = supervisor_child(std::move(settings));
+  result.on_limit = limit_reaction::park;
+  result.stop_grace += std::chrono::seconds{5};
+  return result;
+}
+
+child_spec admin_child(const config& all, const node_options& options,
+                       std::shared_ptr<readiness_board> board) {
+  admin_config settings;
+  settings.http.host = all.node.admin.listen;
+  settings.http.port = all.node.admin.port;
+  settings.node = all.node.name;
+  settings.version = options.version;
+  settings.port_file = options.port_file;
+  child_spec result;
+  result.name = "admin";
+  result.factory = [settings, board](caf::local_actor* self) {
+    return spawn_admin(self, settings, admin_wiring{self->address(), board});
+  };
+  return result;
+}
+
+void add(const supervisor_actor& root, child_spec child) {
+  caf::anon_send(root, add_child_atom_v,
+                 std::make_shared<const child_spec>(std::move(child)));
+}
+
+} // namespace
+
+supervisor_config
+root_config(const config& all, const node_options& options,
+            std::shared_ptr<readiness_board> board,
+            std::function<void(const std::string&)> on_escalation) {
+  supervisor_config result;
+  result.name = "node";
+  result.children.push_back(admin_child(all, options, std::move(board)));
+  result.on_escalation = std::move(on_escalation);
+  result.inspect_timeout = std::chrono::milliseconds{1'500};
+  return result;
+}
+
+void plant_tree(caf::actor_system& sys, const supervisor_actor& root,
+                const config& all,
+                const std::vector<prepared_pipeline>& pipelines) {
+  add(root, router_child());
+  add(root, tenant_child(all, pipelines, std::string{control_tenant},
+                         control_sessions));
+  for (const auto& tenant : all.tenants)
+    add(root, tenant_child(all, pipelines, tenant.name, tenant.sessions));
+  // A supervisor that answers has started its children: from here on the
+  // pools can be found.
+  caf::scoped_actor self{sys};
+  self->request(root, std::chrono::seconds{5}, inspect_atom_v)
+    .receive([](const actor_report&) {}, [](const caf::error&) {});
+  for (const auto& pipeline : pipelines)
+    add(root, pipeline_child(all, pipeline));
+}
+
+} // namespace millrace

@@ -1,0 +1,34 @@
+#pragma once
+
+// The supervisor tree of a node: which actors there are, who keeps them
+// running, and in which order they start.
+
+#include "actors/admin/readiness.hpp"
+#include "actors/cluster/supervisor.hpp"
+#include "config/config.hpp"
+#include "nodes/node.hpp"
+#include "nodes/prepare.hpp"
+
+#include <caf/actor_system.hpp>
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace millrace {
+
+/// NODE: the root, with ADMIN below it, so that a node can be looked into
+/// while it still waits for its servers.
+supervisor_config
+root_config(const config& all, const node_options& options,
+            std::shared_ptr<readiness_board> board,
+            std::function<void(const std::string&)> on_escalation);
+
+/// Adds everything else: ROUTER, a TENANT for each tenant and one for the
+/// control database, a PIPELINE for each pipeline.
+void plant_tree(caf::actor_system& sys, const supervisor_actor& root,
+                const config& all,
+                const std::vector<prepared_pipeline>& pipelines);
+
+} // namespace millrace

@@ -1,0 +1,253 @@
+#include "actors/source/kafka_client.hpp"
+#include "tests/nodes/json.hpp"
+#include "tests/nodes/process.hpp"
+#include "tests/support/dev_servers.hpp"
+
+#include <catch2/catch_test_macros.hpp>
+#include <catch2/matchers/catch_matchers_string.hpp>
+
+#include <chrono>
+#include <csignal>
+#include <format>
+#include <thread>
+
+using namespace millrace;
+using namespace millrace::test;
+using Catch::Matchers::ContainsSubstring;
+
+namespace {
+
+using namespace std::chrono_literals;
+
+/// The pack `ticks` for two tenants. The URL comes from the environment: that
+/// is how one that holds a password has to come.
+std::string config_text(const std::string& brokers, const std::string& topic,
+                        bool auto_migrate = true) {
+  return std::format(R"toml([postgresql]
+url = {{ env = "DB_URL" }}
+auto_migrate = {}
+[kafka]
+bootstrap = "{}"
+[[tenant]]
+name = "north"
+[[tenant]]
+name = "south"
+[pipeline.ticks]
+pack = "ticks"
+topics = ["{}"]
+tenant = "header('tenant')"
+)toml",
+                     auto_migrate, brokers, topic);
+}
+
+process::variables database(const scratch_database& db) {
+  return {{"DB_URL", db.url()}};
+}
+
+void create_topic(const std::string& brokers, const std::string& topic) {
+  auto client = kafka_client::open({{"bootstrap.servers", brokers}});
+  REQUIRE(client);
+  REQUIRE(client->create_topic(topic, 2, {}, 20s));
+}
+
+/// Records in all partitions of a topic.
+int64_t records_in(const std::string& brokers, const std::string& topic,
+                   int32_t partitions) {
+  auto client = kafka_client::open({{"bootstrap.servers", brokers}});
+  REQUIRE(client);
+  int64_t result = 0;
+  for (int32_t i = 0; i < partitions; ++i) {
+    auto marks = client->watermarks({topic, partition{i}}, 20s);
+    REQUIRE(marks);
+    result += marks->high.value - marks->low.value;
+  }
+  return result;
+}
+
+} // namespace
+
+TEST_CASE("migrate up applies everything once and status shows it") {
+  scratch_database db{"cli"};
+  scratch_folder folder;
+  auto file = folder.write("node.toml", config_text("127.0.0.1:1", "ticks"));
+  auto environment = database(db);
+
+  auto before = run({"migrate", "status", "--config", file}, environment);
+  CHECK(before.code == 0);
+  CHECK_THAT(before.out, ContainsSubstring("pending"));
+  CHECK(db.value("SELECT to_regnamespace('millrace')").empty());
+
+  auto first = run({"migrate", "up", "--config", file, "--json"}, environment);
+  INFO(first.out << first.err);
+  REQUIRE(first.code == 0);
+  json_document applied{first.out};
+  REQUIRE(applied.size() == 3);
+  CHECK(applied.text("/0/set") == "control");
+  CHECK(applied.text("/0/schema") == "millrace");
+  CHECK(applied.integer("/0/applied/0") == 1);
+  CHECK(applied.text("/1/schema") == "tenant_north");
+  CHECK(applied.text("/2/tenant") == "south");
+  CHECK(db.value("SELECT to_regclass('tenant_south.ticks') IS NOT NULL")
+        == "t");
+
+  auto second = run({"migrate", "up", "--config", file}, environment);
+  CHECK(second.code == 0);
+  CHECK(second.out
+        == "control in millrace: up to date\n"
+           "ticks in tenant_north: up to date\n"
+           "ticks in tenant_south: up to date\n");
+
+  auto status = run({"migrate", "status", "--config", file, "--json"},
+                    environment);
+  CHECK(status.code == 0);
+  json_document all{status.out};
+  CHECK(all.size() > 3);
+  CHECK(all.text("/0/state") == "applied");
+  CHECK_FALSE(all.text("/0/applied_at").empty());
+  CHECK_FALSE(status.out.contains("pending"));
+}
+
+TEST_CASE("migrate works without a configuration") {
+  scratch_database db{"cli"};
+  auto environment = database(db);
+  auto control = run({"migrate", "up", "--pg-env", "DB_URL"}, environment);
+  INFO(control.err);
+  REQUIRE(control.code == 0);
+  auto pack = run({"migrate", "up", "--pg-env", "DB_URL", "--set", "ticks",
+                   "--tenant", "demo"},
+                  environment);
+  INFO(pack.err);
+  REQUIRE(pack.code == 0);
+  CHECK(db.value("SELECT to_regclass('tenant_demo.ticks') IS NOT NULL") == "t");
+}
+
+TEST_CASE("a folder of one's own migrations goes to every tenant") {
+  scratch_database db{"cli"};
+  auto environment = database(db);
+  scratch_folder folder;
+  auto file = folder.write("node.toml", config_text("127.0.0.1:1", "ticks"));
+  folder.write("001_orders.sql", "-- description: Orders\n"
+                                 "-- millrace:up\n"
+                                 "CREATE TABLE orders (id bigint);\n"
+                                 "-- millrace:down\n"
+                                 "DROP TABLE orders;\n");
+  std::vector<std::string> own{"--config", file,    "--set",
+                               "orders",   "--dir", folder.path()};
+  auto with = [&](std::vector<std::string> command) {
+    command.insert(command.end(), own.begin(), own.end());
+    return run(command, environment);
+  };
+  REQUIRE(run({"migrate", "up", "--config", file}, environment).code == 0);
+  auto up = with({"migrate", "up"});
+  INFO(up.err);
+  CHECK(up.code == 0);
+  CHECK(db.value("SELECT to_regclass('tenant_north.orders') IS NOT NULL")
+        == "t");
+  CHECK(db.value("SELECT to_regclass('tenant_south.orders') IS NOT NULL")
+        == "t");
+
+  folder.write("001_orders.sql", "-- description: Orders\n"
+                                 "-- millrace:up\n"
+                                 "CREATE TABLE orders (id text);\n"
+                                 "-- millrace:down\n"
+                                 "DROP TABLE orders;\n");
+  auto status = with({"migrate", "status"});
+  CHECK(status.code == 1);
+  CHECK_THAT(status.out, ContainsSubstring("edited"));
+  auto again = with({"migrate", "up"});
+  CHECK(again.code == 1);
+  CHECK_THAT(again.err, ContainsSubstring("changed after it had been applied"));
+}
+
+TEST_CASE("validate sees pending migrations, tables and topics") {
+  auto brokers = servers::kafka_bootstrap();
+  scratch_database db{"cli"};
+  auto environment = database(db);
+  auto topic = unique_name("cli");
+  scratch_folder folder;
+  auto file = folder.write("node.toml", config_text(brokers, topic));
+  auto manual = folder.write("manual.toml", config_text(brokers, topic, false));
+
+  auto early = run({"validate", file}, environment);
+  CHECK(early.code == 2);
+  CHECK_THAT(early.err, ContainsSubstring("warning: " + file
+                                          + ": schema 'tenant_north' lacks"));
+  CHECK_THAT(early.err, ContainsSubstring("pipeline.ticks.topics: found '"
+                                          + topic + "', expected a topic "));
+  CHECK(db.value("SELECT to_regnamespace('millrace')").empty());
+
+  create_topic(brokers, topic);
+  auto later = run({"validate", file}, environment);
+  INFO(later.err);
+  CHECK(later.code == 0);
+  auto refused = run({"validate", manual}, environment);
+  CHECK(refused.code == 2);
+  CHECK_THAT(refused.err, ContainsSubstring("run 'millrace migrate up'"));
+
+  REQUIRE(run({"migrate", "up", "--config", file}, environment).code == 0);
+  for (const auto& x : {file, manual}) {
+    auto ready = run({"validate", "--require-servers", x}, environment);
+    CHECK(ready.err.empty());
+    CHECK(ready.out == x + ": valid\n");
+    CHECK(ready.code == 0);
+  }
+
+  db.execute("ALTER TABLE tenant_north.ticks DROP COLUMN lp CASCADE");
+  auto broken = run({"validate", file}, environment);
+  CHECK(broken.code == 2);
+  CHECK_THAT(broken.err, ContainsSubstring("lp"));
+}
+
+TEST_CASE("produce creates a topic, replays and gives its account") {
+  auto brokers = servers::kafka_bootstrap();
+  auto topic = unique_name("cli");
+  scratch_folder folder;
+  auto input = folder.write("lines.ndjson", R"({"symbol":"EURUSD","t":1})"
+                                            "\nnot json\n"
+                                            R"({"symbol":"XAUUSD","t":2})"
+                                            "\n");
+  auto x = run({"produce", topic, input, "--bootstrap", brokers, "--key",
+                "symbol", "--timestamp-field", "t", "--header", "tenant=north",
+                "--repeat", "4", "--partitions", "2", "--json"});
+  INFO(x.out << x.err);
+  REQUIRE(x.code == 0);
+  json_document account{x.out};
+  CHECK(account.text("/topic") == topic);
+  CHECK(account.integer("/records") == 12);
+  CHECK(account.integer("/delivered") == 12);
+  CHECK(account.integer("/passes") == 4);
+  CHECK(account.integer("/without_key") == 4);
+  CHECK(account.integer("/partitions") == 2);
+  CHECK(records_in(brokers, topic, 2) == 12);
+}
+
+TEST_CASE("produce without the topic says how it is created") {
+  auto brokers = servers::kafka_bootstrap();
+  scratch_folder folder;
+  auto input = folder.write("lines.ndjson", "{}\n");
+  auto x = run({"produce", unique_name("cli"), input, "--bootstrap", brokers});
+  CHECK(x.code == 1);
+  CHECK_THAT(x.err, ContainsSubstring("--partitions N creates it"));
+}
+
+TEST_CASE("a signal ends an endless replay in order") {
+  auto brokers = servers::kafka_bootstrap();
+  auto topic = unique_name("cli");
+  create_topic(brokers, topic);
+  scratch_folder folder;
+  auto input = folder.write("lines.ndjson", "{}\n");
+  process endless{{"produce", topic, input, "--bootstrap", brokers, "--repeat",
+                   "forever", "--rate", "200", "--quiet", "--json"}};
+  auto deadline = std::chrono::steady_clock::now() + 60s;
+  while (records_in(brokers, topic, 2) == 0
+         && std::chrono::steady_clock::now() < deadline)
+    std::this_thread::sleep_for(50ms);
+  endless.signal(SIGINT);
+  auto x = endless.wait();
+  INFO(x.out << x.err);
+  REQUIRE(x.code == 0);
+  json_document account{x.out};
+  CHECK(account.integer("/records") > 0);
+  CHECK(account.integer("/records") == account.integer("/delivered"));
+  CHECK(records_in(brokers, topic, 2) == account.integer("/delivered"));
+}
