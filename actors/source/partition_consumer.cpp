@@ -543,6 +543,9 @@ void partition_consumer_state::measure_lag() {
   auto lent = static_cast<int64_t>(cursor.lent_bytes() + feed_.open_bytes());
   metrics_.inflight_bytes->inc(lent - counted_bytes_);
   counted_bytes_ = lent;
+  if (phase_ == phase::halted && log_end_)
+    lag_.lag_messages->value(
+      std::max<int64_t>(0, *log_end_ - feed_.cursor().floor()));
   if (phase_ != phase::reading)
     return;
   if (queue_)

@@ -60,7 +60,9 @@ TEST_CASE("zsh completion describes every command and option") {
 
 TEST_CASE("zsh completion escapes what zsh would read as its own") {
   command_shape root{"millrace", "", {}, {}, {}};
-  root.options.push_back({{"--it"}, "it's [odd]"});
+  auto& option = root.options.emplace_back();
+  option.names = {"--it"};
+  option.description = "it's [odd]";
   auto text = zsh_completion(root);
   CHECK_THAT(text, ContainsSubstring("'--it[it'\\''s \\[odd\\]]'"));
 }

@@ -163,7 +163,9 @@ TEST_CASE_METHOD(fixture, "claims update the lane's row in place, without "
     REQUIRE(attempt(c) == "");
   }
   must(conn->query("SELECT pg_stat_force_next_flush()"));
-  CHECK(db.value("SELECT n_tup_hot_upd >= 200 AND n_tup_upd = n_tup_hot_upd "
+  // Not all: somebody else's snapshot, such as autovacuum's, can keep the page
+  // full for a moment. An index on a changing column would make it none.
+  CHECK(db.value("SELECT n_tup_upd >= 200 AND n_tup_hot_upd >= 0.8 * n_tup_upd "
                  "FROM pg_stat_user_tables WHERE relname = 'lane'")
         == "t");
 }
