@@ -91,8 +91,8 @@ child_spec tenant_child(const config& all,
   // keep the window, which must hold them all, short as well.
   settings.backoff.max = std::chrono::seconds{2};
   settings.limit.max_restarts += 3 * settings.children.size();
-  settings.limit.window
-    += settings.backoff.max * static_cast<int>(settings.limit.max_restarts);
+  settings.limit.window += settings.backoff.max
+                           * static_cast<int>(settings.limit.max_restarts);
   auto result = supervisor_child(std::move(settings));
   // One tenant's trouble must not stop the node.
   result.on_limit = limit_reaction::park;
