@@ -164,6 +164,8 @@ using session_actor = caf::typed_actor<
   // To itself: send and receive for a while.
   caf::result<void>(session_step),
   // To itself: connect, or check the idle connection.
-  caf::result<void>(session_tick)>;
+  caf::result<void>(session_tick),
+  // Answers between two slices of work.
+  caf::result<actor_report>(inspect_atom)>;
 
 } // namespace millrace

@@ -41,6 +41,10 @@ struct partition_consumer_config {
   /// How often lag is measured and overdue acks are looked for.
   std::chrono::milliseconds tick{250};
 
+  /// Assign anew when records are there and none has come for this long: about
+  /// one of some hundred new assignments gets none from librdkafka 2.8.
+  std::chrono::milliseconds stall{5'000};
+
   std::chrono::milliseconds store_timeout{30'000};
   std::chrono::milliseconds source_timeout{60'000};
 
@@ -126,6 +130,7 @@ private:
   void judge_view(const asked_view& x);
   void propose_floor();
   void measure_lag();
+  void watch_for_stall();
   void drop_queue();
 
   /// The actor system's clock.
@@ -168,6 +173,11 @@ private:
   bool asking_ = false;
   clock::time_point last_floor_;
   std::optional<offset> log_end_;
+
+  /// When a record or the end of the log was last seen, or could not be.
+  clock::time_point progress_;
+  bool at_end_ = false;
+  int64_t stalls_ = 0;
 
   /// Ends and oldest record times of what was sent, for the lag in seconds.
   std::deque<std::pair<offset, int64_t>> sent_times_;

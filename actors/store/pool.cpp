@@ -12,6 +12,14 @@
 
 namespace millrace {
 
+namespace {
+
+/// A session answers between two slices of work, if it is not inside a
+/// statement. Less than a supervisor's own patience.
+constexpr std::chrono::milliseconds session_patience{200};
+
+} // namespace
+
 std::optional<std::string> validate(const pool_config& config) {
   if (config.sessions == 0)
     return "sessions must be at least 1";
@@ -63,15 +71,42 @@ pool_actor::behavior_type pool_state::make_behavior() {
                          waiting_.size()};
     },
     [this](const session_notice& x) { on_notice(x); },
-    [this](inspect_atom) {
-      return vitals_.report(
-        waiting_.size(), {{"sessions", std::ssize(sessions_)},
-                          {"busy", count(condition::busy)},
-                          {"down", count(condition::down)},
-                          {"requests", requests_},
-                          {"reconnects", static_cast<int64_t>(generation_)}});
-    },
+    [this](inspect_atom) { return inspect(); },
   };
+}
+
+caf::typed_response_promise<actor_report> pool_state::inspect() {
+  auto answer = self_->make_response_promise<actor_report>();
+  auto all = std::make_shared<actor_report>(vitals_.report(
+    waiting_.size(), {{"sessions", std::ssize(sessions_)},
+                      {"busy", count(condition::busy)},
+                      {"down", count(condition::down)},
+                      {"requests", requests_},
+                      {"reconnects", static_cast<int64_t>(generation_)}}));
+  all->children.resize(sessions_.size());
+  auto open = std::make_shared<std::size_t>(sessions_.size());
+  auto arrived = [answer, all, open](std::size_t i, actor_report x) mutable {
+    all->children[i] = std::move(x);
+    if (--*open == 0)
+      answer.deliver(std::move(*all));
+  };
+  if (sessions_.empty())
+    answer.deliver(*all);
+  for (std::size_t i = 0; i < sessions_.size(); ++i) {
+    auto busy = sessions_[i].now == condition::busy;
+    self_->request(sessions_[i].handle, session_patience, inspect_atom_v)
+      .then([arrived, i](actor_report& x) mutable { arrived(i, std::move(x)); },
+            [arrived, i, busy](const caf::error&) mutable {
+              // In the middle of a statement it cannot look at its mailbox.
+              actor_report x;
+              x.name = "session " + std::to_string(i);
+              x.kind = "millrace.session";
+              x.state = busy ? "busy" : "no answer";
+              x.since_ms = vitals::now_ms();
+              arrived(i, std::move(x));
+            });
+  }
+  return answer;
 }
 
 // -- requests -----------------------------------------------------------------

@@ -81,6 +81,9 @@ private:
   template <class Result, class Request>
   caf::typed_response_promise<Result> submit(Request& x);
 
+  /// Itself, and its sessions as children.
+  caf::typed_response_promise<actor_report> inspect();
+
   void on_notice(const session_notice& x);
   void on_down(const caf::down_msg& x);
   void on_connected(slot& x);

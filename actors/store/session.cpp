@@ -67,6 +67,12 @@ session_actor::behavior_type session_state::make_behavior() {
       if (x.number == ticks_)
         tick();
     },
+    [this](inspect_atom) {
+      auto report = vitals_.report(self_,
+                                   {{"flushes", flushes_}, {"acts", acts_}});
+      report.name = "session " + std::to_string(index_);
+      return report;
+    },
   };
 }
 
@@ -121,6 +127,7 @@ void session_state::lost(store_errc code, std::string reason) {
 
 void session_state::tell(session_notice::kind what, store_errc code,
                          std::string reason) {
+  vitals_.become(what == session_notice::kind::down ? "down" : "idle", reason);
   self_->send(pool_, session_notice{index_, what, code, std::move(reason)});
 }
 
@@ -133,6 +140,8 @@ session_state::start_flush(flush&& work) {
     promise.deliver(not_connected());
     return promise;
   }
+  ++flushes_;
+  vitals_.become("busy");
   run_ = std::make_unique<flush_run>(*conn_, std::move(work),
                                      config_.flush_timeout);
   waiting_ = promise;
@@ -160,6 +169,7 @@ caf::typed_response_promise<Result> session_state::act(Act what) {
     promise.deliver(not_connected());
     return promise;
   }
+  ++acts_;
   store_result<Result> result = what();
   done();
   if (result)

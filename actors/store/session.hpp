@@ -1,6 +1,7 @@
 #pragma once
 
 #include "actors/cluster/restart_policy.hpp"
+#include "actors/cluster/vitals.hpp"
 #include "actors/store/connection.hpp"
 #include "actors/store/flush.hpp"
 #include "actors/store/session_config.hpp"
@@ -64,6 +65,9 @@ private:
 
   std::optional<connector> connecting_;
   std::optional<connection> conn_;
+  vitals vitals_{name, "connecting"};
+  int64_t flushes_ = 0;
+  int64_t acts_ = 0;
   clock::time_point up_since_;
   bool was_up_ = false;
   uint64_t ticks_ = 0;

@@ -214,6 +214,9 @@ struct consumer_fixture : deterministic {
   caf::actor writer = sys.spawn(scripted_writer, batches);
   partition_consumer_actor aut;
 
+  /// The scripted log is said to be longer than what is delivered of it.
+  std::chrono::milliseconds stall{1h};
+
   consumer_fixture() {
     log::setup({.level = log::level::off});
     store->view.lanes = {{ids[0], {10}}, {ids[1], {10}}};
@@ -258,6 +261,7 @@ struct consumer_fixture : deterministic {
     config.linger = 5ms;
     config.floor_interval = 5s;
     config.tick = 250ms;
+    config.stall = stall;
     config.delays = {.initial = 100ms, .max = 1s, .jitter = 0};
     aut = sys.spawn<partition_consumer>(
       std::move(config), partition_consumer_peers{pool, source, router});
@@ -377,6 +381,14 @@ TEST_CASE_METHOD(consumer_fixture, "a nack leads to a new assignment at the "
   CHECK(kafka->assigned == std::vector<int64_t>{10, 11});
   advance(5ms);
   CHECK(sent() == texts{"11-13 #2"});
+}
+
+TEST_CASE_METHOD(consumer_fixture, "a queue that stays silent although records "
+                                   "are there is assigned anew") {
+  stall = partition_consumer_config{}.stall;
+  start();
+  advance(stall);
+  CHECK(kafka->assigned == std::vector<int64_t>{10, 13});
 }
 
 TEST_CASE_METHOD(consumer_fixture, "of two assignments under way only the "

@@ -44,6 +44,11 @@ session_actor::behavior_type scripted(session_actor::pointer self,
     [refuse](floor_request&) -> caf::result<floor_answer> { return refuse(); },
     [](session_step) {},
     [](session_tick) {},
+    [](inspect_atom) {
+      actor_report result;
+      result.state = "idle";
+      return result;
+    },
   };
 }
 
@@ -139,6 +144,22 @@ TEST_CASE_METHOD(fixture, "a pool begins with one session and opens the next "
   CHECK(status().queued == 1);
   notice(0, kind::idle);
   CHECK(log->loads == std::vector<uint32_t>{0, 1, 0});
+}
+
+TEST_CASE_METHOD(fixture, "a pool shows its sessions below itself") {
+  notice(0, kind::up);
+  auto busy = ask();
+  auto second = ask();
+  auto pending = self->request(aut, std::chrono::seconds{1}, inspect_atom_v);
+  drain();
+  pending.receive(
+    [](const actor_report& x) {
+      CHECK(x.kind == "millrace.pool");
+      REQUIRE(x.children.size() == 2);
+      CHECK(x.children[0].state == "idle");
+      CHECK(x.children[1].state == "idle");
+    },
+    [](const caf::error& e) { FAIL(to_string(e)); });
 }
 
 TEST_CASE_METHOD(fixture, "a session's answer goes to whoever asked") {
