@@ -301,6 +301,7 @@ void partition_consumer_state::on_drained(const drain_result& result) {
     return;
   }
   if (result.records > 0 || result.at_end) {
+    stalls_in_a_row_ = 0;
     progress_ = now();
     at_end_ = result.at_end;
   }

@@ -178,6 +178,7 @@ private:
   clock::time_point progress_;
   bool at_end_ = false;
   int64_t stalls_ = 0;
+  int stalls_in_a_row_ = 0;
 
   /// Ends and oldest record times of what was sent, for the lag in seconds.
   std::deque<std::pair<offset, int64_t>> sent_times_;

@@ -13,6 +13,13 @@
 
 namespace millrace {
 
+namespace {
+
+/// Stalls in a row before the client is given up.
+constexpr int max_stalls = 2;
+
+} // namespace
+
 // -- sending ------------------------------------------------------------------
 
 void partition_consumer_state::cut_idle_lanes() {
@@ -106,7 +113,15 @@ void partition_consumer_state::watch_for_stall() {
              {"partition", config_.feed.source.number.value},
              {"position", feed_.cursor().position().value},
              {"log_end", log_end_->value}});
-  assign_queue();
+  if (++stalls_in_a_row_ < max_stalls) {
+    assign_queue();
+    return;
+  }
+  // The client itself is stuck: only a new one helps, and a new SOURCE brings
+  // it. We end with the old one.
+  self_->send_exit(peers_.source,
+                   caf::make_error(caf::sec::runtime_error,
+                                   "the Kafka client delivers nothing"));
 }
 
 void partition_consumer_state::keep_up() {

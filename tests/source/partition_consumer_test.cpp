@@ -389,6 +389,13 @@ TEST_CASE_METHOD(consumer_fixture, "a queue that stays silent although records "
   start();
   advance(stall);
   CHECK(kafka->assigned == std::vector<int64_t>{10, 13});
+  // A second time in a row the client is given up, and its consumers with it.
+  self->monitor(source);
+  advance(stall + 250ms);
+  bool gone = false;
+  self->receive([&](const caf::down_msg& x) { gone = x.source == source; });
+  CHECK(gone);
+  CHECK(kafka->assigned.size() == 2);
 }
 
 TEST_CASE_METHOD(consumer_fixture, "of two assignments under way only the "
