@@ -13,6 +13,15 @@ namespace millrace {
 
 namespace {
 
+/// False when the pipeline's tenant is a constant and another one. Its tables
+/// have no business in that tenant's schema.
+bool may_serve(const pipeline_config& pipeline, const tenant_config& tenant) {
+  std::string_view text = pipeline.tenant.text;
+  auto constant = text.size() >= 2 && text.front() == '\''
+                  && text.find('\'', 1) == text.size() - 1;
+  return !constant || text.substr(1, text.size() - 2) == tenant.name;
+}
+
 using problems = std::vector<std::string>;
 
 std::unexpected<prepare_failure> fail(std::string text) {
@@ -155,6 +164,8 @@ std::vector<migration_job> migration_jobs(const config& all) {
     if (set.empty())
       continue;
     for (const auto& tenant : all.tenants) {
+      if (!may_serve(pipeline, tenant))
+        continue;
       auto known = std::ranges::any_of(result, [&](const migration_job& x) {
         return x.set == set && x.target.schema == tenant.schema;
       });
@@ -185,6 +196,8 @@ prepare_pipeline(connection& conn, const config& all,
   prepared_pipeline result;
   result.config = pipeline;
   for (const auto& tenant : all.tenants) {
+    if (!may_serve(pipeline, tenant))
+      continue;
     auto program = compile_for(conn, pipeline, tenant);
     if (!program)
       return std::unexpected{program.error()};
@@ -204,8 +217,8 @@ prepare_pipeline(connection& conn, const config& all,
   }
   if (result.tenants.empty())
     return fail(to_string(pipeline.tenant.at) + ": pipeline." + pipeline.name
-                + ".tenant: found '" + result.program->constant_tenant()
-                + "', expected the name of a [[tenant]]");
+                + ".tenant: found " + pipeline.tenant.text
+                + ", expected the name of a [[tenant]]");
   auto columns = result.program->shape();
   result.tenants.push_back({std::string{unrouted_tenant}, columns});
   result.plans[std::string{unrouted_tenant}]

@@ -3,7 +3,8 @@
 -- millrace:up
 
 -- An extension belongs to the database, so it stays when this is undone.
-CREATE EXTENSION IF NOT EXISTS timescaledb;
+-- In `public`, or it would lie in the schema of the first tenant.
+CREATE EXTENSION IF NOT EXISTS timescaledb SCHEMA public;
 
 -- The columns of the plain table; see ticks/002_ticks.sql.
 CREATE TABLE ticks (
@@ -23,7 +24,7 @@ CREATE TABLE ticks (
   PRIMARY KEY (symbol_id, tick_time, src_partition, src_offset)
 );
 
-SELECT create_hypertable('ticks', 'tick_time',
+SELECT public.create_hypertable('ticks', 'tick_time',
   chunk_time_interval => interval '1 day', create_default_indexes => false);
 
 -- millrace:down
