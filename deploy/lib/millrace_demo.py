@@ -46,6 +46,8 @@ def arguments():
     parser.add_argument("--rate", type=positive, default=10_000)
     parser.add_argument("--calm", type=duration, default=8.0)
     parser.add_argument("--max-rows", type=positive, default=10_000_000)
+    parser.add_argument("--kafka", choices=("auto", "real", "embedded"),
+                        default="auto")
     parser.add_argument("--no-kill", action="store_true")
     parser.add_argument("--keep", action="store_true")
     parser.add_argument("--plain", action="store_true")
@@ -57,7 +59,7 @@ def arguments():
 class Demo:
     def __init__(self, options):
         self.options = options
-        self.bin = options.build / "bin"
+        self.bin = options.build.resolve() / "bin"
         self.servers = None
         self.node = None
         self.producer = None
@@ -73,7 +75,9 @@ class Demo:
     def start_servers(self):
         self.servers = millrace_servers.up(
             f"demo-{os.getpid()}", only=["pg", "kafka"],
+            kafka=self.options.kafka,
             embedded=str(self.bin / "millrace-embedded-broker"),
+            topics=[f"{TOPIC}:{PARTITIONS}"],
             owner=None if self.options.keep else os.getpid())
         self.environment = self.servers.environment
         self.real = self.environment.get("MILLRACE_KAFKA_KIND") == "kafka"
@@ -127,9 +131,13 @@ topics = ["{TOPIC}"]
             words += ["--limit", limit]
         if forever:
             words += ["--repeat", "forever"]
-        self.stop(self.producer, signal.SIGTERM)
+        self.stop_producer()
         with open(self.directory / "produce.log", "ab") as log:
             self.producer = self.run(*words, stdout=log, stderr=log)
+
+    def stop_producer(self):
+        self.stop(self.producer, signal.SIGTERM)
+        self.producer = None
 
     @staticmethod
     def stop(process, sign, patience=15):
@@ -168,7 +176,9 @@ topics = ["{TOPIC}"]
     def watch(self, panel, phase, until, done=lambda metrics: False):
         while time.monotonic() < until and not self.stopping:
             if self.node.poll() is not None:
-                raise SystemExit(self.explain_node())
+                raise SystemExit(self.explain("node", self.node))
+            if self.producer and self.producer.poll():
+                raise SystemExit(self.explain("produce", self.producer))
             port = self.node_port()
             metrics = read_metrics(port) if port else None
             panel.look(phase, metrics, self.count())
@@ -177,10 +187,10 @@ topics = ["{TOPIC}"]
             time.sleep(.5)
         return False
 
-    def explain_node(self):
-        tail = (self.directory / "node.log").read_text().splitlines()[-12:]
-        return ("the node ended with exit code "
-                f"{self.node.returncode}; the end of its log:\n  "
+    def explain(self, name, process):
+        tail = (self.directory / f"{name}.log").read_text().splitlines()[-12:]
+        return (f"`millrace {name}` ended with exit code "
+                f"{process.returncode}; the end of its log:\n  "
                 + "\n  ".join(tail))
 
     def kill_node(self, panel):
@@ -219,7 +229,7 @@ topics = ["{TOPIC}"]
             panel.note("burst is over; on at the first rate")
             self.produce(rate=options.rate, forever=True)
             self.watch(panel, f"{options.rate:,} a second", end)
-        self.stop(self.producer, signal.SIGTERM)
+        self.stop_producer()
         self.stopping = False
         panel.note("no more records; waiting until all are in PostgreSQL")
         caught_up = self.watch(
@@ -244,7 +254,7 @@ topics = ["{TOPIC}"]
         return check.wait()
 
     def clean_up(self):
-        self.stop(self.producer, signal.SIGTERM)
+        self.stop_producer()
         if self.options.keep:
             print(f"Kept: node {self.node and self.node.pid}, servers "
                   f"'{self.servers.name}' (deploy/dev-servers env --name "
@@ -273,7 +283,7 @@ def main():
         print("  starting PostgreSQL and Kafka", flush=True)
         demo.start_servers()
         if not demo.real:
-            print("  no Apache Kafka here: the embedded broker stands in, "
+            print("  without Apache Kafka: the embedded broker stands in, "
                   "with a smaller replay")
         print(f"  admin pages: http://127.0.0.1:PORT/ with the port in "
               f"{demo.port_file}", flush=True)

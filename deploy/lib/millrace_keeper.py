@@ -144,7 +144,9 @@ class Keeper:
                 reason = "no program for the embedded broker was given"
             elif self.plan["kafka"] == "embedded" or (
                     reason and embedded and self.plan["kafka"] == "auto"):
-                kind, settings = kinds.EmbeddedBroker, {"program": embedded}
+                kind = kinds.EmbeddedBroker
+                settings = {"program": embedded,
+                            "topics": self.plan.get("topics", [])}
                 reason = None
             else:
                 kind = kinds.Kafka

@@ -251,7 +251,9 @@ class EmbeddedBroker(Server):
     bootstrap = ""
 
     def launch(self):
-        self.spawn([self.settings["program"]], stdin=subprocess.PIPE,
+        topics = [w for topic in self.settings["topics"]
+                  for w in ("--topic", topic)]
+        self.spawn([self.settings["program"], *topics], stdin=subprocess.PIPE,
                    stdout=subprocess.PIPE)
         out = self.process.stdout
         os.set_blocking(out.fileno(), False)

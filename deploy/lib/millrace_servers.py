@@ -150,13 +150,15 @@ class Servers:
         return found
 
 
-def up(name="dev", *, only=NAMES, kafka="auto", embedded=None, owner=None,
-       owner_fd=None, env_file=None, settings=None):
+def up(name="dev", *, only=NAMES, kafka="auto", embedded=None, topics=(),
+       owner=None, owner_fd=None, env_file=None, settings=None):
     """Starts a set and returns when every server answers. A set that is up
     already is returned as it is.
 
     kafka: auto (real when it can be, else the embedded broker when `embedded`
     names its program, else none), real, or embedded.
+    topics: NAME:PARTITIONS, what the embedded broker holds from its start, for
+    it creates none on request; real Kafka does.
     owner, owner_fd: the set ends when this process does, or when this pipe is
     closed by its writer. settings: {"pg": {"fsync": "off"}} and so on.
     """
@@ -175,8 +177,8 @@ def up(name="dev", *, only=NAMES, kafka="auto", embedded=None, owner=None,
             if directory is None:
                 raise
     plan = {"name": name, "directory": str(directory), "only": list(only),
-            "kafka": kafka, "embedded": embedded, "owner": owner,
-            "owner_fd": owner_fd, "settings": settings or {},
+            "kafka": kafka, "embedded": embedded, "topics": list(topics),
+            "owner": owner, "owner_fd": owner_fd, "settings": settings or {},
             "env_file": env_file and str(Path(env_file).resolve())}
     reader, writer = os.pipe()
     kept = [writer] + ([owner_fd] if owner_fd is not None else [])
