@@ -212,6 +212,9 @@ class Kafka(Server):
             "broker.session.timeout.ms": 1500,
             "broker.heartbeat.interval.ms": 300,
             "auto.create.topics.enable": "false",
+            # Recorded feeds and tests carry old timestamps, which retention
+            # by time would delete under the reader.
+            "log.retention.ms": -1,
             "message.max.bytes": 16 << 20,
         } | self.settings
 
