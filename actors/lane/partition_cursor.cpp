@@ -284,15 +284,18 @@ void partition_cursor::send_again(lane_cursor& x, offset from) {
   position_ = std::min(position_, from);
 }
 
-/// Whether the floor is still one that this consumer may build on: its own,
-/// or a higher one that its position is beyond already (rule 9a).
+/// Whether the floor is still one that this consumer may build on (rule 9a):
+/// its own, a higher one that its position is beyond already, or, once it has
+/// held the floor, the same one under another's token. The floor row itself
+/// says that all below is durable, and what lies beyond is still remembered as
+/// touched; so two consumers of one partition do not drive each other out.
 bool partition_cursor::follow_floor(offset to, const uuid& token,
                                     map_version version, bool is_halted) {
   if (version != version_ || is_halted)
     return false;
   if (token == token_)
     return true;
-  if (to <= floor_ || position_ < to)
+  if (to < floor_ || position_ < to || (to == floor_ && !holds_floor_))
     return false;
   floor_ = to;
   token_ = token;

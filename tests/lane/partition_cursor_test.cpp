@@ -427,9 +427,6 @@ TEST_CASE_METHOD(cursor_fixture, "what calls for a new assignment") {
   SECTION("a floor row that is halted") {
     bad.halted = true;
   }
-  SECTION("another token at the same floor") {
-    bad.token = token(9);
-  }
   SECTION("another token at a lower floor") {
     bad.token = token(9);
     bad.floor = {9};
@@ -581,7 +578,7 @@ TEST_CASE_METHOD(cursor_fixture, "an act that meets another token ends the "
   auto act = cursor.propose();
   REQUIRE(act);
   SECTION("it cannot") {
-    cursor.floor_answer(*act, {false, {10}, token(9), {3}, false});
+    cursor.floor_answer(*act, {false, {9}, token(9), {3}, false});
     CHECK(cursor.needs_assign());
   }
   SECTION("it can") {
@@ -589,6 +586,15 @@ TEST_CASE_METHOD(cursor_fixture, "an act that meets another token ends the "
     CHECK_FALSE(cursor.needs_assign());
     CHECK(cursor.floor() == offset{15});
     CHECK(cursor.holds_floor());
+  }
+  SECTION("a rival's token at the same floor is taken over") {
+    cursor.floor_answer(*act, {false, {10}, token(9), {3}, false});
+    CHECK_FALSE(cursor.needs_assign());
+    CHECK(cursor.holds_floor());
+    auto again = cursor.propose();
+    REQUIRE(again);
+    CHECK(again->token == token(9));
+    CHECK(again->touched.size() == 1);
   }
 }
 
