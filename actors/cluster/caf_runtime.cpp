@@ -10,6 +10,13 @@
 
 namespace millrace {
 
+namespace {
+
+/// After so many messages an actor goes behind the others.
+constexpr std::size_t messages_per_turn = 10;
+
+} // namespace
+
 std::optional<std::string> validate(const caf_config& config) {
   constexpr std::size_t most_threads = 1'024;
   if (config.threads > most_threads)
@@ -29,6 +36,9 @@ caf::actor_system_config& caf_runtime::fill(caf::actor_system_config& raw,
   if (threads == 0)
     threads = std::max<std::size_t>(2, std::thread::hardware_concurrency());
   raw.set("caf.scheduler.max-threads", threads);
+  // Without a bound, a PARTITION CONSUMER that reminds itself of more records
+  // would keep its thread until the log ends, and nobody would write them.
+  raw.set("caf.scheduler.max-throughput", messages_per_turn);
   raw.set("caf.metrics-filters.actors.includes", config.measured_actors);
   return raw;
 }

@@ -54,8 +54,8 @@ struct kafka_assignment {
 /// Limits of one `drain`. At least one record is handed out when one is there,
 /// however big it is.
 struct drain_limits {
-  std::size_t bytes = 1024 * 1024;
-  std::size_t records = 10'000;
+  std::size_t bytes = 256 * 1024;
+  std::size_t records = 2'000;
 };
 
 /// How a `drain` ended.

@@ -57,6 +57,27 @@ TEST_CASE("a runtime says when an actor is left after the grace time") {
   caf::anon_send(stray, caf::ok_atom_v);
 }
 
+TEST_CASE("an actor that always has work does not keep its thread") {
+  caf_runtime aut{caf_config{.threads = 1}};
+  auto& system = aut.system();
+  auto busy = system.spawn([](caf::event_based_actor* self) -> caf::behavior {
+    return {
+      [self](caf::ok_atom) { self->send(self, caf::ok_atom_v); },
+      [self](caf::put_atom) { self->quit(); },
+    };
+  });
+  caf::anon_send(busy, caf::ok_atom_v);
+  auto other = system.spawn([](caf::event_based_actor*) -> caf::behavior {
+    return {[](int x) { return x; }};
+  });
+  caf::scoped_actor self{system};
+  auto answered = false;
+  self->request(other, 20s, 7).receive([&](int) { answered = true; },
+                                       [](const caf::error&) {});
+  CHECK(answered);
+  caf::anon_send(busy, caf::put_atom_v);
+}
+
 TEST_CASE("a process whose root gives up hears why, once") {
   caf_runtime aut{caf_config{.threads = 1}};
   std::promise<std::string> why;
