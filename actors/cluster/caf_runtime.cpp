@@ -13,7 +13,7 @@ namespace millrace {
 namespace {
 
 /// After so many messages an actor goes behind the others.
-constexpr std::size_t messages_per_turn = 10;
+constexpr std::size_t messages_per_turn = 3;
 
 } // namespace
 

@@ -72,8 +72,8 @@ TEST_CASE("an actor that always has work does not keep its thread") {
   });
   caf::scoped_actor self{system};
   auto answered = false;
-  self->request(other, 20s, 7).receive([&](int) { answered = true; },
-                                       [](const caf::error&) {});
+  self->request(other, 20s, 7)
+    .receive([&](int) { answered = true; }, [](const caf::error&) {});
   CHECK(answered);
   caf::anon_send(busy, caf::put_atom_v);
 }

@@ -1,0 +1,219 @@
+#!/usr/bin/env python3
+"""Black box: real servers, one fault per test, and afterwards every record is
+in the tables exactly once.
+
+    faults_test.py --bin FOLDER [NAME_OF_A_TEST…]
+"""
+
+import argparse
+import random
+import signal
+import sys
+import time
+import unittest
+from pathlib import Path
+
+from laboratory import Laboratory, Standby, millrace_kinds, up
+
+SKIPPED = 77
+RECORDS = 40_000
+RATE = 10_000
+
+BIN = None
+SERVERS = None
+
+OPEN_FLUSH = """
+SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
+  AND application_name LIKE 'millrace writer %' AND xact_start IS NOT NULL
+  AND state <> 'idle'
+"""
+
+
+class Faults(unittest.TestCase):
+    def laboratory(self, **options):
+        name = self.id().rsplit(".", 1)[-1].removeprefix("test_")[:40]
+        lab = Laboratory(BIN, SERVERS, name, **options)
+        self.addCleanup(lambda: lab.close(failed=self.failed()))
+        return lab
+
+    def failed(self):
+        result = self._outcome.result
+        return any(test is self for test, _ in result.errors
+                   + result.failures)
+
+    def feed(self, lab, *names, records=RECORDS, rate=RATE):
+        """Nodes at work on a topic that grows."""
+        lab.produce(records, rate=rate, wait=False)
+        time.sleep(.5)
+        for name in names:
+            lab.start_node(name)
+        lab.wait_for_rows(1)
+
+    def go_on(self, lab):
+        """Waits for the next row, unless all have been produced."""
+        before = lab.rows()
+        lab.wait_until(lambda: lab.rows() > before
+                       or lab.producer.poll() is not None, 60, "a row")
+
+    def prove(self, lab):
+        lab.finish_producing()
+        lab.check()
+        lab.end_nodes()
+        lab.check(1)
+
+    def test_two_nodes_with_the_same_lanes_are_harmless(self):
+        lab = self.laboratory()
+        self.feed(lab, "one", "two")
+        self.prove(lab)
+
+    def test_a_node_frozen_past_its_takeover_writes_nothing(self):
+        lab = self.laboratory()
+        self.feed(lab, "one")
+        lab.nodes["one"].send_signal(signal.SIGSTOP)
+        before = lab.rows()
+        lab.start_node("two")
+        lab.wait_for_rows(before + 1000)
+        lab.nodes["one"].send_signal(signal.SIGCONT)
+        self.prove(lab)
+
+    def test_a_node_frozen_between_claim_and_commit(self):
+        lab = self.laboratory()
+        self.feed(lab, "one", records=250_000, rate=None)
+        frozen = lab.nodes["one"]
+
+        def caught_in_a_flush():
+            frozen.send_signal(signal.SIGSTOP)
+            time.sleep(.05)  # what the server can finish by itself, it does
+            if int(lab.query(OPEN_FLUSH)[0]) > 0:
+                return True
+            frozen.send_signal(signal.SIGCONT)
+            time.sleep(random.uniform(0, .02))
+            return False
+
+        lab.wait_until(caught_in_a_flush, 60, "a flush that stands open")
+        before = lab.rows()
+        lab.start_node("two")
+        lab.wait_for_rows(before + 1000)  # past the row that was locked
+        frozen.send_signal(signal.SIGCONT)
+        self.prove(lab)
+
+    def test_fast_restarts_of_postgresql(self):
+        lab = self.laboratory()
+        self.feed(lab, "one")
+        for _ in range(3):
+            SERVERS.restart("pg", mode="fast")
+            self.go_on(lab)
+        self.prove(lab)
+
+    def test_crashes_of_postgresql(self):
+        lab = self.laboratory()
+        self.feed(lab, "one")
+        for _ in range(3):
+            SERVERS.restart("pg", mode="immediate")
+            self.go_on(lab)
+        self.prove(lab)
+
+    def test_backends_ended_at_random(self):
+        lab = self.laboratory()
+        self.feed(lab, "one")
+        ended = 0
+        while lab.producer.poll() is None:
+            ended += sum(x == "t" for x in lab.query(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                f"WHERE usename = '{lab.role}' AND random() < .4"))
+            time.sleep(random.uniform(.05, .4))
+        self.assertGreater(ended, 3)
+        self.prove(lab)
+
+    def test_crashes_of_the_broker(self):
+        lab = self.laboratory()
+        self.feed(lab, "one")
+        for _ in range(2):
+            SERVERS.restart("kafka", mode="kill")
+            self.go_on(lab)
+        self.prove(lab)
+
+    def test_a_failover_that_loses_the_last_commits(self):
+        lab = self.laboratory()
+        standby = Standby(lab.server_url, lab.directory / "standby")
+        self.addCleanup(standby.down)
+        here, there = (x.split("@")[1].split("/")[0]
+                       for x in (lab.node_url, standby.url))
+        lab.node_url = (f"postgresql://{lab.role}@{here},{there}/{lab.name}"
+                        "?target_session_attrs=read-write")
+        self.addCleanup(SERVERS.start, "pg")
+        self.feed(lab, "one")
+        # From here on the standby misses what the primary commits.
+        lab.query("ALTER SYSTEM SET primary_conninfo = ''", url=standby.url)
+        lab.query("SELECT pg_reload_conf()", url=standby.url)
+        lab.wait_until(lambda: lab.query(
+            "SELECT count(*) FROM pg_stat_wal_receiver", url=standby.url)
+            == ["0"], 20, "the standby to be cut off")
+        lab.admin_url = lab.url(standby.url, database=lab.name)
+        kept = lab.rows()
+        lab.admin_url = lab.url(lab.server_url, database=lab.name)
+        lab.wait_for_rows(kept + 2000)
+        SERVERS.stop("pg", mode="immediate")
+        lab.admin_url = lab.url(standby.url, database=lab.name)
+        self.assertLess(lab.rows(), kept + 2000)
+        lab.query("SELECT pg_promote()", url=standby.url)
+        self.prove(lab)
+
+    def test_no_connection_is_left_for_a_while(self):
+        lab = self.laboratory()
+        self.feed(lab, "one")
+        lab.query(f"ALTER ROLE {lab.role} CONNECTION LIMIT 1")
+        lab.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                  f"WHERE usename = '{lab.role}'")
+        time.sleep(2)
+        lab.query(f"ALTER ROLE {lab.role} CONNECTION LIMIT 0")
+        lab.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                  f"WHERE usename = '{lab.role}'")
+        time.sleep(2)
+        lab.query(f"ALTER ROLE {lab.role} CONNECTION LIMIT -1")
+        self.prove(lab)
+
+    def test_a_deadlock_made_from_outside(self):
+        lab = self.laboratory()
+        self.feed(lab, "one", rate=RATE // 4)
+        for _ in range(2):
+            # The flush holds its lane's row and wants the table; we hold the
+            # table and want the row.
+            with lab.session("BEGIN", "SET deadlock_timeout = '60s'",
+                             "LOCK TABLE tenant_demo.ticks IN SHARE MODE") \
+                    as outside:
+                lab.wait_until(
+                    lambda: lab.query(
+                        "SELECT count(*) FROM pg_locks WHERE NOT granted "
+                        "AND relation = 'tenant_demo.ticks'::regclass")
+                    != ["0"], 30, "a flush that waits for the table")
+                outside.stdin.write(
+                    "UPDATE millrace.lane SET updated = updated;\n"
+                    "ROLLBACK;\n")
+                outside.stdin.flush()
+                time.sleep(2.5)
+            self.go_on(lab)
+        self.prove(lab)
+
+
+def main():
+    global BIN, SERVERS
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--bin", type=Path, required=True)
+    known, rest = parser.parse_known_args()
+    why = millrace_kinds.why_no_kafka()
+    if why:
+        print(f"skipped: no real Kafka ({why})")
+        return SKIPPED
+    BIN = known.bin.resolve()
+    SERVERS = up("faults")
+    try:
+        names = [x if "." in x else f"Faults.{x}" for x in rest]
+        program = unittest.main(argv=[sys.argv[0], "-v", *names], exit=False)
+        return 0 if program.result.wasSuccessful() else 1
+    finally:
+        SERVERS.down()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
