@@ -8,6 +8,9 @@ namespace {
 
 using std::chrono::milliseconds;
 
+/// A tenant of thousands of lanes counts a lost POOL once per lane.
+constexpr std::size_t most_restarts = 1'000'000;
+
 /// The delay after that many failures in a row, before chance.
 milliseconds full_delay(const backoff_config& config, int failures) {
   auto result = config.initial;
@@ -32,8 +35,8 @@ std::optional<std::string> validate(const backoff_config& backoff,
     return "backoff.jitter must be between 0 and 1";
   if (backoff.healthy_after.count() <= 0)
     return "backoff.healthy_after must be positive";
-  if (limit.max_restarts == 0 || limit.max_restarts > 1'000)
-    return "limit.max_restarts must be between 1 and 1000";
+  if (limit.max_restarts == 0 || limit.max_restarts > most_restarts)
+    return "limit.max_restarts must be between 1 and 1000000";
   if (limit.window.count() <= 0)
     return "limit.window must be positive";
   auto sum = milliseconds{0};

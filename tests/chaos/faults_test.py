@@ -30,8 +30,8 @@ SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
 
 
 class Faults(unittest.TestCase):
-    def laboratory(self, **options):
-        name = self.id().rsplit(".", 1)[-1].removeprefix("test_")[:40]
+    def laboratory(self, suffix="", **options):
+        name = self.id().rsplit(".", 1)[-1].removeprefix("test_")[:40] + suffix
         lab = Laboratory(BIN, SERVERS, name, **options)
         self.addCleanup(lambda: lab.close(failed=self.failed()))
         return lab
@@ -194,6 +194,18 @@ class Faults(unittest.TestCase):
                 time.sleep(2.5)
             self.go_on(lab)
         self.prove(lab)
+
+    def test_idle_lanes_cost_no_transactions(self):
+        spent = []
+        for lanes in (2, 1000):  # and as many of `_unrouted`
+            lab = self.laboratory(lanes=lanes, suffix=str(lanes))
+            self.feed(lab, "one", records=1500, rate=100)
+            time.sleep(1)
+            before, rows = lab.transactions(), lab.rows()
+            time.sleep(8)
+            spent.append((lab.transactions() - before) / (lab.rows() - rows))
+            self.prove(lab)
+        self.assertLess(spent[1], 1.2 * spent[0] + .1, spent)
 
 
 def main():

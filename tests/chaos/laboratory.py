@@ -217,6 +217,12 @@ class Laboratory:
         except (RuntimeError, IndexError, subprocess.TimeoutExpired):
             return 0  # no table yet, or PostgreSQL is on its way back
 
+    def transactions(self):
+        """Committed in this database so far; the server is about a second
+        late with it."""
+        return int(self.query("SELECT xact_commit FROM pg_stat_database "
+                              "WHERE datname = current_database()")[0])
+
     # -- waiting and proof ----------------------------------------------------
 
     def wait_until(self, done, patience_s, what):

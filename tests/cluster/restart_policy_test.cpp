@@ -167,7 +167,7 @@ TEST_CASE("values that make no sense are named") {
   CHECK(complaint([](auto& b, auto&) { b.healthy_after = 0ms; })
         == "backoff.healthy_after must be positive");
   CHECK(complaint([](auto&, auto& l) { l.max_restarts = 0; })
-        == "limit.max_restarts must be between 1 and 1000");
+        == "limit.max_restarts must be between 1 and 1000000");
   CHECK(complaint([](auto&, auto& l) { l.window = 0ms; })
         == "limit.window must be positive");
 }
