@@ -11,23 +11,15 @@ import collections
 import hashlib
 import json
 import lzma
-import os
 import random
-import subprocess
 import sys
 import time
 import tomllib
 from decimal import Decimal
 from pathlib import Path
 
-sys.dont_write_bytecode = True
-TOP = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(TOP / "deploy" / "lib"))
+from laboratory import FEED, PACK, Laboratory, millrace_kinds, up
 
-import millrace_kinds  # noqa: E402
-import millrace_servers  # noqa: E402
-
-FEED = TOP / "deploy/data/ticks-2026-01-19.ndjson.xz"
 SKIPPED = 77
 CATCH_UP_S = 120
 
@@ -67,7 +59,7 @@ def utc_micros(text):
 def fold_of_the_file():
     """What the table must hold, per symbol, in the order of the file: one
     symbol's records share a key, hence a partition."""
-    pack = tomllib.loads((TOP / "config/packs/ticks.toml").read_text())
+    pack = tomllib.loads(PACK.read_text())
     ids = pack["pipeline"]["ticks"]["codes"]["symbols"]
     lines = collections.defaultdict(list)
     bids, asks = collections.Counter(), collections.Counter()
@@ -88,138 +80,74 @@ def fold_of_the_file():
 
 class Run:
     def __init__(self, options):
-        self.bin = options.bin
         self.kills = options.kills
         self.chance = random.Random(options.seed)
-        self.servers = millrace_servers.up(
-            f"kill-{os.getpid()}", only=["pg", "kafka"], kafka="real",
-            owner=os.getpid())
-        self.environment = {**os.environ, **self.servers.environment}
-        self.directory = Path(self.servers.directory)
-        self.config = self.directory / "node.toml"
-        self.config.write_text(f"""
-[node]
-name = "victim"
-[node.admin]
-port = 0
-[postgresql]
-url = {{ env = "MILLRACE_PG_URL" }}
-[kafka]
-bootstrap = "{self.environment['MILLRACE_KAFKA']}"
-[[tenant]]
-name = "demo"
-[pipeline.ticks]
-pack = "ticks"
-tenant = "'demo'"
-topics = ["ticks"]
-""")
-        self.node = None
-        self.producer = None
-
-    def spawn(self, *words):
-        with open(self.directory / f"{words[0]}.log", "ab") as log:
-            return subprocess.Popen(
-                [self.bin / "millrace", *map(str, words)],
-                env=self.environment, stdin=subprocess.DEVNULL, stdout=log,
-                stderr=log)
-
-    def query(self, sql):
-        done = subprocess.run(
-            ["psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-c", sql,
-             self.environment["MILLRACE_PG_URL"]], capture_output=True,
-            text=True, timeout=120)
-        if done.returncode:
-            raise RuntimeError(done.stderr)
-        return [tuple(line.split("|", 5)) if "|" in line else line
-                for line in done.stdout.splitlines()]
-
-    def rows(self):
-        try:
-            return int(self.query("SELECT count(*) FROM tenant_demo.ticks")[0])
-        except (RuntimeError, IndexError, subprocess.TimeoutExpired):
-            return 0  # no table yet, or PostgreSQL is on its way back
+        self.servers = up("kill")
+        self.lab = Laboratory(options.bin, self.servers, "kill", lanes=4)
 
     def replay(self, total):
         # Half of it before the node is there at all, so that it has work from
         # its first moment; the rest while it is being killed.
+        lab = self.lab
         seconds = self.kills * 2.8
-        self.producer = self.spawn(
-            "produce", "ticks", FEED, "--key", "symbol", "--partitions", 4,
-            "--bootstrap", self.environment["MILLRACE_KAFKA"],
-            "--rate", int(total / seconds))
+        lab.produce(total, rate=int(total / seconds), wait=False)
         killed_at_work = 0
         for i in range(self.kills):
-            before = self.rows()
-            self.node = self.spawn("node", self.config)
-            self.wait_until(lambda: self.rows() > before
-                            or self.producer.poll() is not None, 30)
+            before = lab.rows()
+            node = lab.start_node("victim")
+            wait_for(lambda: lab.rows() > before
+                     or lab.producer.poll() is not None, 30)
             time.sleep(self.chance.uniform(0, 1.2))
             if i == self.kills // 2:
                 self.servers.restart("pg", mode="immediate")
                 print("  PostgreSQL restarted", flush=True)
                 time.sleep(self.chance.uniform(0, 1.0))
-            if self.node.poll() is not None:
+            if node.poll() is not None:
                 raise AssertionError(
-                    f"the node ended by itself: {self.node.returncode}")
-            self.node.kill()
-            self.node.wait()
-            done = self.rows()
+                    f"the node ended by itself: {node.returncode}")
+            lab.kill_node("victim")
+            done = lab.rows()
             killed_at_work += 0 < done < total
             print(f"  kill {i + 1}: {done:,} of {total:,} rows", flush=True)
         if killed_at_work < self.kills // 2:
             raise AssertionError("too few kills hit a node at work: "
                                  f"{killed_at_work} of {self.kills}")
-        self.node = self.spawn("node", self.config)
-        if self.producer.wait(120) != 0:
-            raise AssertionError("the replay failed")
-        self.wait_until(lambda: self.rows() >= total, CATCH_UP_S)
-
-    def end(self):
-        self.node.terminate()
-        if self.node.wait(30) != 0:
-            raise AssertionError(
-                f"an orderly stop ended with {self.node.returncode}")
-
-    @staticmethod
-    def wait_until(done, seconds):
-        end = time.monotonic() + seconds
-        while not done() and time.monotonic() < end:
-            time.sleep(.1)
+        lab.start_node("victim")
+        lab.finish_producing()
+        wait_for(lambda: lab.rows() >= total, CATCH_UP_S)
 
     def verdict(self, expected):
         problems = []
-        found = [tuple(x) for x in self.query(FOLD)]
+        found = [tuple(x.split("|", 5)) for x in self.lab.query(FOLD)]
         for want, got in zip(expected, found):
             if want != got:
                 problems.append(f"{want[0]}: expected {want}, found {got}")
         if len(expected) != len(found):
             problems.append(f"{len(expected)} symbols expected, "
                             f"{len(found)} found")
-        if self.query(TWICE) != ["0"]:
+        if self.lab.query(TWICE) != ["0"]:
             problems.append("a (partition, offset) is there twice")
-        if self.query("SELECT count(*) FROM millrace.dead_letter") != ["0"]:
+        if self.lab.query("SELECT count(*) FROM millrace.dead_letter") \
+                != ["0"]:
             problems.append("there are dead letters")
-        check = subprocess.run(
-            [self.bin / "millrace-check", "--quiet", "--wait", "30", "--pack",
-             TOP / "config/packs/ticks.toml"], env=self.environment)
-        if check.returncode:
-            problems.append(f"millrace-check says {check.returncode}")
+        try:
+            self.lab.check(30)
+        except AssertionError as error:
+            problems.append(f"millrace-check says {error}")
         # The node still runs: whatever it wrote too much is there by now.
-        self.end()
+        self.lab.end_nodes()
         return problems
 
     def close(self, failed):
-        for process in (self.producer, self.node):
-            if process and process.poll() is None:
-                process.kill()
-                process.wait()
-        if failed:
-            for name in ("node.log", "produce.log"):
-                log = self.directory / name
-                if log.exists():
-                    lines = log.read_text(errors="replace").splitlines()
-                    print(f"--- the end of {name}", *lines[-40:], sep="\n")
+        self.lab.close(failed)
         self.servers.down()
+
+
+def wait_for(done, patience_s):
+    """Until it is done, or not: the verdict tells."""
+    end = time.monotonic() + patience_s
+    while not done() and time.monotonic() < end:
+        time.sleep(.1)
 
 
 def main():
