@@ -6,11 +6,13 @@ namespace millrace {
 
 int64_t reject_count(const flush& x) {
   int64_t result = 0;
-  for (const auto& source : x.sources)
+  for (const auto& source : x.sources) {
     result += std::ranges::count_if(source.data->rejects,
                                     [&source](const reject& r) {
-                                      return r.at >= source.trim_below;
+                                      return source.keeps(r.at);
                                     });
+    result += static_cast<int64_t>(source.refused.size());
+  }
   return result;
 }
 

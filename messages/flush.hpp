@@ -9,6 +9,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <string>
 #include <vector>
@@ -20,10 +21,20 @@ namespace millrace {
 struct write_plan;
 using write_plan_ptr = std::shared_ptr<const write_plan>;
 
-/// One batch of a flush. Rows and rejects below `trim_below` are left out.
+/// One batch of a flush, or a part of one. Rows and rejects below `trim_below`
+/// are left out, and those from `keep_below` on wait for a later flush.
 struct flush_source {
   batch_ptr data;
   offset trim_below;
+  offset keep_below{std::numeric_limits<int64_t>::max()};
+
+  /// Events whose rows PostgreSQL has refused, in offset order: they become
+  /// dead letters, and none of their rows is written.
+  std::vector<reject> refused = {};
+
+  bool keeps(offset at) const noexcept {
+    return trim_below <= at && at < keep_below;
+  }
 };
 
 /// One PostgreSQL transaction of one lane. Sources of one partition are in
@@ -84,10 +95,19 @@ struct flush_result {
   /// Five characters when PostgreSQL said no, else empty.
   std::string sqlstate;
 
-  /// For a person. Never holds row contents beyond what PostgreSQL quotes.
+  /// For a person and for logs: without the detail and context of PostgreSQL,
+  /// which quote rows.
   std::string message;
-  std::string constraint;
+
+  /// For the dead letter: all that PostgreSQL said, with the names of table,
+  /// column and constraint. May quote the row.
+  std::string reason;
+
+  /// What PostgreSQL named; of a partitioned table it names the partition.
+  std::string schema;
   std::string table;
+  std::string column;
+  std::string constraint;
 
   /// What was sent: rows after collapsing, rejects, bytes of COPY data.
   int64_t rows = 0;

@@ -5,6 +5,7 @@
 
 #include "messages/batch.hpp"
 #include "messages/lane_reply.hpp"
+#include "messages/record_copy.hpp"
 #include "messages/store.hpp"
 #include "messages/supervision.hpp"
 
@@ -87,6 +88,16 @@ bool inspect(Inspector& f, lane_reply& x) {
                             f.field("number", x.number));
 }
 
+template <class Inspector>
+bool inspect(Inspector& f, record_copy& x) {
+  return f.object(x).fields(f.field("found", x.found),
+                            f.field("has-key", x.has_key),
+                            f.field("has-value", x.has_value),
+                            f.field("key", x.key), f.field("value", x.value),
+                            f.field("headers", x.headers),
+                            f.field("timestamp-ms", x.timestamp_ms));
+}
+
 /// A batch on its way. On one node the pointer moves; between nodes the same
 /// bytes travel.
 struct lane_batch {
@@ -134,6 +145,17 @@ bool inspect(Inspector& f, lane_route& x) {
                             f.field("writer", x.writer));
 }
 
+/// A record of the partition that a dead letter needs.
+struct record_request {
+  partition_id source;
+  offset at;
+};
+
+template <class Inspector>
+bool inspect(Inspector& f, record_request& x) {
+  return f.object(x).fields(f.field("source", x.source), f.field("at", x.at));
+}
+
 } // namespace millrace
 
 CAF_BEGIN_TYPE_ID_BLOCK(millrace_lane, caf::first_custom_type_id)
@@ -149,6 +171,8 @@ CAF_BEGIN_TYPE_ID_BLOCK(millrace_lane, caf::first_custom_type_id)
   CAF_ADD_ATOM(millrace_lane, millrace, records_ready_atom)
   CAF_ADD_ATOM(millrace_lane, millrace, go_on_atom)
   CAF_ADD_ATOM(millrace_lane, millrace, resume_atom)
+  CAF_ADD_TYPE_ID(millrace_lane, (millrace::record_request))
+  CAF_ADD_TYPE_ID(millrace_lane, (millrace::record_copy))
 
 CAF_END_TYPE_ID_BLOCK(millrace_lane)
 
@@ -173,6 +197,8 @@ using partition_consumer_actor = caf::typed_actor<
   caf::result<void>(lane_answer),
   // A lane has a new writer: what the old one had is sent again.
   caf::result<void>(lane_route),
+  // Reads one record again. An error means: not now, ask again.
+  caf::result<record_copy>(record_request),
   // Starts again from durable truth, also from a halt.
   caf::result<void>(resume_atom), caf::result<actor_report>(inspect_atom)>;
 

@@ -4,6 +4,7 @@
 // the node.
 
 #include "messages/ids.hpp"
+#include "messages/lane.hpp"
 #include "messages/supervision.hpp"
 
 #include <caf/allowed_unsafe_message_type.hpp>
@@ -65,6 +66,13 @@ struct verify_request {
   offset_range range;
 };
 
+/// Rule 16: one record read once more, for its dead letter.
+struct fetch_request {
+  std::string topic;
+  partition_id source;
+  offset at;
+};
+
 /// Tells Kafka where we are, for monitoring tools only.
 struct position_hint {
   std::string topic;
@@ -86,6 +94,7 @@ CAF_BEGIN_TYPE_ID_BLOCK(millrace_source, caf::first_custom_type_id + 300)
   CAF_ADD_TYPE_ID(millrace_source, (std::vector<millrace::offset>))
   CAF_ADD_ATOM(millrace_source, millrace, poll_atom)
   CAF_ADD_ATOM(millrace_source, millrace, start_atom)
+  CAF_ADD_TYPE_ID(millrace_source, (millrace::fetch_request))
 
 CAF_END_TYPE_ID_BLOCK(millrace_source)
 
@@ -96,6 +105,7 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(millrace::log_request)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(millrace::assign_request)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(millrace::verify_request)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(millrace::position_hint)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(millrace::fetch_request)
 
 namespace millrace {
 
@@ -110,7 +120,8 @@ using source_actor = caf::typed_actor<
   caf::result<partition_queue_ptr>(assign_request),
   // Answers with the offsets that a second reader found.
   caf::result<std::vector<offset>>(verify_request),
-  caf::result<void>(position_hint),
+  // Answers with the record, or that the topic does not have it any more.
+  caf::result<record_copy>(fetch_request), caf::result<void>(position_hint),
   // To itself: the client has something to say.
   caf::result<void>(poll_atom),
   // To itself: find the topics and start the consumers.

@@ -130,15 +130,17 @@ compile_for(connection& conn, const pipeline_config& pipeline,
 write_plan_ptr plan_for(const pipeline_config& pipeline,
                         const program& compiled, const tenant_config& tenant) {
   std::vector<write_target> targets;
-  for (const auto& write : compiled.writes()) {
+  for (std::size_t i = 0; i < compiled.writes().size(); ++i) {
+    const auto& write = compiled.writes()[i];
     write_target target;
+    target.coordinates = coordinate_columns(compiled, i);
     std::tie(target.schema, target.table) = qualify(write.table, tenant);
     target.method = write.kind == write_kind::upsert ? write_method::upsert
                                                      : write_method::append;
     for (const auto& column : write.columns)
       target.columns.push_back(column.name);
-    for (auto i : write.key)
-      target.key.push_back(write.columns[i].name);
+    for (auto column : write.key)
+      target.key.push_back(write.columns[column].name);
     if (write.guard >= 0)
       target.only_if_newer
         = write.columns[static_cast<std::size_t>(write.guard)].name;

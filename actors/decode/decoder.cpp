@@ -2,6 +2,7 @@
 
 #include "actors/decode/decimal_text.hpp"
 #include "actors/decode/evaluator.hpp"
+#include "actors/decode/header_bytes.hpp"
 #include "actors/decode/reason.hpp"
 #include "actors/decode/row_encoder.hpp"
 
@@ -135,19 +136,6 @@ void decoder::impl::note(failure&& x) {
     failure_ = std::move(x);
 }
 
-namespace {
-
-void put_text(std::string& to, std::optional<std::string_view> text) {
-  char length[4];
-  output::store_big(length,
-                    text ? static_cast<int32_t>(text->size()) : int32_t{-1});
-  to.append(length, sizeof(length));
-  if (text)
-    to += *text;
-}
-
-} // namespace
-
 void decoder::impl::add_reject(batch& to) {
   const auto& record = facts_.record();
   auto& x = to.rejects.emplace_back();
@@ -158,10 +146,8 @@ void decoder::impl::add_reject(batch& to) {
   x.has_value = record.value.has_value();
   x.key = record.key.value_or(std::string_view{});
   x.value = record.value.value_or(std::string_view{});
-  for (const auto& header : facts_.headers()) {
-    put_text(x.headers, header.name);
-    put_text(x.headers, header.value);
-  }
+  for (const auto& header : facts_.headers())
+    append_header(x.headers, header);
   x.timestamp_ms = record.timestamp_ms;
 }
 

@@ -96,6 +96,12 @@ private:
 
 using program_ptr = std::shared_ptr<const program>;
 
+/// Names of the columns that a write fills from a record's partition and
+/// offset; empty unless there are both. A unique index that has them all can
+/// only be violated by writing one record twice.
+std::vector<std::string> coordinate_columns(const program& x,
+                                            std::size_t write);
+
 /// Compiles a pipeline for its tables. A table is found by its name alone or
 /// by "schema.name", as the write says it. Reports all problems at once.
 std::expected<program_ptr, std::vector<compile_problem>>

@@ -12,29 +12,6 @@ namespace {
 /// More in a row than this can only be a defect, and must not spin.
 constexpr int max_refusals = 16;
 
-/// The first row or reject of `x` at or after `at`.
-std::optional<offset> first_kept(const batch& x, offset at) {
-  std::optional<offset> result;
-  auto take = [&result](int64_t found) {
-    if (!result || found < result->value)
-      result = offset{found};
-  };
-  for (const auto& block : x.blocks) {
-    auto i = std::ranges::lower_bound(block.offsets, at.value);
-    if (i != block.offsets.end())
-      take(*i);
-  }
-  for (const auto& r : x.rejects)
-    if (r.at >= at)
-      take(r.at.value);
-  return result;
-}
-
-int64_t kept_rejects(const batch& x, offset at) {
-  return std::ranges::count_if(x.rejects,
-                               [at](const reject& r) { return r.at >= at; });
-}
-
 } // namespace
 
 std::string to_string(lane_halt x) {
@@ -49,6 +26,8 @@ std::string to_string(lane_halt x) {
       return "data refused";
     case lane_halt::stuck:
       return "claim refused without a reason";
+    case lane_halt::rejects:
+      return "too many events rejected";
   }
   return "unknown";
 }
@@ -56,23 +35,24 @@ std::string to_string(lane_halt x) {
 lane_core::lane_core(lane_id id, lane_limits limits)
   : id_{std::move(id)},
     limits_{limits},
+    breaker_{limits.max_reject_ratio},
     flush_bytes_{limits.flush_bytes} {
 }
 
 // -- input --------------------------------------------------------------------
 
-void lane_core::receive(batch_ptr data, slot at) {
+void lane_core::receive(batch_ptr data, slot at, origin from) {
+  queued x{std::move(data), at, offset{0}, from};
   if (halt_ != lane_halt::none) {
-    reply(lane_reply::kind::hand_back, *data, data->range.from);
+    reply(lane_reply::kind::hand_back, x, x.data->range.from);
     return;
   }
-  auto bytes = size_bytes(*data);
+  auto bytes = size_bytes(*x.data);
   if (queued_bytes_ > 0 && queued_bytes_ + bytes > limits_.queue_bytes) {
     ++dropped_;
     return;
   }
   queued_bytes_ += bytes;
-  queued x{std::move(data), at, offset{0}};
   // While the row is being read again, a verdict from the old one would be
   // void; behind a batch that waits for it, order must be kept.
   if (!row_ || reload_ || in_doubt_ || !unjudged_.empty())
@@ -112,6 +92,10 @@ void lane_core::loaded(std::optional<lane_row> row) {
 }
 
 void lane_core::step_failed() {
+  if (phase_ == phase::fetching) {
+    phase_ = phase::ready;
+    return;
+  }
   assert(phase_ == phase::busy);
   stale_answer_ = false;
   // Nothing read before a broken connection counts (I4).
@@ -134,11 +118,16 @@ void lane_core::committed() {
     assert(at == x.old_next && x.range.to > row_->effective(x.at));
     at = x.range.to;
   }
-  flight_.sources.clear();
+  breaker_.count(tally_, tally_.rejects > 0 ? about_first_reject() : "");
   for (const auto& x : flying_) {
-    queued_bytes_ -= size_bytes(*x.data);
-    reply(lane_reply::kind::ack, *x.data, x.data->range.to);
+    if (!x.is_part())
+      queued_bytes_ -= size_bytes(*x.data);
+    reply(lane_reply::kind::ack, x, std::min(x.data->range.to, x.keep_below));
+    if (culprit_ && culprit_->at == x.at
+        && culprit_->letter.at < row_->effective(x.at))
+      culprit_.reset();
   }
+  flight_.sources.clear();
   flying_.clear();
 }
 
@@ -155,15 +144,13 @@ void lane_core::lost() {
   assert(phase_ == phase::flying);
   phase_ = phase::ready;
   in_doubt_ = true;
+  forget_verdicts();
 }
 
 void lane_core::retry() {
   assert(phase_ == phase::flying);
   phase_ = phase::ready;
-  // Back to the head of the queue, in the order in which they were taken.
-  queue_.insert(queue_.begin(), std::make_move_iterator(flying_.begin()),
-                std::make_move_iterator(flying_.end()));
-  flying_.clear();
+  land();
 }
 
 void lane_core::retry_smaller() {
@@ -179,6 +166,7 @@ void lane_core::reconnected() {
   if (row_) {
     reload_ = true;
     stale_answer_ = phase_ == phase::busy;
+    forget_verdicts();
   }
 }
 
@@ -200,13 +188,14 @@ void lane_core::resume() {
   halt_reason_.clear();
   phase_ = phase::cold;
   attempts_ = refusals_ = 0;
+  breaker_.clear();
 }
 
 // -- output -------------------------------------------------------------------
 
 lane_step lane_core::next_step() {
-  if (halt_ != lane_halt::none || phase_ == phase::busy
-      || phase_ == phase::flying)
+  if (halt_ != lane_halt::none
+      || (phase_ != phase::cold && phase_ != phase::ready))
     return lane_step::none;
   if (!row_) {
     // A takeover happens at the first batch, not at boot (rule 11).
@@ -221,14 +210,19 @@ lane_step lane_core::next_step() {
   }
   if (queue_.empty())
     return lane_step::none;
+  if (culprit_ && up_to_culprit() && !culprit_->fetched) {
+    phase_ = phase::fetching;
+    return lane_step::fetch;
+  }
   plan();
+  check_breaker();
   if (flying_.empty())
     return lane_step::none;
   phase_ = phase::flying;
   return lane_step::flush;
 }
 
-std::vector<lane_reply> lane_core::take_replies() {
+std::vector<addressed_reply> lane_core::take_replies() {
   return std::exchange(replies_, {});
 }
 
@@ -252,13 +246,13 @@ void lane_core::judge(queued x, bool row_is_fresh) {
       return;
     }
     done();
-    reply(lane_reply::kind::hand_back, data, data.range.from);
+    reply(lane_reply::kind::hand_back, x, data.range.from);
     return;
   }
   auto end = tail(x.at);
   if (data.range.to <= row_->effective(x.at)) {
     done();
-    reply(lane_reply::kind::ack, data, data.range.to);
+    reply(lane_reply::kind::ack, x, data.range.to);
   } else if (data.range.to <= end) {
     // Already queued or in flight: its ack will come from there.
     done();
@@ -276,7 +270,7 @@ void lane_core::judge(queued x, bool row_is_fresh) {
     } else {
       done();
       nacks_[x.at] = {data.rewind, end};
-      reply(lane_reply::kind::nack, data, end);
+      reply(lane_reply::kind::nack, x, end);
     }
   } else {
     x.trim_below = end;
@@ -286,14 +280,7 @@ void lane_core::judge(queued x, bool row_is_fresh) {
 }
 
 void lane_core::judge_all_again() {
-  std::deque<queued> all;
-  std::ranges::move(flying_, std::back_inserter(all));
-  std::ranges::move(queue_, std::back_inserter(all));
-  std::ranges::move(unjudged_, std::back_inserter(all));
-  flying_.clear();
-  queue_.clear();
-  unjudged_.clear();
-  tails_.clear();
+  auto all = take_all();
   nacks_.clear();
   for (auto& x : all)
     judge(std::move(x), true);
@@ -311,69 +298,44 @@ void lane_core::adopt(lane_row row) {
 
 void lane_core::forget_row() {
   // What is queued stays: it is judged by the row of the next takeover.
-  std::deque<queued> all;
-  std::ranges::move(flying_, std::back_inserter(all));
-  std::ranges::move(queue_, std::back_inserter(all));
-  std::ranges::move(unjudged_, std::back_inserter(all));
-  flying_.clear();
-  queue_.clear();
-  tails_.clear();
-  unjudged_ = std::move(all);
+  unjudged_ = take_all();
   row_.reset();
   phase_ = phase::cold;
+  forget_verdicts();
 }
 
-void lane_core::plan() {
-  auto& c = flight_.claim;
-  c = {.lane = id_,
-       .epoch = epoch_,
-       .owner = owner_,
-       .next_seq = row_->next_seq,
-       .seqs = 1,
-       .map_version = row_->map_version,
-       .shape = row_->shape,
-       .ranges = {}};
-  flight_.sources.clear();
-  flying_.clear();
-  std::size_t bytes = 0;
-  while (!queue_.empty()) {
-    auto& x = queue_.front();
-    auto more = size_bytes(*x.data);
-    if (bytes > 0 && bytes + more > flush_bytes_)
-      break;
-    bytes += more;
-    // Rows below what is durable by now are dropped again (rule 12).
-    auto trim = std::max(x.trim_below, row_->effective(x.at));
-    auto first = first_kept(*x.data, trim);
-    auto same = std::ranges::find(c.ranges, x.at, &claim_range::at);
-    if (same == c.ranges.end()) {
-      auto old = row_->next_off[static_cast<std::size_t>(x.at.value)];
-      c.ranges.push_back({x.at, old, x.data->range, first});
-    } else {
-      assert(x.data->range.from <= same->range.to);
-      same->range.to = x.data->range.to;
-      if (!same->first_event)
-        same->first_event = first;
-    }
-    c.seqs += kept_rejects(*x.data, trim);
-    flight_.sources.push_back({x.data, trim});
-    flying_.push_back(std::move(x));
-    queue_.pop_front();
+void lane_core::forget_verdicts() noexcept {
+  // Another server may take what this one has refused (I4).
+  suspects_.clear();
+  culprit_.reset();
+}
+
+/// What flew is queued again, ahead of what came later.
+void lane_core::land() {
+  if (!flying_.empty() && flying_.back().is_part()) {
+    queue_.front().trim_below = flying_.back().trim_below;
+    flying_.pop_back();
   }
+  queue_.insert(queue_.begin(), std::make_move_iterator(flying_.begin()),
+                std::make_move_iterator(flying_.end()));
+  flying_.clear();
+}
+
+/// All batches in their order, none of them judged.
+std::deque<lane_core::queued> lane_core::take_all() {
+  land();
+  auto result = std::exchange(queue_, {});
+  std::ranges::move(unjudged_, std::back_inserter(result));
+  unjudged_.clear();
+  tails_.clear();
+  return result;
 }
 
 void lane_core::hand_back_all() {
-  auto give = [this](const queued& x) {
-    reply(lane_reply::kind::hand_back, *x.data, x.data->range.from);
-  };
-  std::ranges::for_each(flying_, give);
-  std::ranges::for_each(queue_, give);
-  std::ranges::for_each(unjudged_, give);
-  flying_.clear();
-  queue_.clear();
-  unjudged_.clear();
-  tails_.clear();
+  for (const auto& x : take_all())
+    reply(lane_reply::kind::hand_back, x, x.data->range.from);
   nacks_.clear();
+  forget_verdicts();
   queued_bytes_ = 0;
 }
 
@@ -385,8 +347,15 @@ offset lane_core::tail(slot at) const {
   return i == tails_.end() ? durable : std::max(i->second, durable);
 }
 
-void lane_core::reply(lane_reply::kind what, const batch& x, offset at) {
-  replies_.push_back({what, x.source, at, x.rewind});
+bool lane_core::owes(origin x) const noexcept {
+  auto has = [x](const std::deque<queued>& xs) {
+    return std::ranges::contains(xs, x, &queued::from);
+  };
+  return has(flying_) || has(queue_) || has(unjudged_);
+}
+
+void lane_core::reply(lane_reply::kind what, const queued& x, offset at) {
+  replies_.push_back({{what, x.data->source, at, x.data->rewind}, x.from});
 }
 
 } // namespace millrace

@@ -1,12 +1,16 @@
 #pragma once
 
+#include "actors/lane/bisection.hpp"
+#include "actors/lane/reject_breaker.hpp"
 #include "messages/batch.hpp"
 #include "messages/flush.hpp"
 #include "messages/lane_reply.hpp"
 #include "messages/lane_row.hpp"
+#include "messages/record_copy.hpp"
 
 #include <cstddef>
 #include <deque>
+#include <limits>
 #include <map>
 #include <optional>
 #include <string>
@@ -22,6 +26,35 @@ struct lane_limits {
   /// Drop further batches while this many bytes wait. The consumers' credits
   /// keep a lane below it; resync sends again what was dropped.
   std::size_t queue_bytes = std::size_t{64} << 20;
+
+  /// Halt when more than this share of the events is rejected; 1 never does.
+  double max_reject_ratio = 0.2;
+};
+
+/// Stands for whoever sent a batch; the shell knows who that is.
+using origin = strong<struct origin_tag, uint32_t>;
+
+/// An answer, and to whom.
+struct addressed_reply {
+  lane_reply reply;
+  origin to;
+};
+
+/// PostgreSQL's words about rows that it refused.
+struct data_refusal {
+  std::string sqlstate;
+
+  /// For logs and the lane's row: without the contents of rows.
+  std::string message;
+
+  /// For the dead letter: all of it.
+  std::string reason;
+};
+
+/// A record whose bytes a dead letter needs.
+struct wanted_record {
+  partition_id source;
+  offset at;
 };
 
 /// What the shell around the core has to do next.
@@ -38,6 +71,9 @@ enum class lane_step : uint8_t {
   resolve,
   /// Run `flight()`; answer with `committed`, `refused` or `lost`.
   flush,
+  /// Read the record `wanted()` once more; answer with `fetched` or
+  /// `step_failed`.
+  fetch,
 };
 
 /// Why a lane does not move until somebody acts.
@@ -47,16 +83,18 @@ enum class lane_halt : uint8_t {
   by_row,
   /// There is no row for this lane.
   row_missing,
-  /// PostgreSQL refused the rows themselves.
+  /// PostgreSQL refused what no dead letter can mend.
   data,
   /// The claim is refused again and again although nothing differs.
   stuck,
+  /// Too many events would become dead letters.
+  rejects,
 };
 
 std::string to_string(lane_halt x);
 
 /// The decisions of a LANE WRITER, without actors, Kafka or PostgreSQL
-/// (protocol.md, rules 11 to 18, 21 and 22).
+/// (protocol.md, rules 11 to 19, 21 and 22).
 ///
 /// The core is told what arrived and what came of the last step; it answers
 /// through `next_step` and `take_replies`. At most one step is open at a time.
@@ -73,7 +111,7 @@ public:
   // -- input ------------------------------------------------------------------
 
   /// A batch of one of the lane's partitions; `at` is its slot in the row.
-  void receive(batch_ptr data, slot at);
+  void receive(batch_ptr data, slot at, origin from = {});
 
   /// The takeover succeeded: the row is ours until its owner or epoch change.
   void took_over(lane_row row);
@@ -81,8 +119,11 @@ public:
   /// A load or resolve answered. Nothing means that the row is missing.
   void loaded(std::optional<lane_row> row);
 
-  /// Takeover, load or resolve did not get an answer: try again.
+  /// Takeover, load, resolve or fetch did not get an answer: try again.
   void step_failed();
+
+  /// The record that was wanted, or that it is gone.
+  void fetched(const record_copy& raw);
 
   /// The flight was committed.
   void committed();
@@ -100,11 +141,15 @@ public:
   /// commits make them grow again.
   void retry_smaller();
 
+  /// PostgreSQL rolled the flight back because of its rows: the event at
+  /// fault is found by halves and becomes a dead letter (rule 19).
+  void data_refused(data_refusal why);
+
   /// A connection was made again, perhaps to another server: what was read
   /// before is void (rule 22).
   void reconnected();
 
-  /// PostgreSQL refused the flight's data: the lane halts with this reason.
+  /// Stops until `resume`; everything is handed back.
   void halt(lane_halt why, std::string reason);
 
   /// Leave a halt behind and start from the row again.
@@ -113,13 +158,17 @@ public:
   // -- output -----------------------------------------------------------------
 
   /// What to do now. Marks the step as open, so ask only when ready to act.
+  /// May find that the lane has to halt.
   lane_step next_step();
 
   /// Acks, nacks and hand-backs since the last call.
-  std::vector<lane_reply> take_replies();
+  std::vector<addressed_reply> take_replies();
 
   /// The flush that `next_step` announced. Valid until its outcome is told.
   const flush& flight() const;
+
+  /// The record that `next_step` wants. Valid until `fetched`.
+  wanted_record wanted() const;
 
   // -- views ------------------------------------------------------------------
 
@@ -165,6 +214,14 @@ public:
     return queue_.size() + unjudged_.size();
   }
 
+  /// Whether a batch of this sender is still to be answered.
+  bool owes(origin x) const noexcept;
+
+  /// The search for an event that PostgreSQL refuses is on.
+  bool bisecting() const noexcept {
+    return suspects_.active() || culprit_.has_value();
+  }
+
   /// Batches dropped because they were covered already, or for want of room.
   int64_t dropped_batches() const noexcept {
     return dropped_;
@@ -175,9 +232,28 @@ private:
     batch_ptr data;
     slot at;
     offset trim_below;
+    origin from;
+
+    /// While it flies: the flush ends here, and the queue has the rest.
+    offset keep_below{std::numeric_limits<int64_t>::max()};
+
+    bool is_part() const noexcept {
+      return keep_below < data->range.to;
+    }
   };
 
-  enum class phase : uint8_t { cold, ready, busy, flying };
+  /// The event that PostgreSQL refuses, and its dead letter.
+  struct culprit {
+    slot at;
+    partition_id source;
+    reject letter;
+
+    /// Without the contents of the row.
+    std::string message;
+    bool fetched = false;
+  };
+
+  enum class phase : uint8_t { cold, ready, busy, flying, fetching };
 
   /// The end of the last nack per partition, so that the batches that follow
   /// a gap do not each cost a reload.
@@ -190,11 +266,22 @@ private:
   void judge_all_again();
   void adopt(lane_row row);
   void forget_row();
-  void plan();
+  void forget_verdicts() noexcept;
+  void land();
+  std::deque<queued> take_all();
   void hand_back_all();
 
+  // In lane_core_flush.cpp.
+  void plan();
+  void add_to_flight(const queued& x, offset trim);
+  queue_prefix how_far();
+  std::optional<queue_prefix> up_to_culprit();
+  std::vector<batch_part> parts(const std::deque<queued>& xs) const;
+  void check_breaker();
+  std::string about_first_reject() const;
+
   offset tail(slot at) const;
-  void reply(lane_reply::kind what, const batch& x, offset at);
+  void reply(lane_reply::kind what, const queued& x, offset at);
 
   lane_id id_;
   lane_limits limits_;
@@ -209,11 +296,15 @@ private:
   /// Waiting for a fresh row before they can be judged.
   std::deque<queued> unjudged_;
 
-  std::vector<queued> flying_;
+  std::deque<queued> flying_;
   flush flight_;
+  reject_tally tally_;
+  bisection suspects_;
+  std::optional<culprit> culprit_;
+  reject_breaker breaker_;
   std::map<slot, offset> tails_;
   std::map<slot, last_nack> nacks_;
-  std::vector<lane_reply> replies_;
+  std::vector<addressed_reply> replies_;
   std::size_t queued_bytes_ = 0;
   int64_t dropped_ = 0;
 

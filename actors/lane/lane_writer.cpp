@@ -6,6 +6,7 @@
 #include <caf/actor_system.hpp>
 #include <caf/send.hpp>
 
+#include <algorithm>
 #include <utility>
 
 namespace millrace {
@@ -15,6 +16,9 @@ std::optional<std::string> validate(const lane_writer_config& config) {
     return "limits.flush_bytes must be at least 1";
   if (config.limits.queue_bytes < config.limits.flush_bytes)
     return "limits.queue_bytes must not be below limits.flush_bytes";
+  if (!(config.limits.max_reject_ratio >= 0
+        && config.limits.max_reject_ratio <= 1))
+    return "limits.max_reject_ratio must be from 0 to 1";
   if (!config.plan)
     return "plan must be set";
   if (config.store_timeout <= std::chrono::milliseconds{0})
@@ -56,14 +60,17 @@ lane_writer_actor::behavior_type lane_writer_state::make_behavior() {
       pump();
     },
     [this](inspect_atom) {
-      auto report = vitals_.report(core_.queued_batches(),
-                                   {{"flushes", flushes_},
-                                    {"rows", rows_},
-                                    {"takeovers", takeovers_},
-                                    {"fenced", fenced_},
-                                    {"refused", refused_},
-                                    {"failed", failed_},
-                                    {"dropped", core_.dropped_batches()}});
+      auto report
+        = vitals_.report(core_.queued_batches(),
+                         {{"flushes", flushes_},
+                          {"rows", rows_},
+                          {"takeovers", takeovers_},
+                          {"fenced", fenced_},
+                          {"refused", refused_},
+                          {"failed", failed_},
+                          {"bisected", bisected_},
+                          {"senders", static_cast<int64_t>(origins_.size())},
+                          {"dropped", core_.dropped_batches()}});
       report.name = to_string(config_.lane);
       return report;
     },
@@ -71,8 +78,11 @@ lane_writer_actor::behavior_type lane_writer_state::make_behavior() {
 }
 
 void lane_writer_state::receive(lane_batch& x) {
-  consumers_[x.data->source] = x.reply_to;
-  core_.receive(std::move(x.data), x.at);
+  auto from = origin_of(x.reply_to);
+  auto& last = consumers_[x.data->source];
+  if (last != x.reply_to)
+    last = x.reply_to;
+  core_.receive(std::move(x.data), x.at, from);
   pump();
 }
 
@@ -88,7 +98,13 @@ void lane_writer_state::pump() {
   send_replies();
   if (cooling_ || core_.halted() != lane_halt::none)
     return;
-  switch (core_.next_step()) {
+  auto step = core_.next_step();
+  if (core_.halted() != lane_halt::none) {
+    send_replies();
+    on_halted();
+    return;
+  }
+  switch (step) {
     case lane_step::none:
       break;
     case lane_step::take_over:
@@ -103,22 +119,44 @@ void lane_writer_state::pump() {
     case lane_step::flush:
       flush_now();
       break;
+    case lane_step::fetch:
+      fetch();
+      break;
   }
 }
 
 void lane_writer_state::send_replies() {
-  // One message per partition and call, however many batches it answers.
-  std::map<partition_id, lane_answer> answers;
-  for (auto& reply : core_.take_replies()) {
-    auto& answer = answers[reply.source];
+  // One message per sender and call, however many batches it answers.
+  std::map<origin, lane_answer> answers;
+  for (auto& x : core_.take_replies()) {
+    auto& answer = answers[x.to];
     answer.lane = config_.lane;
-    answer.replies.push_back(reply);
+    answer.replies.push_back(x.reply);
   }
-  for (auto& [source, answer] : answers) {
-    auto i = consumers_.find(source);
-    if (i != consumers_.end())
+  for (auto& [to, answer] : answers) {
+    auto i = origins_.find(to);
+    if (i != origins_.end())
       caf::anon_send(i->second, std::move(answer));
   }
+}
+
+origin lane_writer_state::origin_of(const caf::actor& who) {
+  for (const auto& [number, actor] : origins_)
+    if (actor == who)
+      return number;
+  forget_origins();
+  origin result{++last_origin_};
+  origins_.emplace(result, who);
+  return result;
+}
+
+void lane_writer_state::forget_origins() {
+  // Whoever has nothing to be answered gets a new number when he sends again.
+  if (origins_.size() < origins_limit_)
+    return;
+  std::erase_if(origins_,
+                [this](const auto& x) { return !core_.owes(x.first); });
+  origins_limit_ = std::max<std::size_t>(64, 2 * origins_.size());
 }
 
 // -- steps --------------------------------------------------------------------
@@ -191,6 +229,32 @@ void lane_writer_state::flush_now() {
           });
 }
 
+void lane_writer_state::fetch() {
+  auto what = core_.wanted();
+  auto failed = [this](const std::string& why) {
+    core_.step_failed();
+    vitals_.become("waiting for a record of a dead letter", why);
+    cool_down(delays_.next(std::chrono::seconds{0}, chance_));
+    pump();
+  };
+  auto i = consumers_.find(what.source);
+  if (i == consumers_.end() || !i->second) {
+    failed("nobody reads the partition");
+    return;
+  }
+  auto consumer = caf::actor_cast<partition_consumer_actor>(i->second);
+  self_
+    ->request(consumer, config_.record_timeout,
+              record_request{what.source, what.at})
+    .then(
+      [this](const record_copy& raw) {
+        delays_.reset();
+        core_.fetched(raw);
+        pump();
+      },
+      [failed](const caf::error& reason) { failed(reason_text(reason)); });
+}
+
 // -- outcomes -----------------------------------------------------------------
 
 void lane_writer_state::on_flushed(flush_result& result) {
@@ -222,13 +286,15 @@ void lane_writer_state::on_flushed(flush_result& result) {
   pump();
 }
 
-void lane_writer_state::on_failed(const flush_result& result) {
+void lane_writer_state::on_failed(flush_result& result) {
   auto text = result.message;
   if (!result.sqlstate.empty())
     text = result.sqlstate + ": " + text;
   ++failed_;
   switch (result.action) {
     case failure_action::bisect:
+      on_refused_data(result);
+      break;
     case failure_action::halt:
     case failure_action::none:
       core_.halt(lane_halt::data, text);
@@ -236,8 +302,10 @@ void lane_writer_state::on_failed(const flush_result& result) {
     case failure_action::reconnect:
       core_.lost();
       break;
-    case failure_action::park:
     case failure_action::wait_partition:
+      text += "; a partition is missing, see docs/operations.md";
+      [[fallthrough]];
+    case failure_action::park:
       vitals_.become("parked", text);
       log::error("lane-parked", {{"lane", to_string(config_.lane)},
                                  {"reason", text},
@@ -257,6 +325,27 @@ void lane_writer_state::on_failed(const flush_result& result) {
       cool_down(delays_.next(std::chrono::seconds{0}, chance_));
       break;
   }
+}
+
+void lane_writer_state::on_refused_data(flush_result& result) {
+  ++bisected_;
+  auto searching = core_.bisecting();
+  // One line for each refused event, and not more than one in ten seconds.
+  auto now = self_->clock().now();
+  if (searching || now - last_refusal_ < std::chrono::seconds{10}) {
+    unlogged_ += searching ? 0 : 1;
+  } else {
+    log::warn("event-refused", {{"lane", to_string(config_.lane)},
+                                {"sqlstate", result.sqlstate},
+                                {"reason", result.message},
+                                {"table", result.table},
+                                {"constraint", result.constraint},
+                                {"more_since", unlogged_}});
+    last_refusal_ = now;
+    unlogged_ = 0;
+  }
+  core_.data_refused({std::move(result.sqlstate), std::move(result.message),
+                      std::move(result.reason)});
 }
 
 void lane_writer_state::on_step_error(const caf::error& reason) {
@@ -349,8 +438,13 @@ void lane_writer_state::count(const flush_result& result) {
   for (const auto& part : core_.flight().sources) {
     const auto& data = *part.data;
     for (const auto& r : data.rejects)
-      if (r.at >= part.trim_below)
+      if (part.keeps(r.at))
         metrics_.dead_letters(r.stage)->inc();
+    for (const auto& r : part.refused)
+      metrics_.dead_letters(r.stage)->inc();
+    // Of a batch in parts the last one counts.
+    if (part.keep_below < data.range.to)
+      continue;
     metrics_.crossed_quotes->inc(data.crossed);
     if (data.oldest_timestamp_ms > 0)
       metrics_.commit_latency_seconds->observe(

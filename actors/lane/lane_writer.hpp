@@ -7,6 +7,7 @@
 #include "messages/lane.hpp"
 #include "messages/store.hpp"
 
+#include <caf/actor_clock.hpp>
 #include <caf/typed_event_based_actor.hpp>
 
 #include <chrono>
@@ -32,6 +33,10 @@ struct lane_writer_config {
   /// in doubt. Longer than any statement may run, so that it decides nothing
   /// that PostgreSQL's own timeouts would.
   std::chrono::milliseconds store_timeout{180'000};
+
+  /// Give up on a record that is read once more for its dead letter, and ask
+  /// again after a delay. Longer than Kafka's own timeouts.
+  std::chrono::milliseconds record_timeout{60'000};
 
   /// Delays between tries of a step that failed.
   backoff_config delays{.initial = std::chrono::milliseconds{50},
@@ -71,8 +76,10 @@ private:
   void take_over();
   void load(bool for_update);
   void flush_now();
+  void fetch();
   void on_flushed(flush_result& result);
-  void on_failed(const flush_result& result);
+  void on_failed(flush_result& result);
+  void on_refused_data(flush_result& result);
   void on_step_error(const caf::error& reason);
   void on_halted();
   void write_halt_down();
@@ -81,6 +88,10 @@ private:
   /// Opens no step before the delay has passed.
   void cool_down(std::chrono::milliseconds delay);
   void count(const flush_result& result);
+
+  /// The number that stands for a sender of batches.
+  origin origin_of(const caf::actor& who);
+  void forget_origins();
 
   lane_writer_actor::pointer self_;
   lane_writer_config config_;
@@ -92,8 +103,18 @@ private:
   backoff delays_;
   std::mt19937_64 chance_;
 
-  /// Who gets the answers, by partition.
+  /// Who gets the answers. Two consumers of one partition may send at once,
+  /// an old one and the one that takes its place.
+  std::map<origin, caf::actor> origins_;
+  uint32_t last_origin_ = 0;
+  std::size_t origins_limit_ = 64;
+
+  /// The last sender for each partition: who can read its records.
   std::map<partition_id, caf::actor> consumers_;
+
+  /// When a refused event was last logged, and how many were not since.
+  caf::actor_clock::time_point last_refusal_;
+  int64_t unlogged_ = 0;
 
   bool cooling_ = false;
   int64_t flushes_ = 0;
@@ -102,6 +123,7 @@ private:
   int64_t fenced_ = 0;
   int64_t refused_ = 0;
   int64_t failed_ = 0;
+  int64_t bisected_ = 0;
 };
 
 /// The spawnable type: `self->spawn<lane_writer>(config, pool, router)`.

@@ -88,6 +88,7 @@ partition_consumer_state::make_behavior() {
     [this](records_ready_atom) { drain(); },
     [this](const lane_answer& x) { on_answer(x); },
     [this](const lane_route& x) { on_route(x); },
+    [this](const record_request& x) { return fetch(x); },
     [this](resume_atom) { start_again("resumed"); },
     [this](inspect_atom) {
       auto report = vitals_.report(

@@ -67,6 +67,7 @@ source_actor::behavior_type source_state::make_behavior() {
     [this](const log_request& x) { return log(x); },
     [this](const assign_request& x) { return assign(x); },
     [this](const verify_request& x) { return verify(x); },
+    [this](const fetch_request& x) { return fetch(x); },
     [this](const position_hint& x) {
       if (consumer_) {
         kafka_assignment hint{{x.topic, x.number}, x.position};

@@ -79,6 +79,7 @@ private:
   caf::result<offset_range> log(const log_request& x);
   caf::result<partition_queue_ptr> assign(const assign_request& x);
   caf::result<std::vector<offset>> verify(const verify_request& x);
+  caf::result<record_copy> fetch(const fetch_request& x);
   void keep_polling();
   void poll();
 

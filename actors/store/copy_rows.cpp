@@ -47,13 +47,14 @@ void put(std::vector<std::byte>& out, Int x) {
   out.insert(out.end(), raw.begin(), raw.end());
 }
 
-/// One source's block and the first of its rows that is kept.
+/// Rows of one source's block that are kept, one after the other.
 struct block_view {
   const row_block* block = nullptr;
   std::size_t first = 0;
+  std::size_t last = 0;
 
   std::size_t rows() const noexcept {
-    return block->rows() - first;
+    return last - first;
   }
 
   std::size_t begin_of(std::size_t row) const noexcept {
@@ -77,11 +78,23 @@ std::vector<block_view> blocks_of(const flush& work,
     if (block.offsets.size() != block.rows()
         || block.row_ends.back() != block.bytes.size())
       throw std::invalid_argument("a block's rows, offsets and bytes differ");
-    auto i = std::ranges::lower_bound(block.offsets, source.trim_below.value);
-    block_view view{&block,
-                    static_cast<std::size_t>(i - block.offsets.begin())};
-    if (view.rows() > 0)
-      result.push_back(view);
+    auto row_of = [&block](offset at) {
+      auto i = std::ranges::lower_bound(block.offsets, at.value);
+      return static_cast<std::size_t>(i - block.offsets.begin());
+    };
+    auto first = row_of(source.trim_below);
+    auto add = [&](std::size_t last) {
+      if (first < last)
+        result.push_back({&block, first, last});
+    };
+    // Around the rows of events that were refused.
+    for (const auto& bad : source.refused) {
+      add(row_of(bad.at));
+      first = std::max(first, row_of(bad.at + 1));
+    }
+    add(block.offsets.back() < source.keep_below.value
+          ? block.rows()
+          : row_of(source.keep_below));
   }
   return result;
 }
@@ -89,7 +102,7 @@ std::vector<block_view> blocks_of(const flush& work,
 /// All rows, as they lie there.
 void keep_all(const std::vector<block_view>& blocks, copy_rows& out) {
   for (const auto& x : blocks) {
-    out.pieces.push_back(x.bytes(x.first, x.block->rows()));
+    out.pieces.push_back(x.bytes(x.first, x.last));
     out.rows += static_cast<int64_t>(x.rows());
   }
 }
@@ -103,8 +116,8 @@ void keep_last(const std::vector<block_view>& blocks, copy_rows& out) {
   for (auto x = blocks.rbegin(); x != blocks.rend(); ++x) {
     if (x->block->keys.size() != x->block->rows())
       throw std::invalid_argument("rows of an upsert without key hashes");
-    auto end = x->block->rows();
-    for (auto row = x->block->rows(); row-- > x->first;) {
+    auto end = x->last;
+    for (auto row = x->last; row-- > x->first;) {
       if (seen.insert(x->block->keys[row])) {
         ++out.rows;
         continue;
@@ -123,7 +136,7 @@ void keep_last(const std::vector<block_view>& blocks, copy_rows& out) {
 void keep_numbered(const std::vector<block_view>& blocks, copy_rows& out) {
   int64_t position = 0;
   for (const auto& x : blocks)
-    for (auto row = x.first; row < x.block->rows(); ++row) {
+    for (auto row = x.first; row < x.last; ++row) {
       auto bytes = x.bytes(row, row + 1);
       if (bytes.size() < 2)
         throw std::invalid_argument("a row without a field count");
@@ -253,15 +266,24 @@ copy_rows kept_rows(const flush& work, const planned_write& write) {
 
 copy_rows dead_letter_rows(const flush& work) {
   copy_rows result;
-  for (const auto& source : work.sources)
-    for (const auto& r : source.data->rejects) {
-      if (r.at < source.trim_below)
-        continue;
+  std::vector<const reject*> kept;
+  for (const auto& source : work.sources) {
+    kept.clear();
+    for (const auto& r : source.data->rejects)
+      if (source.keeps(r.at))
+        kept.push_back(&r);
+    for (const auto& r : source.refused)
+      kept.push_back(&r);
+    if (!source.refused.empty())
+      std::ranges::stable_sort(kept, {}, &reject::at);
+    for (const auto* r : kept) {
       // The flush itself takes the first seq.
       ++result.rows;
       put_dead_letter(result.owned, work.claim,
-                      work.claim.next_seq.value + result.rows, *source.data, r);
+                      work.claim.next_seq.value + result.rows, *source.data,
+                      *r);
     }
+  }
   if (result.rows > 0)
     result.pieces.push_back(result.owned);
   sum_bytes(result);

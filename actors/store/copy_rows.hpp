@@ -23,8 +23,9 @@ struct copy_rows {
   int64_t bytes = 0;
 };
 
-/// The rows of one write that are kept: not below `trim_below`, and for an
-/// upsert without a guard only the last of each key. Throws
+/// The rows of one write that are kept: from `trim_below` on and below
+/// `keep_below`, of no refused event, and for an upsert without a guard only
+/// the last of each key. Throws
 /// std::invalid_argument for a block that is not what `row_block` promises.
 copy_rows kept_rows(const flush& work, const planned_write& write);
 

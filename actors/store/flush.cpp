@@ -22,6 +22,8 @@ using namespace std::chrono_literals;
 /// this bounds its buffer.
 constexpr std::size_t max_put_bytes = 128 << 10;
 
+constexpr std::string_view dead_letter_table = "millrace.dead_letter";
+
 } // namespace
 
 flush_run::flush_run(connection& conn, flush work,
@@ -94,29 +96,32 @@ void flush_run::prepare() {
             "SET LOCAL application_name="
             + quote_literal(writer_name(work_.claim.lane)) + ';'
             + claim_statement(work_.claim) + ';';
-  expected_ = {{answer::begin}, {answer::name}, {answer::claim}};
+  expected_ = {{answer::begin, 0, {}}, //
+               {answer::name, 0, {}},
+               {answer::claim, 0, {}}};
   for (const auto& write : work_.plan->writes) {
     auto rows = kept_rows(work_, write);
     if (rows.rows == 0)
       continue;
     result_.rows += rows.rows;
-    add_copy(std::move(rows), write.copy);
+    add_copy(std::move(rows), write.copy, write.table);
     if (write.method != write_method::upsert)
       continue;
     script_ += write.merge + ';';
-    expected_.push_back({answer::merge});
+    expected_.push_back({answer::merge, 0, write.table});
   }
   if (auto rows = dead_letter_rows(work_); rows.rows > 0) {
     result_.dead_letters = rows.rows;
-    add_copy(std::move(rows), dead_letter_copy);
+    add_copy(std::move(rows), dead_letter_copy, dead_letter_table);
   }
   script_ += "COMMIT";
-  expected_.push_back({answer::commit});
+  expected_.push_back({answer::commit, 0, {}});
 }
 
-void flush_run::add_copy(copy_rows rows, std::string_view statement) {
+void flush_run::add_copy(copy_rows rows, std::string_view statement,
+                         std::string_view table) {
   result_.bytes += rows.bytes;
-  expected_.push_back({answer::copy, copies_.size()});
+  expected_.push_back({answer::copy, copies_.size(), table});
   // Header and trailer as pieces of their own: no special cases below.
   rows.pieces.insert(rows.pieces.begin(), copy_header());
   rows.pieces.push_back(copy_trailer());
@@ -292,12 +297,10 @@ void flush_run::on_result(PGresult* x) {
 
 void flush_run::on_error(PGresult* x) {
   auto sqlstate = error_field(x, PG_DIAG_SQLSTATE);
-  auto message = describe_error(x);
+  auto message = short_error(x);
   if (concluded_)
     return;
-  result_.sqlstate = sqlstate;
-  result_.constraint = error_field(x, PG_DIAG_CONSTRAINT_NAME);
-  result_.table = error_field(x, PG_DIAG_TABLE_NAME);
+  note_error(x);
   if (sqlstate.empty() || PQstatus(conn_.raw()) != CONNECTION_OK
       || ends_connection(x)) {
     // The server itself said so, and before it came to COMMIT: no doubt.
@@ -309,8 +312,42 @@ void flush_run::on_error(PGresult* x) {
   if (sqlstate == claim_refused_state)
     conclude(flush_verdict::refused, failure_action::none, std::move(message));
   else
-    conclude(flush_verdict::failed, classify(sqlstate, result_.constraint),
-             std::move(message));
+    conclude(flush_verdict::failed, action_for(sqlstate), std::move(message));
+}
+
+/// Keeps what PostgreSQL said, for the lane and for a dead letter.
+void flush_run::note_error(PGresult* x) {
+  auto& to = result_;
+  to.sqlstate = error_field(x, PG_DIAG_SQLSTATE);
+  to.schema = error_field(x, PG_DIAG_SCHEMA_NAME);
+  to.table = error_field(x, PG_DIAG_TABLE_NAME);
+  to.column = error_field(x, PG_DIAG_COLUMN_NAME);
+  to.constraint = error_field(x, PG_DIAG_CONSTRAINT_NAME);
+  to.reason = describe_error(x);
+  // Some errors name nothing but are of one statement.
+  auto at = next_ < expected_.size() ? expected_[next_] : expectation{};
+  auto ours = at.what == answer::copy || at.what == answer::merge;
+  auto table = to.schema.empty() ? std::string{} : to.schema + '.';
+  table += to.table;
+  if (table.empty() && ours)
+    table = at.table;
+  for (auto [word, name] :
+       {std::pair{"table ", &table}, std::pair{"column ", &to.column},
+        std::pair{"constraint ", &to.constraint}})
+    if (!name->empty())
+      to.reason += std::string{"; "} + word + *name;
+}
+
+/// A dead letter that is refused can only halt the lane: there is nowhere else
+/// to put the event.
+failure_action flush_run::action_for(std::string_view sqlstate) const {
+  auto result = classify(sqlstate, result_.constraint);
+  auto at = next_ < expected_.size() ? expected_[next_] : expectation{};
+  auto own = at.what == answer::claim || at.what == answer::name
+             || (at.what == answer::copy && at.table == dead_letter_table)
+             || result_.schema == "millrace";
+  return own && result == failure_action::bisect ? failure_action::halt
+                                                 : result;
 }
 
 void flush_run::end_of_answers() {

@@ -48,6 +48,12 @@ public:
     return result_;
   }
 
+  /// How its rows reach their tables; may be null for a flush that was refused
+  /// because of that.
+  const write_plan_ptr& plan() const noexcept {
+    return work_.plan;
+  }
+
   /// The lane whose row the flush claims.
   const lane_id& lane() const noexcept {
     return work_.claim.lane;
@@ -60,9 +66,11 @@ private:
   enum class answer : uint8_t { begin, name, claim, copy, merge, commit };
 
   struct expectation {
-    answer what;
+    answer what = answer::begin;
     /// Index into `copies_` where `what` is a copy.
     std::size_t copy = 0;
+    /// Qualified name, where it is about one table. The plan has the text.
+    std::string_view table;
   };
 
   enum class phase : uint8_t { stage, send, receive, copy, roll_back, done };
@@ -71,7 +79,8 @@ private:
   enum class need : uint8_t { nothing, socket };
 
   void prepare();
-  void add_copy(copy_rows rows, std::string_view statement);
+  void add_copy(copy_rows rows, std::string_view statement,
+                std::string_view table);
   void check() const;
 
   need step();
@@ -85,6 +94,8 @@ private:
 
   void on_result(pg_result* x);
   void on_error(pg_result* x);
+  void note_error(pg_result* x);
+  failure_action action_for(std::string_view sqlstate) const;
   void on_lost(const std::string& message);
   void conclude(flush_verdict verdict, failure_action action,
                 std::string message);

@@ -15,11 +15,16 @@ std::string error_field(const PGresult* x, int code) {
   return text ? text : "";
 }
 
-std::string describe_error(const PGresult* x) {
+std::string short_error(const PGresult* x) {
   auto result = error_field(x, PG_DIAG_MESSAGE_PRIMARY);
   // Without an answer of the server libpq speaks for itself.
+  return one_line(result.empty() ? PQresultErrorMessage(x) : result);
+}
+
+std::string describe_error(const PGresult* x) {
+  auto result = error_field(x, PG_DIAG_MESSAGE_PRIMARY);
   if (result.empty())
-    return one_line(PQresultErrorMessage(x));
+    return short_error(x);
   for (auto code : {PG_DIAG_MESSAGE_DETAIL, PG_DIAG_CONTEXT})
     if (auto more = error_field(x, code); !more.empty())
       result += "; " + more;

@@ -1,5 +1,6 @@
 #include "actors/store/session.hpp"
 
+#include "actors/store/coordinate_key.hpp"
 #include "actors/store/lane_store.hpp"
 
 #include <caf/send.hpp>
@@ -157,6 +158,7 @@ void session_state::step() {
     return;
   }
   auto result = run_->result();
+  judge_unique_violation(*conn_, result, run_->plan());
   run_.reset();
   waiting_.deliver(std::move(result));
   done();

@@ -3,13 +3,28 @@
 #include "messages/flush.hpp"
 #include "messages/store_errc.hpp"
 
+#include <span>
 #include <string_view>
 
 namespace millrace {
 
-/// What to do about a failed flush (protocol.md, rules 19 and 20). Anything
-/// not listed there parks the tenant. An empty state means that PostgreSQL did
-/// not say anything: the connection is gone.
+/// What to do about one SQLSTATE, or about a whole class of them.
+struct sqlstate_policy {
+  /// Five characters, or the first ones of all that are meant.
+  std::string_view state;
+  failure_action action = failure_action::park;
+
+  /// For a person.
+  std::string_view meaning;
+};
+
+/// The whole policy (protocol.md, rules 19 and 20). Of rows that fit, the one
+/// with the longest `state` counts; what fits none parks the lane.
+std::span<const sqlstate_policy> sqlstate_policies() noexcept;
+
+/// What to do about a failed flush. An empty state means that PostgreSQL did
+/// not say anything: the connection is gone. 23514 without a constraint's name
+/// says that no partition takes the row, which is no fault of the data.
 failure_action classify(std::string_view sqlstate,
                         std::string_view constraint) noexcept;
 

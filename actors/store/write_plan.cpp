@@ -95,6 +95,9 @@ write_plan_ptr make_write_plan(std::string_view pipeline,
     plan.block = i;
     plan.method = x.method;
     plan.table = quote_identifier(x.schema, x.table);
+    plan.schema = x.schema;
+    plan.name = x.table;
+    plan.coordinates = x.coordinates;
     auto columns = list(x.columns);
     if (x.method == write_method::append) {
       plan.copy = "COPY " + plan.table + " (" + columns

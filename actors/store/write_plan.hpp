@@ -36,6 +36,11 @@ struct write_target {
   /// Name among `columns`, or empty: an upsert replaces a row only if this
   /// column becomes greater. NULL counts as the least.
   std::string only_if_newer;
+
+  /// Names among `columns` that are filled from a record's partition and
+  /// offset, or none: a unique index that has them all is violated only by
+  /// writing one record twice.
+  std::vector<std::string> coordinates = {};
 };
 
 /// The statements of one write, ready to be sent.
@@ -46,6 +51,11 @@ struct planned_write {
 
   /// Qualified and quoted.
   std::string table;
+
+  /// As in the target.
+  std::string schema;
+  std::string name;
+  std::vector<std::string> coordinates;
 
   std::string copy;
 

@@ -50,6 +50,28 @@ TEST_CASE("the ticks pipeline compiles") {
   CHECK(program->constant_tenant() == "demo");
 }
 
+TEST_CASE("a write's coordinates are the columns from partition and offset") {
+  auto coordinates = [](std::initializer_list<const char*> sources) {
+    table_schema table;
+    table.schema = "s";
+    table.name = "t";
+    auto config = pipeline("t", {});
+    for (std::string name : {"a", "b", "c"}) {
+      table.columns.push_back(column(name, "bigint", 20));
+    }
+    auto name = 'a';
+    for (const auto* source : sources)
+      write_of(config).columns.push_back(
+        {std::string{name++}, {source, {}}, {}});
+    return coordinate_columns(*compiled(config, {table}), 0);
+  };
+  using names = std::vector<std::string>;
+  CHECK(coordinates({"@offset", ".x", "@partition"}) == names{"a", "c"});
+  CHECK(coordinates({"@offset", ".x"}).empty());
+  CHECK(coordinates({"@partition", "@partition"}).empty());
+  CHECK(coordinates({".offset", ".partition"}).empty());
+}
+
 TEST_CASE("an upsert names its key and guard by position") {
   auto config = ticks_config();
   write_of(config).kind = write_kind::upsert;

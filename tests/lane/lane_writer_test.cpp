@@ -1,127 +1,8 @@
-#include "actors/cluster/log.hpp"
-#include "actors/lane/lane_writer.hpp"
-#include "tests/lane/samples.hpp"
-#include "tests/support/deterministic.hpp"
-#include "tests/support/message_types.hpp"
-#include "tests/support/scripted_pool.hpp"
-
-#include <caf/event_based_actor.hpp>
-
-#include <catch2/catch_test_macros.hpp>
-
-#include <utility>
+#include "tests/lane/writer_fixture.hpp"
 
 using namespace millrace;
 using namespace millrace::test;
 using namespace std::chrono_literals;
-
-namespace {
-
-/// What a ROUTER and the PARTITION CONSUMERS heard.
-struct heard {
-  std::vector<lane_route> routes;
-  std::vector<lane_answer> answers;
-};
-
-router_actor::behavior_type scripted_router(std::shared_ptr<heard> log) {
-  return {
-    [log](const lane_route& x) { log->routes.push_back(x); },
-    [](caf::subscribe_atom, const caf::actor&) {},
-    [](inspect_atom) { return actor_report{}; },
-  };
-}
-
-caf::behavior scripted_consumer(std::shared_ptr<heard> log) {
-  return {[log](const lane_answer& x) { log->answers.push_back(x); }};
-}
-
-flush_result outcome(flush_verdict verdict,
-                     failure_action action = failure_action::none) {
-  flush_result result;
-  result.verdict = verdict;
-  result.action = action;
-  if (verdict == flush_verdict::failed) {
-    result.sqlstate = "XX000";
-    result.message = "no";
-  }
-  return result;
-}
-
-struct writer_fixture : deterministic {
-  std::shared_ptr<pool_script> script = std::make_shared<pool_script>();
-  std::shared_ptr<heard> log = std::make_shared<heard>();
-  pool_actor pool = sys.spawn(scripted_pool, script);
-  router_actor router = sys.spawn(scripted_router, log);
-  caf::actor consumer = sys.spawn(scripted_consumer, log);
-  lane_writer_actor aut;
-
-  writer_fixture() {
-    log::setup({.level = log::level::off});
-    script->row = sample_row({10, 0}, {0, 0});
-    lane_writer_config config;
-    config.lane = sample_lane;
-    config.node = "n1";
-    config.store_timeout = 60s;
-    config.delays = {.initial = 100ms, .max = 1s, .jitter = 0};
-    config.park_retry = 30s;
-    aut = sys.spawn<lane_writer>(std::move(config), pool, router);
-    drain();
-  }
-
-  ~writer_fixture() {
-    // Open promises would keep their requesters waiting.
-    script->flushes.held.clear();
-    script->loads.held.clear();
-    script->listeners.clear();
-    log->routes.clear();
-    self->send_exit(aut, caf::exit_reason::user_shutdown);
-    self->send_exit(pool, caf::exit_reason::user_shutdown);
-    self->send_exit(router, caf::exit_reason::user_shutdown);
-    self->send_exit(consumer, caf::exit_reason::user_shutdown);
-    drain();
-  }
-
-  void give(const batch_spec& x) {
-    self->send(aut, lane_batch{make_sample(x), slot{x.partition}, consumer});
-    drain();
-  }
-
-  /// Sends what was released.
-  void settle() {
-    self->send(pool, session_notice{});
-    drain();
-  }
-
-  /// Everything that the consumer was told since the last call.
-  texts said() {
-    texts result;
-    for (const auto& answer : std::exchange(log->answers, {})) {
-      CHECK(answer.lane == sample_lane);
-      for (const auto& reply : answer.replies)
-        result.push_back(to_text(reply));
-    }
-    return result;
-  }
-
-  actor_report report() {
-    auto pending = self->request(aut, caf::infinite, inspect_atom_v);
-    drain();
-    actor_report result;
-    pending.receive([&](actor_report& x) { result = std::move(x); },
-                    [&](caf::error& x) { result.state = to_string(x); });
-    return result;
-  }
-
-  /// The reason of the writer's end, once it has ended.
-  std::optional<caf::error> end() {
-    std::optional<caf::error> result;
-    self->receive([&](caf::down_msg& x) { result = x.reason; },
-                  caf::after(0s) >> [] {});
-    return result;
-  }
-};
-
-} // namespace
 
 TEST_CASE_METHOD(writer_fixture, "a writer tells who it is and takes nothing "
                                  "over before its first batch") {
@@ -286,7 +167,9 @@ TEST_CASE_METHOD(writer_fixture, "a missing table parks the lane and is tried "
     auto from = script->row.next_off[0].value;
     give({.from = from, .to = from + 5, .rows = {from}});
     CHECK(report().state == "parked");
-    CHECK(report().note == "XX000: no");
+    CHECK(report().note.starts_with("XX000: no"));
+    CHECK(report().note.contains("partition")
+          == (action == failure_action::wait_partition));
     advance(29'999ms);
     CHECK(said().empty());
     advance(1ms);
@@ -309,10 +192,10 @@ TEST_CASE_METHOD(writer_fixture, "a flush that is lost with its connection is "
   CHECK(said() == texts{"ack 20"});
 }
 
-TEST_CASE_METHOD(writer_fixture, "refused data halts the lane until it is "
-                                 "resumed") {
+TEST_CASE_METHOD(writer_fixture, "a failure that needs a person halts the lane "
+                                 "until it is resumed") {
   script->flushes.queued.push_back(
-    outcome(flush_verdict::failed, failure_action::bisect));
+    outcome(flush_verdict::failed, failure_action::halt));
   give({.from = 10, .to = 20, .rows = {11}});
   CHECK(said() == texts{"hand back 10 #1"});
   CHECK(report().state == "halted");
@@ -339,7 +222,7 @@ TEST_CASE_METHOD(writer_fixture, "refused data halts the lane until it is "
 TEST_CASE_METHOD(writer_fixture, "a lane that was halted goes on by itself "
                                  "once its row is active again") {
   script->flushes.queued.push_back(
-    outcome(flush_verdict::failed, failure_action::bisect));
+    outcome(flush_verdict::failed, failure_action::halt));
   give({.from = 10, .to = 20, .rows = {11}});
   CHECK(said() == texts{"hand back 10 #1"});
   script->row.state = lane_state::active;
@@ -429,6 +312,9 @@ TEST_CASE("a writer's limits are checked") {
   CHECK(validate(bad));
   bad = good;
   bad.limits.queue_bytes = bad.limits.flush_bytes - 1;
+  CHECK(validate(bad));
+  bad = good;
+  bad.limits.max_reject_ratio = 1.5;
   CHECK(validate(bad));
   bad = good;
   bad.store_timeout = 0ms;

@@ -2,6 +2,7 @@
 
 // One lane with two partitions, and batches for it in one line.
 
+#include "actors/lane/lane_core.hpp"
 #include "messages/batch.hpp"
 #include "messages/lane_reply.hpp"
 #include "messages/lane_row.hpp"
@@ -95,6 +96,13 @@ inline texts to_texts(const std::vector<lane_reply>& xs) {
   texts result;
   for (const auto& x : xs)
     result.push_back(to_text(x));
+  return result;
+}
+
+inline texts to_texts(const std::vector<addressed_reply>& xs) {
+  texts result;
+  for (const auto& x : xs)
+    result.push_back(to_text(x.reply));
   return result;
 }
 

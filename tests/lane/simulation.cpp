@@ -38,6 +38,7 @@ simulation::simulation(simulation_config config)
       auto& x = log_[p].emplace_back(event{offset{end_[p].value - 1}, {}});
       if (lane < config_.lanes)
         x.lane = lane;
+      x.poison = chance(.1);
     }
     pg_.floors.push_back({offset{0}, random_uuid(random_)});
   }
@@ -118,11 +119,33 @@ bool simulation::apply(const flush& x) {
   for (const auto& part : x.sources) {
     auto p = static_cast<std::size_t>(part.data->source.number.value);
     for (auto at : part.data->blocks[0].offsets)
-      if (offset{at} >= part.trim_below)
+      if (part.keeps(offset{at}) && !is_refused(part, offset{at}))
         lane.applied.push_back({p, offset{at}});
+    for (const auto& r : part.refused)
+      lane.dead.push_back({p, r.at});
   }
   commit();
   return true;
+}
+
+bool simulation::is_poison(std::size_t p, offset at) const {
+  return std::ranges::any_of(log_[p], [at](const event& e) {
+    return e.at == at && e.poison;
+  });
+}
+
+bool simulation::is_refused(const flush_source& x, offset at) const {
+  return std::ranges::contains(x.refused, at, &reject::at);
+}
+
+bool simulation::holds_poison(const flush& x) const {
+  for (const auto& part : x.sources)
+    for (auto at : part.data->blocks[0].offsets)
+      if (part.keeps(offset{at}) && !is_refused(part, offset{at})
+          && is_poison(static_cast<std::size_t>(part.data->source.number.value),
+                       offset{at}))
+        return true;
+  return false;
 }
 
 floor_answer simulation::act(std::size_t p, const floor_act& x) {
@@ -249,9 +272,8 @@ void simulation::deliver(const parcel& x, std::size_t to) {
   auto& w = writers_[to];
   // Remember who asked: the sender travels with the batch.
   auto p = x.data->source.number;
-  w.core->receive(x.data, slot{p.value});
-  for (auto& reply : w.core->take_replies())
-    letters_.push_back({w.lane, x.consumer, reply});
+  w.core->receive(x.data, slot{p.value},
+                  origin{static_cast<uint32_t>(x.consumer)});
   pump(to);
 }
 
@@ -263,12 +285,8 @@ void simulation::deliver(const letter& x) {
 
 void simulation::pump(std::size_t who) {
   auto& w = writers_[who];
-  for (auto& reply : w.core->take_replies()) {
-    // The actor answers whom the batch came from; the last consumer of the
-    // partition stands for it, and some letters go astray.
-    auto p = static_cast<std::size_t>(reply.source.number.value);
-    letters_.push_back({w.lane, last_consumer(p), reply});
-  }
+  for (const auto& x : w.core->take_replies())
+    letters_.push_back({w.lane, x.to.value, x.reply});
   if (w.step == lane_step::none)
     w.step = w.core->next_step();
 }
@@ -303,12 +321,22 @@ void simulation::advance(std::size_t who, fate f) {
       else
         core.step_failed();
       break;
+    case lane_step::fetch:
+      if (f == fate::done)
+        core.fetched({});
+      else
+        core.step_failed();
+      break;
     case lane_step::flush:
       if (f == fate::nothing_happened) {
         if (chance(.5))
           core.lost();
         else
           core.retry();
+      } else if (!claim_holds(core.flight().claim)) {
+        core.refused();
+      } else if (holds_poison(core.flight())) {
+        core.data_refused({"22003", "too much", "too much"});
       } else if (!apply(core.flight())) {
         core.refused();
       } else if (f == fate::outcome_unknown) {
@@ -415,8 +443,12 @@ bool simulation::finish() {
       for (const auto& x : std::exchange(parcels_, {}))
         deliver(x, last_writer(x.lane));
       for (std::size_t lane = 0; lane < config_.lanes; ++lane)
-        for (int i = 0; i < 20; ++i)
+        // Enough to find a few poisoned events among all.
+        for (int i = 0; i < 100; ++i) {
           advance(last_writer(lane), fate::done);
+          if (i > 0 && writers_[last_writer(lane)].step == lane_step::none)
+            break;
+        }
       for (const auto& x : std::exchange(letters_, {}))
         deliver(x);
     }
@@ -446,8 +478,18 @@ std::optional<std::string> simulation::verdict() const {
           got.push_back(x.at.value);
       std::vector<int64_t> wanted;
       for (const auto& e : log_[p])
-        if (e.lane == lane)
+        if (e.lane == lane && !e.poison)
           wanted.push_back(e.at.value);
+      std::vector<int64_t> dead;
+      for (const auto& x : pg_.lanes[lane].dead)
+        if (x.partition == p)
+          dead.push_back(x.at.value);
+      std::vector<int64_t> bad;
+      for (const auto& e : log_[p])
+        if (e.lane == lane && e.poison)
+          bad.push_back(e.at.value);
+      if (dead != bad)
+        return "DEAD " + name;
       auto once = std::set<int64_t>(got.begin(), got.end());
       if (once.size() != got.size())
         return "DUP " + name;

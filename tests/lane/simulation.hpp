@@ -53,6 +53,8 @@ private:
     offset at;
     /// Nothing: no lane wants it.
     std::optional<std::size_t> lane;
+    /// The database refuses its rows.
+    bool poison = false;
   };
 
   struct stored_event {
@@ -63,6 +65,7 @@ private:
   struct stored_lane {
     lane_row row;
     std::vector<stored_event> applied;
+    std::vector<stored_event> dead;
   };
 
   struct stored_floor {
@@ -109,6 +112,9 @@ private:
   partition_view view(std::size_t partition) const;
   bool claim_holds(const claim& x) const;
   bool apply(const flush& x);
+  bool is_poison(std::size_t partition, offset at) const;
+  bool is_refused(const flush_source& x, offset at) const;
+  bool holds_poison(const flush& x) const;
   floor_answer act(std::size_t partition, const floor_act& x);
 
   // -- actors -----------------------------------------------------------------

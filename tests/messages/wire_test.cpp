@@ -228,6 +228,27 @@ TEST_CASE_METHOD(wire, "a lane route keeps its bytes") {
   CHECK_FALSE(got.writer);
 }
 
+TEST_CASE_METHOD(wire, "a record request keeps its bytes") {
+  auto got = round_trip(record_request{sample_source(), {12}},
+                        "000102030405060708090a0b0c0d0e0f00000003"
+                        "000000000000000c");
+  CHECK(got.source == sample_source());
+  CHECK(got.at == offset{12});
+}
+
+TEST_CASE_METHOD(wire, "a record copy keeps its bytes") {
+  record_copy x;
+  x.found = x.has_key = true;
+  x.key = "k";
+  x.headers = std::string("\0h", 2);
+  x.timestamp_ms = 5;
+  auto got = round_trip(x, "010100016b000200680000000000000005");
+  CHECK(got.found);
+  CHECK(got.has_key);
+  CHECK_FALSE(got.has_value);
+  CHECK(got.headers.size() == 2);
+}
+
 TEST_CASE_METHOD(wire, "an actor report keeps its bytes") {
   actor_report child;
   child.name = "c";
@@ -272,6 +293,8 @@ TEST_CASE("type ids stand where they stood, since they travel as numbers") {
   CHECK(caf::type_id_v<records_ready_atom> == first + 8);
   CHECK(caf::type_id_v<go_on_atom> == first + 9);
   CHECK(caf::type_id_v<resume_atom> == first + 10);
+  CHECK(caf::type_id_v<record_request> == first + 11);
+  CHECK(caf::type_id_v<record_copy> == first + 12);
   CHECK(caf::type_id_v<inspect_atom> == first + 100);
   CHECK(caf::type_id_v<actor_report> == first + 105);
 }

@@ -135,6 +135,11 @@ struct source_script {
     verifies.front().deliver(std::move(seen));
     verifies.pop_front();
   }
+
+  // Records read once more.
+  std::vector<fetch_request> fetched;
+  record_copy record;
+  caf::error fetch_error;
 };
 
 source_actor::behavior_type
@@ -170,6 +175,12 @@ scripted_source(source_actor::pointer self,
       if (!script->hold_verify)
         script->answer_verify();
       return result;
+    },
+    [=](const fetch_request& x) -> caf::result<record_copy> {
+      script->fetched.push_back(x);
+      if (script->fetch_error)
+        return script->fetch_error;
+      return script->record;
     },
     [=](const position_hint& x) { script->hints.push_back(x); },
     // To keep held promises, the oldest first.
@@ -608,4 +619,35 @@ TEST_CASE_METHOD(consumer_fixture, "other lanes in the view end the consumer") {
   self->monitor(aut);
   drain();
   CHECK(end());
+}
+
+TEST_CASE_METHOD(consumer_fixture, "a record that a dead letter needs is asked "
+                                   "of the SOURCE, in whatever state") {
+  kafka->record.found = true;
+  kafka->record.key = "k";
+  store->views.hold = true;
+  start();
+  auto ask = [this](const partition_id& which) {
+    auto pending = self->request(aut, caf::infinite,
+                                 record_request{which, {11}});
+    drain();
+    caf::expected<record_copy> result{caf::make_error(caf::sec::none)};
+    pending.receive([&](record_copy& x) { result = std::move(x); },
+                    [&](caf::error& x) { result = std::move(x); });
+    return result;
+  };
+  auto got = ask(partition_id{});
+  REQUIRE(got);
+  CHECK(got->key == "k");
+  REQUIRE(kafka->fetched.size() == 1);
+  CHECK(kafka->fetched[0].topic == "t");
+  CHECK(kafka->fetched[0].at == offset{11});
+  // Its failure is the asker's.
+  kafka->fetch_error = caf::make_error(source_errc::retry, "no broker");
+  CHECK(ask(partition_id{}).error() == source_errc::retry);
+  partition_id other;
+  other.number = partition{7};
+  kafka->fetch_error = {};
+  CHECK_FALSE(ask(other));
+  CHECK(kafka->fetched.size() == 2);
 }

@@ -165,7 +165,7 @@ TEST_CASE_METHOD(fixture, "an error in COPY takes the whole flush back, and "
   CHECK(result.sqlstate == "23514");
   CHECK(result.constraint == "log_v_check");
   CHECK(result.table == "log");
-  CHECK_THAT(result.message, ContainsSubstring("COPY log, line 1"));
+  CHECK_THAT(result.reason, ContainsSubstring("COPY log, line 1"));
   CHECK(counts() == "0 0 0");
   CHECK(state() == "1 {100,100}");
   commit(rows(0, {{1, {}, "good"}}));

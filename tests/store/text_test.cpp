@@ -1,8 +1,7 @@
-// What needs no server: SQL as text, COPY data, what errors mean.
+// What needs no server: SQL as text and COPY data.
 
 #include "actors/store/copy_rows.hpp"
 #include "actors/store/sql_text.hpp"
-#include "actors/store/sqlstate.hpp"
 #include "actors/store/write_plan.hpp"
 
 #include <catch2/catch_test_macros.hpp>
@@ -280,45 +279,4 @@ TEST_CASE("any bytes become text that PostgreSQL takes") {
   CHECK(clean("\xe2\x82") == std::string{bad} + bad);
   CHECK(clean_text("aaa\xc3\xa4", 4) == "aaa");
   CHECK(clean_text("\xff", 2) == "");
-}
-
-TEST_CASE("every SQLSTATE has one consequence") {
-  struct row {
-    const char* state;
-    const char* constraint;
-    failure_action action;
-  };
-  auto x = GENERATE(row{"22001", "", failure_action::bisect},
-                    row{"22P03", "", failure_action::halt},
-                    row{"22P04", "", failure_action::halt},
-                    row{"08P01", "", failure_action::halt},
-                    row{"23502", "", failure_action::bisect},
-                    row{"23503", "fk", failure_action::bisect},
-                    row{"23505", "pk", failure_action::bisect},
-                    row{"23514", "positive", failure_action::bisect},
-                    row{"23514", "", failure_action::wait_partition},
-                    row{"23P01", "x", failure_action::bisect},
-                    row{"21000", "", failure_action::bisect},
-                    row{"54000", "", failure_action::bisect},
-                    row{"P0001", "", failure_action::bisect},
-                    row{"40001", "", failure_action::retry},
-                    row{"40P01", "", failure_action::retry},
-                    row{"55P03", "", failure_action::retry},
-                    row{"57014", "", failure_action::halve},
-                    row{"57P01", "", failure_action::reconnect},
-                    row{"08006", "", failure_action::reconnect},
-                    row{"25006", "", failure_action::reconnect},
-                    row{"25P02", "", failure_action::reconnect},
-                    row{"28P01", "", failure_action::reconnect},
-                    row{"3D000", "", failure_action::reconnect},
-                    row{"", "", failure_action::reconnect},
-                    row{"53100", "", failure_action::back_off},
-                    row{"58030", "", failure_action::back_off},
-                    row{"42P01", "", failure_action::park},
-                    row{"42501", "", failure_action::park},
-                    row{"3F000", "", failure_action::park},
-                    row{"0A000", "", failure_action::park},
-                    row{"XX001", "", failure_action::halt});
-  INFO(x.state);
-  CHECK(classify(x.state, x.constraint) == x.action);
 }

@@ -9,6 +9,7 @@
 #include <caf/typed_response_promise.hpp>
 
 #include <deque>
+#include <functional>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -28,12 +29,18 @@ public:
   bool hold = false;
   std::deque<promise> held;
 
+  /// Where this says yes the answer is `otherwise`.
+  std::function<bool(const Request&)> decide;
+  Answer otherwise;
+
   template <class Self, class Usual>
   promise take(Self* self, const Request& x, Usual usual) {
     asked.push_back(x);
     auto answer = self->template make_response_promise<Answer>();
     if (hold) {
       held.push_back(answer);
+    } else if (decide && decide(x)) {
+      answer.deliver(otherwise);
     } else if (queued.empty()) {
       answer.deliver(usual(x));
     } else {

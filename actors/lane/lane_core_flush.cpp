@@ -1,0 +1,265 @@
+// The second half of a lane's core: what a flush takes from the queue, and
+// what becomes of events that PostgreSQL refuses. The first half,
+// lane_core.cpp, judges batches and outcomes.
+
+#include "actors/lane/lane_core.hpp"
+
+#include <algorithm>
+#include <cassert>
+#include <format>
+#include <utility>
+
+namespace millrace {
+
+namespace {
+
+/// The first row or reject that is kept.
+std::optional<offset> first_kept(const flush_source& x) {
+  std::optional<offset> result;
+  auto take = [&](offset at) {
+    if (x.keeps(at) && (!result || at < *result))
+      result = at;
+  };
+  for (const auto& block : x.data->blocks) {
+    auto i = std::ranges::lower_bound(block.offsets, x.trim_below.value);
+    if (i != block.offsets.end())
+      take(offset{*i});
+  }
+  for (const auto& r : x.data->rejects)
+    take(r.at);
+  return result;
+}
+
+int64_t kept_rejects(const flush_source& x) {
+  return static_cast<int64_t>(x.refused.size())
+         + std::ranges::count_if(x.data->rejects, [&x](const reject& r) {
+             return x.keeps(r.at);
+           });
+}
+
+/// Events of the source; of a part they are estimated, without looking at
+/// every row.
+int64_t kept_events(const flush_source& x) {
+  const auto& data = *x.data;
+  if (x.trim_below <= data.range.from && data.range.to <= x.keep_below)
+    return data.events;
+  std::ptrdiff_t most = 0;
+  for (const auto& block : data.blocks) {
+    auto first = std::ranges::lower_bound(block.offsets, x.trim_below.value);
+    auto last = std::ranges::lower_bound(block.offsets, x.keep_below.value);
+    most = std::max(most, last - first);
+  }
+  return std::min(data.events, int64_t{most} + kept_rejects(x));
+}
+
+std::string describe(const batch& data, const reject& r,
+                     const std::string& what) {
+  return std::format("{} of {}/{} at offset {}: {}", to_string(r.stage),
+                     data.topic, data.source.number.value, r.at.value, what);
+}
+
+} // namespace
+
+// -- what is flushed ----------------------------------------------------------
+
+void lane_core::plan() {
+  flight_.claim = {.lane = id_,
+                   .epoch = epoch_,
+                   .owner = owner_,
+                   .next_seq = row_->next_seq,
+                   .seqs = 1,
+                   .map_version = row_->map_version,
+                   .shape = row_->shape,
+                   .ranges = {}};
+  flight_.sources.clear();
+  flying_.clear();
+  tally_ = {};
+  auto end = how_far();
+  std::size_t bytes = 0;
+  while (!queue_.empty()) {
+    auto& x = queue_.front();
+    auto cut = flying_.size() == end.whole ? end.cut : std::nullopt;
+    if (flying_.size() >= end.whole && !cut)
+      break;
+    auto more = size_bytes(*x.data);
+    if (bytes > 0 && bytes + more > flush_bytes_)
+      break;
+    bytes += more;
+    // Rows below what is durable by now are dropped again (rule 12).
+    auto trim = std::max(x.trim_below, row_->effective(x.at));
+    if (cut && *cut < x.data->range.to) {
+      auto part = x;
+      part.keep_below = *cut;
+      x.trim_below = *cut;
+      part.trim_below = trim;
+      add_to_flight(part, trim);
+      flying_.push_back(std::move(part));
+      break;
+    }
+    add_to_flight(x, trim);
+    flying_.push_back(std::move(x));
+    queue_.pop_front();
+  }
+}
+
+void lane_core::add_to_flight(const queued& x, offset trim) {
+  auto& c = flight_.claim;
+  auto& part = flight_.sources.emplace_back(
+    flush_source{x.data, trim, x.keep_below, {}});
+  if (culprit_ && culprit_->at == x.at && part.keeps(culprit_->letter.at)
+      && x.data->range.contains(culprit_->letter.at))
+    part.refused.push_back(culprit_->letter);
+  offset_range range{x.data->range.from,
+                     std::min(x.data->range.to, x.keep_below)};
+  auto first = first_kept(part);
+  auto same = std::ranges::find(c.ranges, x.at, &claim_range::at);
+  if (same == c.ranges.end()) {
+    auto old = row_->next_off[static_cast<std::size_t>(x.at.value)];
+    c.ranges.push_back({x.at, old, range, first});
+  } else {
+    assert(range.from <= same->range.to);
+    same->range.to = range.to;
+    if (!same->first_event)
+      same->first_event = first;
+  }
+  auto rejects = kept_rejects(part);
+  c.seqs += rejects;
+  tally_.rejects += rejects;
+  tally_.events += kept_events(part);
+}
+
+/// How much of the queue the next flush may take, but for its bytes.
+queue_prefix lane_core::how_far() {
+  if (culprit_)
+    if (auto end = up_to_culprit())
+      return *end;
+  if (suspects_.active())
+    if (auto end = suspects_.next(parts(queue_)))
+      return *end;
+  return {queue_.size(), std::nullopt};
+}
+
+/// Up to the culprit and no further, so that the bytes of only one record are
+/// ever kept. Nothing when it is not in the queue any more.
+std::optional<queue_prefix> lane_core::up_to_culprit() {
+  auto bad = culprit_->letter.at;
+  for (std::size_t i = 0; i < queue_.size(); ++i) {
+    const auto& x = queue_[i];
+    auto trim = std::max(x.trim_below, row_->effective(x.at));
+    if (x.at != culprit_->at || bad < trim || !x.data->range.contains(bad))
+      continue;
+    auto rest
+      = events_with_rows({x.data.get(), x.at, bad + 1, x.data->range.to});
+    if (rest.empty())
+      return queue_prefix{i + 1, std::nullopt};
+    return queue_prefix{i, bad + 1};
+  }
+  culprit_.reset();
+  return std::nullopt;
+}
+
+std::vector<batch_part> lane_core::parts(const std::deque<queued>& xs) const {
+  std::vector<batch_part> result;
+  for (const auto& x : xs)
+    result.push_back({x.data.get(), x.at,
+                      std::max(x.trim_below, row_->effective(x.at)),
+                      std::min(x.data->range.to, x.keep_below)});
+  return result;
+}
+
+// -- what is refused ----------------------------------------------------------
+
+void lane_core::data_refused(data_refusal why) {
+  assert(phase_ == phase::flying && row_);
+  phase_ = phase::ready;
+  // From the flight itself: a reconnect may have voided the verdict meanwhile.
+  std::optional<bisection::event> known;
+  for (std::size_t i = 0; i < flying_.size(); ++i)
+    for (const auto& r : flight_.sources[i].refused)
+      known = {flying_[i].at, r.at};
+  auto found = suspects_.narrow(parts(flying_), known);
+  if (found.events == 0) {
+    // No row was sent: whatever was refused, it is no event.
+    halt(lane_halt::data, why.sqlstate + ": " + why.message);
+    return;
+  }
+  if (found.events == 1) {
+    suspects_.clear();
+    auto from = std::ranges::find_if(flying_, [&found](const queued& x) {
+      return x.at == found.at && x.data->range.contains(found.last)
+             && x.trim_below <= found.last;
+    });
+    assert(from != flying_.end());
+    culprit_.emplace();
+    culprit_->at = found.at;
+    culprit_->source = from->data->source;
+    culprit_->message = std::move(why.message);
+    auto& letter = culprit_->letter;
+    letter.at = found.last;
+    letter.stage = reject_stage::store;
+    letter.sqlstate = std::move(why.sqlstate);
+    letter.reason = std::move(why.reason);
+  }
+  land();
+}
+
+wanted_record lane_core::wanted() const {
+  assert(phase_ == phase::fetching && culprit_);
+  return {culprit_->source, culprit_->letter.at};
+}
+
+void lane_core::fetched(const record_copy& raw) {
+  assert(phase_ == phase::fetching);
+  phase_ = phase::ready;
+  // Forgotten when the connection was lost meanwhile.
+  if (!culprit_)
+    return;
+  culprit_->fetched = true;
+  auto& letter = culprit_->letter;
+  if (!raw.found) {
+    letter.reason += "; without key, headers and value, because the topic "
+                     "does not have the record any more";
+    return;
+  }
+  letter.has_key = raw.has_key;
+  letter.has_value = raw.has_value;
+  letter.key = raw.key;
+  letter.value = raw.value;
+  letter.headers = raw.headers;
+  letter.timestamp_ms = raw.timestamp_ms;
+}
+
+// -- the breaker --------------------------------------------------------------
+
+void lane_core::check_breaker() {
+  if (!breaker_.would_trip(tally_))
+    return;
+  auto all = breaker_.seen(tally_);
+  auto first = breaker_.first();
+  if (first.empty())
+    first = about_first_reject();
+  halt(lane_halt::rejects,
+       std::format("{} of the last {} events are rejects, and "
+                   "max_reject_ratio = {} allows {}; the first: {}",
+                   all.rejects, all.events, breaker_.ratio(),
+                   static_cast<int64_t>(breaker_.ratio()
+                                        * static_cast<double>(std::max(
+                                          reject_breaker::window, all.events))),
+                   first));
+}
+
+std::string lane_core::about_first_reject() const {
+  for (const auto& x : flight_.sources) {
+    for (const auto& r : x.data->rejects)
+      if (x.keeps(r.at))
+        return describe(*x.data, r, r.reason);
+    // What PostgreSQL says of the row may quote it.
+    for (const auto& r : x.refused)
+      return describe(*x.data, r,
+                      culprit_ ? r.sqlstate + ": " + culprit_->message
+                               : r.sqlstate);
+  }
+  return {};
+}
+
+} // namespace millrace

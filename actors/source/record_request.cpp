@@ -1,0 +1,66 @@
+// A record read once more for its dead letter (protocol.md rule 16): what
+// PARTITION CONSUMER and SOURCE do for a LANE WRITER.
+
+#include "actors/decode/header_bytes.hpp"
+#include "actors/source/partition_consumer.hpp"
+#include "actors/source/source.hpp"
+
+#include <utility>
+
+namespace millrace {
+
+namespace {
+
+record_copy to_copy(kafka_record&& x) {
+  record_copy result;
+  result.found = true;
+  result.has_key = x.key.has_value();
+  result.has_value = x.value.has_value();
+  result.key = std::move(x.key).value_or(std::string{});
+  result.value = std::move(x.value).value_or(std::string{});
+  for (const auto& [name, value] : x.headers)
+    append_header(result.headers, {name, value});
+  result.timestamp_ms = x.timestamp_ms;
+  return result;
+}
+
+/// Whatever it is, the lane waits and asks again: nothing is lost by that.
+caf::error later(const kafka_error& x) {
+  return caf::make_error(source_errc::retry, x.message);
+}
+
+} // namespace
+
+caf::result<record_copy>
+partition_consumer_state::fetch(const record_request& x) {
+  if (x.source != config_.feed.source)
+    return caf::make_error(source_errc::retry, "another partition");
+  return self_->delegate(peers_.source,
+                         fetch_request{config_.feed.topic, x.source, x.at});
+}
+
+caf::result<record_copy> source_state::fetch(const fetch_request& x) {
+  if (!client_)
+    return caf::make_error(source_errc::retry, "not connected yet");
+  if (!reader_) {
+    auto reader = kafka_reader::open(config_.properties);
+    if (!reader)
+      return later(reader.error());
+    reader_ = std::move(*reader);
+  }
+  auto record = reader_->read_record({x.topic, x.source.number}, x.at,
+                                     config_.kafka_timeout);
+  if (!record && record.error().code == kafka_errc::offset_out_of_range)
+    return record_copy{};
+  if (!record)
+    return later(record.error());
+  // Asked afterwards: a topic that still has its id had it while we read.
+  auto info = client_->describe_topic(x.topic, config_.kafka_timeout);
+  if (!info)
+    return later(info.error());
+  if (info->id != x.source.topic || !*record)
+    return record_copy{};
+  return to_copy(std::move(**record));
+}
+
+} // namespace millrace
