@@ -111,6 +111,8 @@ std::string to_string(option_type x) {
       return "boolean";
     case option_type::integer:
       return "integer";
+    case option_type::ratio:
+      return "number";
     case option_type::duration:
       return "duration";
     case option_type::size:
@@ -150,6 +152,8 @@ std::string range(const option& x) {
   switch (x.type) {
     case option_type::integer:
       return std::format("from {} to {}", x.least, x.most);
+    case option_type::ratio:
+      return "from 0 to 1";
     case option_type::duration:
       return std::format("from {} to {}",
                          format_duration(std::chrono::milliseconds{x.least}),
@@ -172,6 +176,8 @@ std::string expected_text(const option& x) {
       return "true or false";
     case option_type::integer:
       return "an integer " + range(x);
+    case option_type::ratio:
+      return "a number " + range(x);
     case option_type::duration:
       return std::format("a duration such as {}, {}", x.default_value,
                          range(x));

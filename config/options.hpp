@@ -20,6 +20,8 @@ enum class option_type : uint8_t {
   boolean,
   /// A whole number within the option's range.
   integer,
+  /// A number from 0 to 1.
+  ratio,
   /// A string such as "250ms", "5s", "2m" or "1h".
   duration,
   /// A string such as "512B", "64KB" or "1MiB".

@@ -168,6 +168,9 @@ struct pipeline_config {
   int32_t lanes = 4;
   start_position start = start_position::earliest;
   partitioning_kind partitioning = partitioning_kind::plain;
+
+  /// A lane halts when more than this share of its events is rejected.
+  double max_reject_ratio = 0.2;
   pipeline_limits limits;
   std::vector<code_table_config> codes;
 

@@ -170,6 +170,17 @@ bool read_value(reader& in, const site& at, const tree_node& from,
   return true;
 }
 
+bool read_value(reader& in, const site& at, const tree_node& from, double& to) {
+  auto whole = from.kind == node_kind::integer;
+  auto number = whole ? static_cast<double>(from.integer) : from.number;
+  // Not a number fails both comparisons.
+  if ((!whole && from.kind != node_kind::number)
+      || !(number >= 0 && number <= 1))
+    return refuse(in, at, from);
+  to = number;
+  return true;
+}
+
 bool read_value(reader& in, const site& at, const tree_node& from,
                 std::chrono::milliseconds& to) {
   if (from.kind == node_kind::integer)

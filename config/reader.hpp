@@ -81,6 +81,7 @@ bool read_value(reader& in, const site& at, const tree_node& from,
                 std::string& to);
 bool read_value(reader& in, const site& at, const tree_node& from, bool& to);
 bool read_value(reader& in, const site& at, const tree_node& from, int64_t& to);
+bool read_value(reader& in, const site& at, const tree_node& from, double& to);
 bool read_value(reader& in, const site& at, const tree_node& from,
                 std::chrono::milliseconds& to);
 bool read_value(reader& in, const site& at, const tree_node& from, secret& to);

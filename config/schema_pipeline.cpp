@@ -70,6 +70,15 @@ section<pipeline_config> make_pipeline() {
          .description = "How the pack's migrations lay out growing tables: "
                         "PostgreSQL's own partitions by day, or a TimescaleDB "
                         "hypertable."}),
+      bind<&c::max_reject_ratio>(
+        {.path = "max_reject_ratio",
+         .type = ratio,
+         .default_value = "0.2",
+         .overrides_pack = true,
+         .description = "Share of the last 1,000 or more events of a lane that "
+                        "may become dead letters. Beyond it the lane halts, "
+                        "because the mapping or the table must be wrong. 1 "
+                        "never halts."}),
       bind<&c::codes, is_name>(
         {.path = "codes",
          .type = codes,

@@ -217,7 +217,9 @@ private:
       to.boolean = boolean->get();
       to.text = to.boolean ? "true" : "false";
     } else {
-      to.kind = node_kind::other;
+      auto* number = from.as_floating_point();
+      to.kind = number ? node_kind::number : node_kind::other;
+      to.number = number ? number->get() : 0;
       std::ostringstream out;
       from.visit([&out](auto&& x) {
         if constexpr (toml::is_value<decltype(x)>)

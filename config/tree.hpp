@@ -16,8 +16,10 @@ namespace millrace {
 enum class node_kind : uint8_t {
   text,
   integer,
+  /// With a decimal point or an exponent.
+  number,
   boolean,
-  /// A float, a date or a time: nothing that an option could be.
+  /// A date or a time: nothing that an option could be.
   other,
   list,
   table,
@@ -36,6 +38,7 @@ struct tree_node {
   source_position text_at;
 
   int64_t integer = 0;
+  double number = 0;
   bool boolean = false;
   std::vector<tree_node> items;
   std::vector<tree_member> members;

@@ -58,6 +58,9 @@ child_spec lane_child(const config& all, const prepared_pipeline& pipeline,
   settings.lane = {pipeline.config.name, tenant, shard{number}};
   settings.plan = pipeline.plans.at(tenant);
   settings.node = all.node.name;
+  // All that comes to `_unrouted` is a reject: nothing can be wrong with it.
+  settings.limits.max_reject_ratio
+    = tenant == unrouted_tenant ? 1 : pipeline.config.max_reject_ratio;
   const auto& limits = pipeline.config.limits;
   settings.limits.flush_bytes = static_cast<std::size_t>(limits.flush_bytes);
   settings.limits.queue_bytes = std::max(settings.limits.queue_bytes,

@@ -122,6 +122,7 @@ TEST_CASE("what a pack leaves open can be said beside it") {
                     "tenant = \"'demo'\"\ntopics = [\"a\", \"b\"]\n"
                     "lanes = 16\nstart = \"latest\"\n"
                     "partitioning = \"hypertable\"\n"
+                    "max_reject_ratio = 1\n"
                     "limits.linger = \"20ms\"\n")
              .pipelines.at(0);
   CHECK(x.name == "quotes");
@@ -130,6 +131,7 @@ TEST_CASE("what a pack leaves open can be said beside it") {
   CHECK(x.lanes == 16);
   CHECK(x.start == start_position::latest);
   CHECK(x.partitioning == partitioning_kind::hypertable);
+  CHECK(x.max_reject_ratio == 1);
   CHECK(x.limits.linger == 20ms);
   CHECK(x.limits.batch_rows == 10'000);
   CHECK(x.events.size() == 1);
