@@ -147,11 +147,20 @@ struct tenant_config {
   source_position at;
 };
 
+/// How long dead letters are kept, for `millrace dlq prune`.
+struct dead_letters_config {
+  std::chrono::milliseconds keep{std::chrono::hours{90 * 24}};
+
+  /// Of keys, headers and values together.
+  int64_t max_bytes = 10LL << 30;
+};
+
 struct config {
   node_config node;
   postgresql_config postgresql;
   kafka_config kafka;
   std::optional<redis_config> redis;
+  dead_letters_config dead_letters;
 
   /// Never empty.
   std::vector<tenant_config> tenants;

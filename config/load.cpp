@@ -313,6 +313,7 @@ void read_root(reader& in, const tree_node& root,
     read_table(in, schema::redis(), root, *to.redis);
     check_required(in, schema::redis(), redis->value.at, "redis");
   }
+  read_table(in, schema::dead_letters(), root, to.dead_letters);
   read_tenants(in, root, to);
   read_pipelines(in, root, problems, to);
   for (const auto& pipeline : to.pipelines)

@@ -275,6 +275,30 @@ section<redis_config> make_redis() {
     });
 }
 
+section<dead_letters_config> make_dead_letters() {
+  return make_section<dead_letters_config>(
+    "dead_letters",
+    "What `millrace dlq prune` leaves. A node removes no dead letters by "
+    "itself.",
+    {
+      bind<&dead_letters_config::keep>(
+        {.path = "keep",
+         .type = duration,
+         .default_value = "\"90d\"",
+         .least = hour,
+         .most = 36'500 * day,
+         .description = "Age of the oldest dead letters."}),
+      bind<&dead_letters_config::max_bytes>(
+        {.path = "max_bytes",
+         .type = size,
+         .default_value = "\"10GiB\"",
+         .least = mib,
+         .most = 1024 * 1024 * gib,
+         .description = "Bytes of their keys, headers and values; beyond, the "
+                        "oldest go."}),
+    });
+}
+
 section<tenant_config> make_tenant() {
   return make_section<tenant_config>(
     "tenant[]",
@@ -342,20 +366,27 @@ const section<redis_config>& redis() {
   return result;
 }
 
+const section<dead_letters_config>& dead_letters() {
+  static const auto result = make_dead_letters();
+  return result;
+}
+
 const section<tenant_config>& tenant() {
   static const auto result = make_tenant();
   return result;
 }
 
 std::vector<const section_info*> all() {
-  return {&node(),  &admin(),  &cluster(),  &log(),    &postgresql(), &kafka(),
-          &redis(), &tenant(), &pipeline(), &limits(), &event(),      &write()};
+  return {&node(),   &admin(), &cluster(),      &log(),    &postgresql(),
+          &kafka(),  &redis(), &dead_letters(), &tenant(), &pipeline(),
+          &limits(), &event(), &write()};
 }
 
 const std::vector<std::string>& roots() {
-  static const std::vector<std::string> result{"node",   "postgresql",
-                                               "kafka",  "redis",
-                                               "tenant", "pipeline"};
+  static const std::vector<std::string> result{"node",         "postgresql",
+                                               "kafka",        "redis",
+                                               "dead_letters", "tenant",
+                                               "pipeline"};
   return result;
 }
 

@@ -16,6 +16,7 @@ const section<log_config>& log();
 const section<postgresql_config>& postgresql();
 const section<kafka_config>& kafka();
 const section<redis_config>& redis();
+const section<dead_letters_config>& dead_letters();
 const section<tenant_config>& tenant();
 const section<pipeline_config>& pipeline();
 const section<pipeline_limits>& limits();

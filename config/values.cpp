@@ -22,6 +22,11 @@ constexpr std::array<std::pair<std::string_view, int64_t>, 4> duration_units{{
   {"h", 3'600'000},
 }};
 
+// Only read: ranges are shown in hours.
+constexpr std::array<std::pair<std::string_view, int64_t>, 1> day_unit{{
+  {"d", 86'400'000},
+}};
+
 // Binary units behind decimal ones: where both fit, a size is shown in the
 // binary one.
 constexpr std::array<std::pair<std::string_view, int64_t>, 7> size_units{{
@@ -162,6 +167,8 @@ split_authority(std::string_view url) {
 
 std::optional<std::chrono::milliseconds> parse_duration(std::string_view x) {
   if (auto number = parse_with_unit(x, duration_units))
+    return std::chrono::milliseconds{*number};
+  if (auto number = parse_with_unit(x, day_unit))
     return std::chrono::milliseconds{*number};
   return std::nullopt;
 }

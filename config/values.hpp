@@ -11,10 +11,10 @@
 
 namespace millrace {
 
-/// "250ms", "5s", "2m" or "1h"; whole numbers only. Nothing on overflow.
+/// "250ms", "5s", "2m", "1h" or "90d"; whole numbers only. Nothing on overflow.
 std::optional<std::chrono::milliseconds> parse_duration(std::string_view x);
 
-/// The shortest form that `parse_duration` reads back.
+/// The shortest form without days that `parse_duration` reads back.
 std::string format_duration(std::chrono::milliseconds x);
 
 /// Bytes of "512B", "64KB" (1000), "1MiB" (1024²) and so on up to GB and GiB.

@@ -12,10 +12,11 @@ TEST_CASE("a duration is a whole number and a unit") {
   CHECK(parse_duration("5s") == 5s);
   CHECK(parse_duration("2m") == 2min);
   CHECK(parse_duration("1h") == 1h);
+  CHECK(parse_duration("90d") == 90 * 24h);
   CHECK(parse_duration("0ms") == 0ms);
   for (auto text :
        {"", "5", "s", "5 s", "-5s", "1.5s", "5S", "5sec", "5ss", "+5s", "0x5s",
-        "5d", "9223372036854775807h", "99999999999999999999s"})
+        "5D", "9223372036854775807h", "99999999999999999999s"})
     CHECK(parse_duration(text) == std::nullopt);
 }
 
