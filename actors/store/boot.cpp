@@ -83,13 +83,15 @@ private:
   void add_topic(const boot_topic& topic) {
     auto id = to_string(topic.id);
     auto others = query("SELECT uuid FROM millrace.topic WHERE pipeline = $1 "
-                        "AND name = $2 AND uuid <> $3",
+                        "AND name = $2 AND uuid <> $3 AND retired IS NULL",
                         {request_.pipeline, topic.name, id});
     if (!others.empty())
       refuse("topic " + topic.name + " is another one than before (id " + id
              + ", was " + *others[0][0]
              + "): it was deleted and made again; its offsets mean nothing "
-               "to the ones that are stored");
+               "to the ones that are stored. To read the new one, run "
+               "'millrace lanes adopt-topic "
+             + request_.pipeline + ' ' + topic.name + "'");
     std::vector<std::optional<int64_t>> starts;
     for (const auto& p : topic.partitions)
       starts.push_back(p.start.value);
@@ -129,12 +131,19 @@ private:
           {request_.pipeline});
   }
 
+  /// A new tenant's records were set aside by `_unrouted` so far: its lanes
+  /// begin where that one ends, or they would write what is a dead letter too.
+  /// A tenant that has a lane is not new: a lane that is missing begins at the
+  /// floor.
   void add_lanes(const boot_tenant& tenant) {
     query("INSERT INTO millrace.lane (pipeline, tenant, shard, map_version, "
           "shape, next_off) SELECT $1, $2, shard, $3, $4, coalesce((SELECT "
-          "array_agg(floor ORDER BY slot) FROM millrace.partition_floor WHERE "
-          "pipeline = $1), '{}') FROM generate_series(0, $5::int - 1) AS shard "
-          "ON CONFLICT DO NOTHING",
+          "array_agg(greatest(f.floor, u.next_off[f.slot]) ORDER BY f.slot) "
+          "FROM millrace.partition_floor f LEFT JOIN millrace.lane u ON "
+          "u.pipeline = f.pipeline AND u.tenant = '_unrouted' AND u.shard = 0 "
+          "AND NOT EXISTS (SELECT 1 FROM millrace.lane o WHERE o.pipeline = $1 "
+          "AND o.tenant = $2) WHERE f.pipeline = $1), '{}') FROM "
+          "generate_series(0, $5::int - 1) AS shard ON CONFLICT DO NOTHING",
           {request_.pipeline, tenant.name, sql(version_), sql(tenant.shape),
            sql(request_.lanes)});
   }

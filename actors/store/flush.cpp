@@ -27,9 +27,11 @@ constexpr std::string_view dead_letter_table = "millrace.dead_letter";
 } // namespace
 
 flush_run::flush_run(connection& conn, flush work,
-                     std::chrono::milliseconds timeout)
+                     std::chrono::milliseconds timeout,
+                     std::vector<std::string> prologue)
   : conn_{conn},
     work_{std::move(work)},
+    prologue_{std::move(prologue)},
     deadline_{clock::now() + timeout},
     started_{clock::now()} {
   if (!conn_.is_open()) {
@@ -99,6 +101,10 @@ void flush_run::prepare() {
   expected_ = {{answer::begin, 0, {}}, //
                {answer::name, 0, {}},
                {answer::claim, 0, {}}};
+  for (const auto& query : prologue_) {
+    script_ += query + ';';
+    expected_.push_back({answer::prologue, 0, {}});
+  }
   for (const auto& write : work_.plan->writes) {
     auto rows = kept_rows(work_, write);
     if (rows.rows == 0)
@@ -278,7 +284,8 @@ void flush_run::on_result(PGresult* x) {
     phase_ = phase::copy;
     return;
   }
-  auto wanted = what == answer::claim ? PGRES_TUPLES_OK : PGRES_COMMAND_OK;
+  auto rows = what == answer::claim || what == answer::prologue;
+  auto wanted = rows ? PGRES_TUPLES_OK : PGRES_COMMAND_OK;
   if (status != wanted) {
     on_lost("an answer that fits no statement");
     return;

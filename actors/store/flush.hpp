@@ -35,7 +35,10 @@ enum class flush_progress : uint8_t { pending, done };
 class flush_run {
 public:
   /// The connection outlives the run, and nobody else uses it meanwhile.
-  flush_run(connection& conn, flush work, std::chrono::milliseconds timeout);
+  /// `prologue`: queries that run between the claim and the first row, in the
+  /// same transaction; one that must not go on raises an error (rule 14b).
+  flush_run(connection& conn, flush work, std::chrono::milliseconds timeout,
+            std::vector<std::string> prologue = {});
   ~flush_run();
   flush_run(const flush_run&) = delete;
   flush_run& operator=(const flush_run&) = delete;
@@ -63,7 +66,15 @@ private:
   using clock = std::chrono::steady_clock;
 
   /// What the next answer of the server belongs to.
-  enum class answer : uint8_t { begin, name, claim, copy, merge, commit };
+  enum class answer : uint8_t {
+    begin,
+    name,
+    claim,
+    prologue,
+    copy,
+    merge,
+    commit,
+  };
 
   struct expectation {
     answer what = answer::begin;
@@ -106,6 +117,7 @@ private:
 
   connection& conn_;
   flush work_;
+  std::vector<std::string> prologue_;
   clock::time_point deadline_;
   clock::time_point started_;
 
