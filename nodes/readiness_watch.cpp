@@ -1,5 +1,7 @@
 #include "nodes/readiness_watch.hpp"
 
+#include "actors/lane/lane_writer.hpp"
+
 #include <algorithm>
 #include <array>
 #include <chrono>
@@ -55,8 +57,11 @@ void readiness_watch::visit(const actor_report& x, const std::string& path,
                             std::set<std::string>& unwell) {
   auto name = path.empty() ? x.name : path + " / " + x.name;
   if (!is_well(x.state)) {
-    board_->set(name, false,
-                x.note.empty() ? x.state : x.state + ": " + x.note);
+    auto detail = x.note.empty() ? x.state : x.state + ": " + x.note;
+    // A lane is named as the command wants it.
+    if (x.kind == lane_writer_state::name && x.state == "halted")
+      detail += "; once mended: millrace lanes resume " + x.name;
+    board_->set(name, false, std::move(detail));
     unwell.insert(name);
   }
   for (const auto& child : x.children)

@@ -379,9 +379,9 @@ void lane_writer_state::on_halted() {
   log::error("lane-halted", {{"lane", to_string(config_.lane)},
                              {"cause", to_string(core_.halted())},
                              {"reason", core_.halt_reason()},
-                             {"mend", "remove the cause, then set state = "
-                                      "'active' in the lane's row of "
-                                      "millrace.lane"}});
+                             {"mend", "remove the cause, then run "
+                                      "'millrace lanes resume "
+                                        + to_string(config_.lane) + "'"}});
   write_halt_down();
 }
 

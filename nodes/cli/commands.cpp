@@ -1,5 +1,6 @@
 #include "nodes/cli/commands.hpp"
 
+#include "nodes/cli/adder.hpp"
 #include "nodes/cli/config_command.hpp"
 #include "nodes/cli/examples.hpp"
 #include "nodes/cli/migrate_command.hpp"
@@ -9,61 +10,9 @@
 #include "nodes/cli/validate_command.hpp"
 #include "nodes/cli/version.hpp"
 
-#include <CLI/CLI.hpp>
-
 namespace millrace::cli {
 
 namespace {
-
-/// Adds commands; what their options say lives as long as the commands.
-class adder {
-public:
-  adder(CLI::App& root, commands& to) : root_{root}, to_{to} {
-  }
-
-  template <class Arguments>
-  struct added {
-    CLI::App* app;
-    std::shared_ptr<Arguments> args;
-  };
-
-  /// A command with `--json`, run by `what(arguments, console)`.
-  template <class Arguments, class Function>
-  added<Arguments> add(CLI::App& parent, const std::string& name,
-                       const std::string& description, Function what) {
-    auto args = std::make_shared<Arguments>();
-    auto json = std::make_shared<bool>(false);
-    auto* app = parent.add_subcommand(name, description);
-    app->add_flag("--json", *json, "Results and problems as JSON");
-    to_.push_back(
-      {app, json, [args, what](console& out) { return what(*args, out); }});
-    return {app, args};
-  }
-
-  template <class Arguments, class Function>
-  added<Arguments>
-  add(const std::string& name, const std::string& description, Function what) {
-    return add<Arguments>(root_, name, description, what);
-  }
-
-private:
-  CLI::App& root_;
-  commands& to_;
-};
-
-/// An option that may be given several times, with one value each time.
-CLI::Option* add_each(CLI::App* app, const std::string& name,
-                      std::vector<std::string>& to,
-                      const std::string& description) {
-  return app->add_option(name, to, description)->allow_extra_args(false);
-}
-
-void add_pack_dir(CLI::App* app, std::vector<std::string>& to) {
-  add_each(app, "--pack-dir", to,
-           "Look for packs here first (repeatable); then in the folders of "
-           "MILLRACE_PACK_DIR, then in those of the installation")
-    ->type_name("FOLDER");
-}
 
 void add_node(adder& all, const node_runner& runner) {
   auto [app, x] = all.add<node_arguments>(
@@ -263,6 +212,8 @@ commands add_commands(CLI::App& root, const node_runner& node) {
   add_migrate(root, all);
   add_produce(all);
   add_status(all);
+  add_lanes(root, all);
+  add_dlq(root, all);
   add_config(root, all);
   add_completion(root, result);
   add_version(all);

@@ -30,7 +30,7 @@ TEST_CASE("help goes to standard output and names commands and exit codes") {
   CHECK(x.code == 0);
   CHECK(x.err.empty());
   for (const auto* name : {"node", "validate", "migrate", "produce", "status",
-                           "config", "completion", "version"})
+                           "lanes", "dlq", "config", "completion", "version"})
     CHECK_THAT(x.out, ContainsSubstring(std::string{"\n  "} + name + ' '));
   for (const auto& code : cli::exit_codes)
     CHECK_THAT(x.out, ContainsSubstring(std::string{code.meaning}));
@@ -38,11 +38,31 @@ TEST_CASE("help goes to standard output and names commands and exit codes") {
 
 TEST_CASE("every command has help of its own") {
   using words = std::vector<std::string>;
-  for (words command :
-       {words{"node"}, words{"validate"}, words{"migrate"},
-        words{"migrate", "up"}, words{"migrate", "status"}, words{"produce"},
-        words{"status"}, words{"config"}, words{"config", "options"},
-        words{"completion"}, words{"version"}}) {
+  for (words command : {words{"node"},
+                        words{"validate"},
+                        words{"migrate"},
+                        words{"migrate", "up"},
+                        words{"migrate", "status"},
+                        words{"produce"},
+                        words{"status"},
+                        words{"config"},
+                        words{"config", "options"},
+                        words{"completion"},
+                        words{"version"},
+                        words{"lanes"},
+                        words{"lanes", "list"},
+                        words{"lanes", "halted"},
+                        words{"lanes", "resume"},
+                        words{"lanes", "halt"},
+                        words{"lanes", "skip"},
+                        words{"lanes", "adopt-topic"},
+                        words{"dlq"},
+                        words{"dlq", "list"},
+                        words{"dlq", "count"},
+                        words{"dlq", "show"},
+                        words{"dlq", "discard"},
+                        words{"dlq", "replay"},
+                        words{"dlq", "prune"}}) {
     auto usage = std::string{"Usage: millrace"};
     for (const auto& word : command)
       usage += ' ' + word;

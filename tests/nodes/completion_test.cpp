@@ -39,6 +39,10 @@ TEST_CASE("bash completes commands, options, choices and files") {
   CHECK(offered(script, {"millrace", "--v"}) == "--version");
   CHECK(offered(script, {"millrace", "migrate", ""}) == "up status");
   CHECK(offered(script, {"millrace", "migrate", "up", "--c"}) == "--config");
+  CHECK(offered(script, {"millrace", "lanes", "a"}) == "adopt-topic");
+  CHECK(offered(script, {"millrace", "lanes", "list", "--state", "h"})
+        == "halted");
+  CHECK(offered(script, {"millrace", "dlq", "replay", "--f"}) == "--force");
   CHECK(offered(script, {"millrace", "validate", "--off"}) == "--offline");
   CHECK(offered(script, {"millrace", "completion", ""}) == "bash zsh");
   CHECK(offered(script, {"millrace", "config", "example", "f"}) == "full");

@@ -1,0 +1,290 @@
+#include "nodes/cli/lanes_command.hpp"
+
+#include "actors/cluster/json_writer.hpp"
+#include "config/values.hpp"
+#include "nodes/cli/lanes_text.hpp"
+
+#include <algorithm>
+#include <format>
+
+namespace millrace::cli {
+
+namespace {
+
+std::optional<std::string> given(const std::string& x) {
+  return x.empty() ? std::nullopt : std::optional{x};
+}
+
+/// Records between where a lane stands and the end of the log.
+std::optional<int64_t> lag_of(log_survey& logs, const lane_progress& x) {
+  auto log = logs.marks(x.topic, x.source);
+  if (!log)
+    return std::nullopt;
+  return std::max<int64_t>(log->high - x.effective, 0);
+}
+
+std::string text_of(const std::optional<int64_t>& x) {
+  return x ? std::to_string(*x) : "?";
+}
+
+void write_lane(json_writer& out, const lane_status& x) {
+  out.key("lane").string(to_string(x.lane));
+  out.key("pipeline").string(x.lane.pipeline);
+  out.key("tenant").string(x.lane.tenant);
+  out.key("shard").integer(x.lane.number.value);
+  out.key("state").string(to_string(x.state));
+  if (!x.reason.empty())
+    out.key("reason").string(x.reason);
+  out.key("epoch").integer(x.epoch.value);
+  if (x.owner)
+    out.key("owner").string(to_string(*x.owner));
+  if (!x.node.empty())
+    out.key("node").string(x.node);
+  out.key("next_seq").integer(x.next_seq.value);
+  out.key("updated").string(x.updated);
+}
+
+std::string lanes_json(const std::vector<lane_status>& all, log_survey& logs) {
+  json_writer out;
+  out.begin_array();
+  for (const auto& x : all) {
+    out.begin_object();
+    write_lane(out, x);
+    out.key("partitions").begin_array();
+    for (const auto& p : x.partitions) {
+      out.begin_object();
+      out.key("topic").string(p.topic);
+      out.key("partition").integer(p.source.number.value);
+      out.key("offset").integer(p.effective.value);
+      if (auto lag = lag_of(logs, p))
+        out.key("lag").integer(*lag);
+      out.end_object();
+    }
+    out.end_array();
+    out.end_object();
+  }
+  out.end_array();
+  return std::move(out).str() + '\n';
+}
+
+std::string lanes_text(const std::vector<lane_status>& all, log_survey& logs,
+                       bool partitions) {
+  std::vector<std::vector<std::string>> rows{{"LANE", "STATE", "EPOCH", "OWNER",
+                                              "NODE", "NEXT SEQ", "OFFSET",
+                                              "LAG", "UPDATED", "REASON"}};
+  for (const auto& x : all) {
+    std::optional<int64_t> lag = 0;
+    std::vector<std::vector<std::string>> below;
+    for (const auto& p : x.partitions) {
+      auto one = lag_of(logs, p);
+      lag = lag && one ? std::optional{*lag + *one} : std::nullopt;
+      below.push_back({std::format("  {}/{}", p.topic, p.source.number.value),
+                       "", "", "", "", "", std::to_string(p.effective.value),
+                       text_of(one)});
+    }
+    rows.push_back(
+      {to_string(x.lane), to_string(x.state), std::to_string(x.epoch.value),
+       x.owner ? to_string(*x.owner).substr(0, 8) : "-",
+       x.node.empty() ? "-" : x.node, std::to_string(x.next_seq.value), "",
+       text_of(lag), x.updated, x.reason});
+    if (partitions)
+      std::ranges::move(below, std::back_inserter(rows));
+  }
+  return table_text(rows);
+}
+
+admin_result<lane_filter> filter_of(const lanes_arguments& what) {
+  lane_filter result{given(what.pipeline), given(what.tenant), {}, false};
+  if (what.state.empty())
+    return result;
+  result.state = parse_lane_state(what.state);
+  if (!result.state)
+    return admin_fail(exit_code::usage, "--state: found "
+                                          + in_quotes(what.state)
+                                          + ", expected active, parked or "
+                                            "halted");
+  return result;
+}
+
+} // namespace
+
+exit_code run_lanes_list(const lanes_arguments& what, console& to) {
+  auto which = filter_of(what);
+  if (!which)
+    return tell(which.error(), to);
+  auto session = open_admin(what);
+  if (!session)
+    return tell(session.error(), to);
+  auto all = lane_admin{session->conn, {}}.list(*which);
+  if (!all)
+    return tell(admin_fail(all.error()).error(), to);
+  log_survey logs{session->all, session->patience};
+  to.out(to.json() ? lanes_json(*all, logs)
+                   : lanes_text(*all, logs, what.partitions));
+  if (!to.json() && !logs.why_not().empty())
+    to.note("some lag is unknown: " + logs.why_not());
+  return exit_code::ok;
+}
+
+exit_code run_lanes_halted(const lanes_arguments& what, console& to) {
+  auto session = open_admin(what);
+  if (!session)
+    return tell(session.error(), to);
+  lane_admin rows{session->conn, {}};
+  auto lanes
+    = rows.list({given(what.pipeline), given(what.tenant), std::nullopt, true});
+  if (!lanes)
+    return tell(admin_fail(lanes.error()).error(), to);
+  auto partitions = rows.halted_partitions(given(what.pipeline));
+  if (!partitions)
+    return tell(admin_fail(partitions.error()).error(), to);
+  json_writer out;
+  out.begin_object();
+  out.key("lanes").begin_array();
+  std::string text;
+  for (const auto& x : *lanes) {
+    out.begin_object();
+    write_lane(out, x);
+    out.key("command").string(mend_command(x));
+    out.end_object();
+    text += std::format("lane {} {} since {}\n  reason: {}\n  mend:   {}\n",
+                        printable(to_string(x.lane)), to_string(x.state),
+                        x.updated,
+                        x.reason.empty() ? "none given" : printable(x.reason),
+                        printable(mend_command(x)));
+  }
+  out.end_array();
+  out.key("partitions").begin_array();
+  for (const auto& x : *partitions) {
+    out.begin_object();
+    out.key("partition").string(to_string(x.name));
+    out.key("floor").integer(x.floor.value);
+    if (!x.reason.empty())
+      out.key("reason").string(x.reason);
+    out.key("updated").string(x.updated);
+    out.key("command").string(mend_command(x));
+    out.end_object();
+    text += std::format("partition {} halted since {}\n  reason: {}\n"
+                        "  mend:   {}\n",
+                        printable(to_string(x.name)), x.updated,
+                        x.reason.empty() ? "none given" : printable(x.reason),
+                        printable(mend_command(x)));
+  }
+  out.end_array();
+  out.end_object();
+  auto none = lanes->empty() && partitions->empty();
+  if (to.json())
+    to.out(out.str() + '\n');
+  else
+    to.out(none ? "nothing is halted\n" : text);
+  return none ? exit_code::ok : exit_code::failed;
+}
+
+namespace {
+
+/// Tells what was done: a line each, or an object with `changed`.
+void tell_changed(const std::vector<std::string>& names, std::string_view verb,
+                  console& to) {
+  if (!to.json()) {
+    for (const auto& name : names)
+      to.out(std::format("{} {}\n", printable(name), verb));
+    return;
+  }
+  json_writer out;
+  out.begin_object();
+  out.key("changed").begin_array();
+  for (const auto& name : names)
+    out.string(name);
+  out.end_array();
+  out.end_object();
+  to.out(out.str() + '\n');
+}
+
+admin_result<lane_id> lane_of(const std::string& text) {
+  if (auto result = parse_lane(text))
+    return *result;
+  return admin_fail(exit_code::usage, "LANE: found " + in_quotes(text)
+                                        + ", expected PIPELINE/TENANT/SHARD, "
+                                          "as 'millrace lanes list' shows it");
+}
+
+admin_result<void> check_resume(const lanes_arguments& what) {
+  auto ways = !what.lane.empty() + !what.partition.empty() + what.all_halted;
+  if (ways != 1)
+    return admin_fail(exit_code::usage,
+                      "expected one of LANE, --all-halted and --partition");
+  if (!what.all_halted && !(what.pipeline.empty() && what.tenant.empty()))
+    return admin_fail(exit_code::usage,
+                      "--pipeline and --tenant go with --all-halted");
+  return check_reason(what);
+}
+
+} // namespace
+
+exit_code run_lanes_resume(const lanes_arguments& what, console& to) {
+  if (auto good = check_resume(what); !good)
+    return tell(good.error(), to);
+  std::vector<lane_id> lanes;
+  if (!what.lane.empty()) {
+    auto lane = lane_of(what.lane);
+    if (!lane)
+      return tell(lane.error(), to);
+    lanes.push_back(std::move(*lane));
+  }
+  auto which = parse_partition(what.partition);
+  if (!what.partition.empty() && !which)
+    return to.fail(exit_code::usage, "--partition: found "
+                                       + in_quotes(what.partition)
+                                       + ", expected PIPELINE/TOPIC/NUMBER");
+  auto session = open_admin(what);
+  if (!session)
+    return tell(session.error(), to);
+  lane_admin rows{session->conn, note_of(what, "lanes resume")};
+  if (which) {
+    if (auto done = rows.resume(*which); !done)
+      return tell(admin_fail(done.error()).error(), to);
+    tell_changed({to_string(*which)}, "is active", to);
+    return exit_code::ok;
+  }
+  if (what.all_halted) {
+    auto all = rows.list(
+      {given(what.pipeline), given(what.tenant), std::nullopt, true});
+    if (!all)
+      return tell(admin_fail(all.error()).error(), to);
+    for (const auto& x : *all)
+      lanes.push_back(x.lane);
+  }
+  std::vector<std::string> done;
+  for (const auto& lane : lanes) {
+    auto resumed = rows.resume(lane);
+    // Somebody else was faster: that is what was asked for.
+    auto already = !resumed && what.all_halted
+                   && resumed.error().code == store_errc::refused;
+    if (!resumed && !already) {
+      tell_changed(done, "is active", to);
+      return tell(admin_fail(resumed.error()).error(), to);
+    }
+    done.push_back(to_string(lane));
+  }
+  tell_changed(done, "is active", to);
+  return exit_code::ok;
+}
+
+exit_code run_lanes_halt(const lanes_arguments& what, console& to) {
+  auto lane = lane_of(what.lane);
+  if (!lane)
+    return tell(lane.error(), to);
+  if (auto good = check_reason(what); !good)
+    return tell(good.error(), to);
+  auto session = open_admin(what);
+  if (!session)
+    return tell(session.error(), to);
+  auto done
+    = lane_admin{session->conn, note_of(what, "lanes halt")}.halt(*lane);
+  if (!done)
+    return tell(admin_fail(done.error()).error(), to);
+  tell_changed({to_string(*lane)}, "is halted", to);
+  return exit_code::ok;
+}
+
+} // namespace millrace::cli

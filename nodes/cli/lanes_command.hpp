@@ -1,0 +1,53 @@
+#pragma once
+
+#include "nodes/cli/lanes_session.hpp"
+
+#include <cstdint>
+#include <string>
+
+namespace millrace::cli {
+
+/// What `millrace lanes …` got from the command line; each command reads the
+/// part that is its own.
+struct lanes_arguments : admin_arguments {
+  // Which ones.
+  std::string pipeline;
+  std::string tenant;
+  std::string state;
+
+  /// One line per partition too.
+  bool partitions = false;
+
+  /// `pipeline/tenant/shard`.
+  std::string lane;
+
+  /// `pipeline/topic/partition`, in place of a lane.
+  std::string partition;
+
+  bool all_halted = false;
+
+  // For `skip` and `adopt-topic`.
+  std::string topic;
+  int32_t number = -1;
+  int64_t to = -1;
+  std::string from = "earliest";
+};
+
+/// Lanes with state, owner, offsets and lag.
+exit_code run_lanes_list(const lanes_arguments& what, console& to);
+
+/// What stands still: lanes and partitions, why, and what makes them go on.
+/// `failed` when there is something.
+exit_code run_lanes_halted(const lanes_arguments& what, console& to);
+
+exit_code run_lanes_resume(const lanes_arguments& what, console& to);
+
+exit_code run_lanes_halt(const lanes_arguments& what, console& to);
+
+/// Passes over records of a halted lane.
+exit_code run_lanes_skip(const lanes_arguments& what, console& to);
+
+/// Reads a topic that was deleted and made again.
+exit_code run_lanes_adopt(const lanes_arguments& what, console& to);
+
+} // namespace millrace::cli
