@@ -114,6 +114,11 @@ struct flush_result {
   int64_t dead_letters = 0;
   int64_t bytes = 0;
 
+  /// By block of the batches: how many keys a write that updates or deletes
+  /// has not found a row for. Empty when no write of the plan does, or when
+  /// nothing was committed. A write counts a key once per flush.
+  std::vector<int64_t> not_found;
+
   /// From the send of the query string to its last answer.
   std::chrono::microseconds duration{0};
 };

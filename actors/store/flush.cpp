@@ -6,6 +6,7 @@
 #include "actors/store/sqlstate.hpp"
 
 #include <algorithm>
+#include <cstdlib>
 #include <stdexcept>
 #include <utility>
 
@@ -106,6 +107,10 @@ void flush_run::prepare() {
     expected_.push_back({answer::prologue, 0, {}});
   }
   for (const auto& write : work_.plan->writes) {
+    if (write.folded) {
+      add_folded(write);
+      continue;
+    }
     auto rows = kept_rows(work_, write);
     if (rows.rows == 0)
       continue;
@@ -134,6 +139,22 @@ void flush_run::add_copy(copy_rows rows, std::string_view statement,
   copies_.push_back(std::move(rows));
   script_ += statement;
   script_ += ';';
+}
+
+void flush_run::add_folded(const planned_write& write) {
+  folded_rows folded{work_, write};
+  if (folded.data().rows == 0)
+    return;
+  result_.rows += folded.data().rows;
+  add_copy(std::move(folded.data()), write.copy, write.table);
+  for (const auto& x : folded.statements()) {
+    script_ += *x.sql + ';';
+    expected_.push_back({x.counts ? answer::found
+                         : x.rows ? answer::rows
+                                  : answer::merge,
+                         folded_.size(), write.table});
+  }
+  folded_.push_back(std::move(folded));
 }
 
 // -- steps --------------------------------------------------------------------
@@ -284,22 +305,36 @@ void flush_run::on_result(PGresult* x) {
     phase_ = phase::copy;
     return;
   }
-  auto rows = what == answer::claim || what == answer::prologue;
-  auto wanted = rows ? PGRES_TUPLES_OK : PGRES_COMMAND_OK;
+  auto tuples = what == answer::claim || what == answer::rows
+                || what == answer::found || what == answer::prologue;
+  auto wanted = tuples ? PGRES_TUPLES_OK : PGRES_COMMAND_OK;
   if (status != wanted) {
     on_lost("an answer that fits no statement");
     return;
   }
+  if (what == answer::found)
+    on_found(x);
   ++next_;
   if (what != answer::commit)
     return;
   // A transaction that failed answers COMMIT with ROLLBACK, without an error.
   auto tag = std::string{PQcmdStatus(x)};
-  if (tag == "COMMIT")
+  if (tag == "COMMIT") {
+    if (!folded_.empty())
+      result_.not_found.resize(work_.plan->blocks);
+    for (const auto& folded : folded_)
+      folded.count_missing(result_.not_found);
     conclude(flush_verdict::committed, failure_action::none, {});
-  else
+  } else
     conclude(flush_verdict::failed, failure_action::retry,
              "COMMIT was answered by " + tag);
+}
+
+void flush_run::on_found(PGresult* x) {
+  auto& folded = folded_[expected_[next_].copy];
+  for (int row = 0; row < PQntuples(x); ++row)
+    folded.found(static_cast<member_set>(std::atoll(PQgetvalue(x, row, 0))),
+                 std::atoll(PQgetvalue(x, row, 1)));
 }
 
 void flush_run::on_error(PGresult* x) {

@@ -2,6 +2,7 @@
 
 #include "actors/store/connection.hpp"
 #include "actors/store/copy_rows.hpp"
+#include "actors/store/folded_rows.hpp"
 #include "actors/store/write_plan.hpp"
 #include "messages/flush.hpp"
 
@@ -73,12 +74,17 @@ private:
     prologue,
     copy,
     merge,
+    /// Rows that say nothing.
+    rows,
+    /// How many keys of folded writes found their row.
+    found,
     commit,
   };
 
   struct expectation {
     answer what = answer::begin;
-    /// Index into `copies_` where `what` is a copy.
+    /// Index into `copies_` where `what` is a copy, into `folded_` where it is
+    /// found.
     std::size_t copy = 0;
     /// Qualified name, where it is about one table. The plan has the text.
     std::string_view table;
@@ -92,6 +98,7 @@ private:
   void prepare();
   void add_copy(copy_rows rows, std::string_view statement,
                 std::string_view table);
+  void add_folded(const planned_write& write);
   void check() const;
 
   need step();
@@ -104,6 +111,7 @@ private:
   void end_of_answers();
 
   void on_result(pg_result* x);
+  void on_found(pg_result* x);
   void on_error(pg_result* x);
   void note_error(pg_result* x);
   failure_action action_for(std::string_view sqlstate) const;
@@ -129,6 +137,7 @@ private:
   std::vector<expectation> expected_;
   std::size_t next_ = 0;
   std::vector<copy_rows> copies_;
+  std::vector<folded_rows> folded_;
 
   // Where the COPY in progress stands.
   std::size_t piece_ = 0;

@@ -1,9 +1,11 @@
 #include "actors/store/write_plan.hpp"
 
 #include "actors/store/fnv.hpp"
+#include "actors/store/fold_plan.hpp"
 #include "actors/store/sql_text.hpp"
 
 #include <algorithm>
+#include <map>
 #include <stdexcept>
 
 namespace millrace {
@@ -13,16 +15,9 @@ namespace {
 /// Not a name that a user's column could have by chance.
 constexpr std::string_view row_number = "millrace_row";
 
-std::string list(const std::vector<std::string>& names,
-                 std::string_view prefix = {}) {
-  std::string result;
-  for (const auto& name : names) {
-    if (!result.empty())
-      result += ',';
-    result += prefix;
-    result += quote_identifier(name);
-  }
-  return result;
+bool is_ours(std::string_view name) {
+  return name == row_number || name == "millrace_op" || name == "millrace_set"
+         || name == "millrace_new" || name == "millrace_old";
 }
 
 bool has(const std::vector<std::string>& names, const std::string& name) {
@@ -36,22 +31,22 @@ void check(const write_target& x) {
   };
   if (x.columns.empty())
     fail("no columns");
-  if (x.method == write_method::upsert && x.key.empty())
-    fail("an upsert needs a key");
+  if (x.method != write_method::append && x.key.empty())
+    fail("all but an append need a key");
   for (const auto& name : x.key)
     if (!has(x.columns, name))
       fail("the key column " + name + " is not written");
   if (!x.only_if_newer.empty() && !has(x.columns, x.only_if_newer))
     fail("the column of only_if_newer, " + x.only_if_newer
          + ", is not written");
-  if (has(x.columns, std::string{row_number}))
+  if (std::ranges::any_of(x.columns, is_ours))
     fail("a column has a name that the store needs");
 }
 
 /// INSERT … SELECT … ON CONFLICT, keys sorted.
 std::string merge_statement(const write_target& x, const planned_write& plan) {
-  auto columns = list(x.columns);
-  auto key = list(x.key);
+  auto columns = name_list(x.columns);
+  auto key = name_list(x.key);
   auto guard = x.only_if_newer.empty() ? std::string{}
                                        : quote_identifier(x.only_if_newer);
   auto result = "INSERT INTO " + plan.table + " AS t (" + columns + ") SELECT ";
@@ -80,6 +75,42 @@ std::string merge_statement(const write_target& x, const planned_write& plan) {
   return result;
 }
 
+/// Sessions serve several pipelines and outlive changes of a table: the name
+/// says whose rows of which shape are in it.
+std::string staging_name(std::string_view pipeline, std::string_view tenant,
+                         const planned_write& plan, shape rows_of) {
+  auto hash = fnv_start;
+  for (auto part : {pipeline, tenant})
+    hash = fnv(fnv(hash, std::to_string(part.size()) + ':'), part);
+  hash = fnv(hash, std::to_string(plan.block) + plan.table);
+  return "mr_" + hex(hash) + '_' + hex(rows_of.value);
+}
+
+void plan_upsert(const write_target& x, planned_write& plan) {
+  auto columns = name_list(x.columns);
+  plan.numbered = !x.only_if_newer.empty();
+  auto extra = std::string{plan.numbered ? ",0::bigint AS " : ""}
+               + std::string{plan.numbered ? row_number : ""};
+  plan.create_staging = "CREATE TEMP TABLE IF NOT EXISTS " + plan.staging
+                        + " ON COMMIT DELETE ROWS AS SELECT " + columns + extra
+                        + " FROM " + plan.table + " WITH NO DATA";
+  plan.copy = "COPY pg_temp." + plan.staging + " (" + columns
+              + (plan.numbered ? "," + std::string{row_number} : "")
+              + ") FROM STDIN (FORMAT binary)";
+  plan.merge = merge_statement(x, plan);
+}
+
+planned_write plan_of(const write_target& x, std::size_t block) {
+  planned_write result;
+  result.block = block;
+  result.method = x.method;
+  result.table = quote_identifier(x.schema, x.table);
+  result.schema = x.schema;
+  result.name = x.table;
+  result.coordinates = x.coordinates;
+  return result;
+}
+
 } // namespace
 
 write_plan_ptr make_write_plan(std::string_view pipeline,
@@ -88,42 +119,33 @@ write_plan_ptr make_write_plan(std::string_view pipeline,
   auto result = std::make_shared<write_plan>();
   result->rows_of = rows_of;
   result->blocks = targets.size();
+  std::map<std::string, std::vector<fold_member>> tables;
   for (std::size_t i = 0; i < targets.size(); ++i) {
-    const auto& x = targets[i];
-    check(x);
-    planned_write plan;
-    plan.block = i;
-    plan.method = x.method;
-    plan.table = quote_identifier(x.schema, x.table);
-    plan.schema = x.schema;
-    plan.name = x.table;
-    plan.coordinates = x.coordinates;
-    auto columns = list(x.columns);
-    if (x.method == write_method::append) {
-      plan.copy = "COPY " + plan.table + " (" + columns
-                  + ") FROM STDIN (FORMAT binary)";
-    } else {
-      // Sessions serve several pipelines and outlive changes of a table: the
-      // name says whose rows of which shape are in it.
-      auto hash = fnv_start;
-      for (auto part : {pipeline, tenant})
-        hash = fnv(fnv(hash, std::to_string(part.size()) + ':'), part);
-      hash = fnv(hash, std::to_string(i) + plan.table);
-      plan.staging = "mr_" + hex(hash) + '_' + hex(rows_of.value);
-      plan.numbered = !x.only_if_newer.empty();
-      auto extra = std::string{plan.numbered ? ",0::bigint AS " : ""}
-                   + std::string{plan.numbered ? row_number : ""};
-      plan.create_staging = "CREATE TEMP TABLE IF NOT EXISTS " + plan.staging
-                            + " ON COMMIT DELETE ROWS AS SELECT " + columns
-                            + extra + " FROM " + plan.table + " WITH NO DATA";
-      plan.copy = "COPY pg_temp." + plan.staging + " (" + columns
-                  + (plan.numbered ? "," + std::string{row_number} : "")
-                  + ") FROM STDIN (FORMAT binary)";
-      plan.merge = merge_statement(x, plan);
-    }
-    result->writes.push_back(std::move(plan));
+    check(targets[i]);
+    tables[quote_identifier(targets[i].schema, targets[i].table)].push_back(
+      {&targets[i], i});
   }
-  std::ranges::stable_sort(result->writes, {}, &planned_write::table);
+  // The map's order is the one that flushes of different lanes agree on.
+  for (const auto& [table, writes] : tables) {
+    if (must_fold(writes)) {
+      auto& plan = result->writes.emplace_back(
+        plan_of(*writes.front().target, writes.front().block));
+      plan.method = write_method::upsert;
+      plan.staging = staging_name(pipeline, tenant, plan, rows_of);
+      plan_fold(writes, plan);
+      continue;
+    }
+    for (const auto& [target, block] : writes) {
+      auto& plan = result->writes.emplace_back(plan_of(*target, block));
+      if (target->method == write_method::append) {
+        plan.copy = "COPY " + plan.table + " (" + name_list(target->columns)
+                    + ") FROM STDIN (FORMAT binary)";
+        continue;
+      }
+      plan.staging = staging_name(pipeline, tenant, plan, rows_of);
+      plan_upsert(*target, plan);
+    }
+  }
   return result;
 }
 

@@ -4,6 +4,8 @@
 #include "messages/ids.hpp"
 
 #include <cstddef>
+#include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,6 +18,11 @@ enum class write_method : uint8_t {
   append,
   /// COPY into a staging table, then INSERT … ON CONFLICT DO UPDATE.
   upsert,
+  /// COPY into a staging table, then UPDATE. A row that is not there stays
+  /// away.
+  update,
+  /// COPY of keys into a staging table, then DELETE.
+  remove,
 };
 
 /// One write of a pipeline as the store must know it. Block i of a batch
@@ -29,18 +36,85 @@ struct write_target {
   /// In tuple order.
   std::vector<std::string> columns;
 
-  /// Names among `columns`; needed by upsert. Must be NOT NULL and covered by
-  /// a unique index.
+  /// Names among `columns`; needed by all but append. Must be NOT NULL and
+  /// covered by a unique index.
   std::vector<std::string> key;
 
-  /// Name among `columns`, or empty: an upsert replaces a row only if this
-  /// column becomes greater. NULL counts as the least.
+  /// Name among `columns`, or empty: an upsert or update changes a row only if
+  /// this column becomes greater. NULL counts as the least.
   std::string only_if_newer;
 
   /// Names among `columns` that are filled from a record's partition and
   /// offset, or none: a unique index that has them all is violated only by
   /// writing one record twice.
   std::vector<std::string> coordinates = {};
+};
+
+/// Several writes into one table, or one that is not an upsert: all rows of a
+/// flush are folded per key (see fold.hpp) and staged in one table, whose
+/// columns are those of all writes and then
+///
+///     millrace_row  bigint    position, decides between rows of equal guard
+///     millrace_op   smallint  folded_op
+///     millrace_set  int       folded_key::set
+///     millrace_new  int       folded_key::fresh
+///     millrace_old  int       folded_key::probes; with a guard on the first
+///                             row of a key only
+///
+/// The statements are sent in the order in which they stand here, each only
+/// where the flush needs it.
+///
+/// Deadlocks: the first statement goes through all keys in their order and
+/// takes each row, the ones to be inserted with the ones to be changed, so
+/// that whoever else writes these rows in this way meets them in that order.
+/// The others touch nothing but what it has taken: `xmax` names the
+/// transaction that holds a row.
+struct folded_write {
+  struct member {
+    std::size_t block = 0;
+    write_method method = write_method::upsert;
+
+    /// The staging column of each of its fields.
+    std::vector<std::size_t> places;
+  };
+
+  std::vector<member> members;
+
+  /// `members[i].method` in a row, as the fold wants it.
+  std::vector<write_method> methods;
+
+  /// Staging columns that come from events.
+  std::size_t columns = 0;
+
+  /// With a guard there is only one member that does not delete.
+  bool guarded = false;
+
+  /// Members that have columns which not all upserts have.
+  uint32_t with_extras = 0;
+
+  /// Upserts when there is nothing else: INSERT … ON CONFLICT.
+  std::string insert;
+
+  /// Takes all rows in key order and inserts or updates those of upserts.
+  std::string take_and_insert;
+
+  /// Takes all rows in key order: when nothing is inserted.
+  std::string take;
+
+  /// Yields (millrace_old, keys found).
+  std::string count_found;
+
+  /// Deletes what is deleted or replaced.
+  std::string remove;
+
+  /// Inserts what is replaced.
+  std::string replace;
+
+  /// Sets columns of new rows that not all upserts have.
+  std::string extend;
+
+  /// Updates rows that were there.
+  std::string update;
 };
 
 /// The statements of one write, ready to be sent.
@@ -69,6 +143,10 @@ struct planned_write {
   /// of several rows with one key wins is found out by the database, because
   /// only it can compare the guard.
   bool numbered = false;
+
+  /// Set where the writes into the table are folded: `method` is upsert then,
+  /// and `block`, `merge` and `numbered` mean nothing.
+  std::shared_ptr<const folded_write> folded;
 };
 
 /// The writes of one (pipeline, tenant), in the order of their qualified
@@ -82,7 +160,9 @@ struct write_plan {
 };
 
 /// Throws std::invalid_argument for names that PostgreSQL would cut, a key or
-/// guard that is not among the columns, or an upsert without a key.
+/// guard that is not among the columns, a write other than append without a
+/// key, and for writes into one table that cannot be folded: other keys, a
+/// guard beside anything but deletes, an append beside updates or deletes.
 write_plan_ptr make_write_plan(std::string_view pipeline,
                                std::string_view tenant, shape rows_of,
                                const std::vector<write_target>& targets);

@@ -135,7 +135,9 @@ TEST_CASE("staging names tell pipelines, tenants, writes and shapes apart") {
   auto name = [](auto pipeline, auto tenant, uint64_t rows_of,
                  std::size_t write) {
     write_target x{"s", "t", write_method::upsert, {"a"}, {"a"}, {}};
-    auto plan = make_write_plan(pipeline, tenant, shape{rows_of}, {x, x});
+    auto y = x;
+    y.table = "u";
+    auto plan = make_write_plan(pipeline, tenant, shape{rows_of}, {x, y});
     return plan->writes.at(write).staging;
   };
   auto base = name("p", "t", 1, 0);
