@@ -200,49 +200,7 @@ void check_limits(reader& in, const config& all, const pipeline_config& x,
                        format_size(needed)));
 }
 
-bool has_column(const write_config& x, std::string_view name) {
-  return std::ranges::find(x.columns, name, &column_config::name)
-         != x.columns.end();
-}
-
-void add_no_such_column(reader& in, const write_config& x,
-                        const std::string& name, const source_position& at,
-                        const std::string& path) {
-  std::vector<std::string> known;
-  for (const auto& column : x.columns)
-    known.push_back(column.name);
-  auto near = closest(name, known);
-  in.add(at, path, in_quotes(name), "one of the write's columns",
-         near ? std::format("did you mean {}?", in_quotes(*near)) : "");
-}
-
 } // namespace
-
-void check_write(reader& in, const write_config& x, const std::string& path) {
-  auto key_path = path + ".key";
-  auto guard_path = path + ".only_if_newer";
-  auto upsert = x.kind == write_kind::upsert;
-  if (upsert && !in.given(key_path))
-    in.add(x.at, key_path, "nothing",
-           "the columns that identify a row, for upsert");
-  if (!upsert && !x.only_if_newer.empty())
-    in.add(in.where(guard_path, x.at), guard_path, "a version guard on append",
-           "kind = \"upsert\"");
-  if (x.columns.empty())
-    return;
-  for (std::size_t i = 0; i < x.key.size(); ++i)
-    if (auto item = std::format("{}[{}]", key_path, i);
-        !has_column(x, x.key[i]))
-      add_no_such_column(in, x, x.key[i], in.where(item, x.at), item);
-  if (upsert && !x.only_if_newer.empty()) {
-    auto at = in.where(guard_path, x.at);
-    if (!has_column(x, x.only_if_newer))
-      add_no_such_column(in, x, x.only_if_newer, at, guard_path);
-    else if (std::ranges::find(x.key, x.only_if_newer) != x.key.end())
-      in.add(at, guard_path, in_quotes(x.only_if_newer),
-             "a column that is not in key");
-  }
-}
 
 void check_postgresql(reader& in, const postgresql_config& x) {
   auto at = in.where("postgresql", {in.file(), 1, 1});

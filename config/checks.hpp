@@ -12,6 +12,9 @@ namespace millrace {
 /// Keys of a write that need each other. `path` names the write.
 void check_write(reader& in, const write_config& x, const std::string& path);
 
+/// Writes of an event that do not go together. `path` names the event.
+void check_writes(reader& in, const event_config& x, const std::string& path);
+
 /// URL or parts, and parameters that are not the user's to choose.
 void check_postgresql(reader& in, const postgresql_config& x);
 

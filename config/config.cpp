@@ -19,6 +19,22 @@ std::string to_string(write_kind x) {
       return "append";
     case write_kind::upsert:
       return "upsert";
+    case write_kind::update:
+      return "update";
+    case write_kind::remove:
+      return "delete";
+    case write_kind::soft_delete:
+      return "soft_delete";
+  }
+  return "unknown";
+}
+
+std::string to_string(write_occasion x) {
+  switch (x) {
+    case write_occasion::record:
+      return "record";
+    case write_occasion::tombstone:
+      return "tombstone";
   }
   return "unknown";
 }

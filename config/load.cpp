@@ -103,6 +103,7 @@ std::vector<event_config> read_events(reader& in, const tree_node& from,
     for (std::size_t j = 0; j < writes.size(); ++j)
       to.writes.push_back(
         read_write(in, *writes[j], std::format("{}.write[{}]", event_path, j)));
+    check_writes(in, to, event_path);
     result.push_back(std::move(to));
   }
   return result;

@@ -53,19 +53,40 @@ enum class write_kind : uint8_t {
   append,
   /// Adds the row or replaces the one with the same key.
   upsert,
+  /// Sets columns of the row with the key; where there is none it does
+  /// nothing.
+  update,
+  /// Deletes the row with the key.
+  remove,
+  /// An update that marks the row as deleted.
+  soft_delete,
 };
 
 std::string to_string(write_kind x);
 
+/// Which records a write is made for.
+enum class write_occasion : uint8_t {
+  /// Those with a value.
+  record,
+  /// Those whose value is null: Kafka's mark for a key that is gone.
+  tombstone,
+};
+
+std::string to_string(write_occasion x);
+
 struct write_config {
   std::string table;
   write_kind kind = write_kind::append;
+  write_occasion on = write_occasion::record;
 
-  /// Column names; needed by `upsert`, optional for `append`.
+  /// Column names; optional for `append`, needed by the others. All writes of
+  /// an event into one table have the same, unless they are upserts with a
+  /// table of their own or appends.
   std::vector<std::string> key;
 
-  /// `upsert` only: the column that must grow for a row to be replaced; empty
-  /// when the later offset always wins.
+  /// The column that must grow for a row to be changed; empty when the later
+  /// offset always wins. Not for `append` and `delete`; beside it only deletes
+  /// may go into the table.
   std::string only_if_newer;
 
   /// In the order of the file; never empty.

@@ -205,23 +205,37 @@ section<write_config> make_write() {
         {.path = "kind",
          .type = choice,
          .default_value = "\"append\"",
-         .choices = choices(write_kind::append, write_kind::upsert),
+         .choices = choices(write_kind::append, write_kind::soft_delete),
          .description = "`append` adds a row; `upsert` adds it or replaces "
-                        "the one with the same key."}),
+                        "the one with the same key; `update` sets columns of "
+                        "a row that is there; `delete` deletes it; "
+                        "`soft_delete` is an update that marks it as "
+                        "deleted."}),
+      bind<&c::on>(
+        {.path = "on",
+         .type = choice,
+         .default_value = "\"record\"",
+         .choices = choices(write_occasion::record, write_occasion::tombstone),
+         .description = "`record`: for records with a value; `tombstone`: for "
+                        "those whose value is null. Then only the key, "
+                        "headers and facts of the record can be read, by "
+                        "`tenant` and `route` too."}),
       bind<&c::key, is_identifier>(
         {.path = "key",
          .type = text_list,
          .form = "the name of a column, at most 63 bytes",
          .description = "Columns that identify a row; a unique index covers "
-                        "them. Needed by `upsert`."}),
+                        "them. Needed by all but `append`, and the same for "
+                        "all that are folded in one table."}),
       bind<&c::only_if_newer, is_identifier>(
         {.path = "only_if_newer",
          .type = text,
          .form = "the name of a column, at most 63 bytes",
          .default_note = "the later offset wins",
          .description = "Column that must be greater than in the row that is "
-                        "there, else the write does nothing. `upsert` "
-                        "only."}),
+                        "there, else the write does nothing. For `upsert`, "
+                        "`update` and `soft_delete`; beside it only deletes "
+                        "may go into the table."}),
       bind<&c::columns, is_identifier>(
         {.path = "columns",
          .type = columns,

@@ -127,6 +127,21 @@ compile_for(connection& conn, const pipeline_config& pipeline,
   return std::unexpected{std::move(failure)};
 }
 
+write_method method_of(write_kind x) {
+  switch (x) {
+    case write_kind::append:
+      break;
+    case write_kind::upsert:
+      return write_method::upsert;
+    case write_kind::update:
+    case write_kind::soft_delete:
+      return write_method::update;
+    case write_kind::remove:
+      return write_method::remove;
+  }
+  return write_method::append;
+}
+
 write_plan_ptr plan_for(const pipeline_config& pipeline,
                         const program& compiled, const tenant_config& tenant) {
   std::vector<write_target> targets;
@@ -135,8 +150,7 @@ write_plan_ptr plan_for(const pipeline_config& pipeline,
     write_target target;
     target.coordinates = coordinate_columns(compiled, i);
     std::tie(target.schema, target.table) = qualify(write.table, tenant);
-    target.method = write.kind == write_kind::upsert ? write_method::upsert
-                                                     : write_method::append;
+    target.method = method_of(write.kind);
     for (const auto& column : write.columns)
       target.columns.push_back(column.name);
     for (auto column : write.key)

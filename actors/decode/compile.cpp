@@ -31,6 +31,7 @@ public:
       problems_.add(config_.at, root_ + ".format",
                     std::format("found \"{}\", expected \"json\"",
                                 config_.format));
+    data_->takes_tombstones = takes_tombstones(config_);
     tenant();
     if (config_.events.size() != 1)
       problems_.add(config_.at, root_ + ".event",
@@ -61,6 +62,7 @@ private:
                     "found nothing, expected a tenant's name");
     if (is_text)
       data_->constant_tenant = x->text;
+    without_payload(*x, config_.tenant, path);
     data_->tenant_step = binder_.bind(*x);
     map_.add(*x);
   }
@@ -70,6 +72,7 @@ private:
       if (x->kind == expression_kind::null)
         problems_.add(event.route.at, path + ".route",
                       "found null, expected what chooses the lane");
+      without_payload(*x, event.route, path + ".route");
       data_->route_step = binder_.bind(*x);
       map_.add(*x);
     }
@@ -85,11 +88,23 @@ private:
       write(event.writes[i], std::format("{}.write[{}]", path, i));
   }
 
+  /// Where there are tombstones, what decides the lane must be the same for
+  /// them as for the records before: it cannot come from a payload.
+  void without_payload(const expression& x, const expression_text& text,
+                       const std::string& path) {
+    if (data_->takes_tombstones)
+      refuse_payload(x, text, path,
+                     "what tombstones have too: the pipeline writes for them",
+                     problems_);
+  }
+
   void write(const write_config& write, const std::string& path) {
     auto& info = data_->infos.emplace_back();
     auto& made = data_->writes.emplace_back();
     info.table = write.table;
     info.kind = write.kind;
+    info.on = write.on;
+    made.on_tombstone = write.on == write_occasion::tombstone;
     auto table = find_table(write, path);
     std::set<std::string_view> seen;
     for (const auto& column : write.columns) {
@@ -97,6 +112,9 @@ private:
       if (!seen.insert(column.name).second)
         problems_.add(column.at, where, "found the column twice");
       auto x = binder_.parse(column.value, where);
+      if (x && made.on_tombstone)
+        refuse_payload(*x, column.value, where,
+                       "no payload: a tombstone has none", problems_);
       auto target = table ? find_target(*table, column, where) : nullptr;
       // Without a table the names still go in, so that keys can be checked.
       info.columns.push_back(target ? *target
@@ -109,8 +127,8 @@ private:
     }
     keys(write, path, info, made);
     if (table) {
-      check_uncovered(write, path, *table);
-      check_unique(write, path, *table);
+      check_uncovered(write, path, *table, problems_);
+      check_unique(write, path, *table, problems_);
     }
     output head;
     head.put_big(static_cast<int16_t>(made.columns.size()));
@@ -166,43 +184,18 @@ private:
     return target;
   }
 
-  void check_uncovered(const write_config& write, const std::string& path,
-                       const table_schema& table) {
-    for (const auto& x : table.columns)
-      if (!x.nullable && !x.has_default && !x.generated
-          && std::ranges::find(write.columns, x.name, &column_config::name)
-               == write.columns.end())
-        problems_.add(write.at, path + ".columns",
-                      std::format("found no value for {}, which is NOT NULL "
-                                  "and has no default",
-                                  x.name));
-  }
-
-  void check_unique(const write_config& write, const std::string& path,
-                    const table_schema& table) {
-    if (write.kind != write_kind::upsert || write.key.empty())
-      return;
-    std::set<std::string_view> wanted{write.key.begin(), write.key.end()};
-    for (const auto& key : table.unique_keys)
-      if (std::set<std::string_view>{key.begin(), key.end()} == wanted)
-        return;
-    problems_.add(write.at, path + ".key",
-                  std::format("found a key without a unique index on exactly "
-                              "these columns of {}",
-                              table.name));
-  }
-
   // -- keys -------------------------------------------------------------------
 
   void keys(const write_config& write, const std::string& path,
             write_info& info, write_program& made) {
-    auto is_upsert = write.kind == write_kind::upsert;
+    auto finds_rows = write.kind != write_kind::append;
     auto where = path + ".key";
-    made.key_must_be_known = is_upsert;
-    if (is_upsert && write.key.empty())
+    made.key_must_be_known = finds_rows;
+    if (finds_rows && write.key.empty())
       problems_.add(write.at, where,
-                    "found no key, expected the columns that an upsert finds "
-                    "its row by");
+                    std::format("found no key, expected the columns that the "
+                                "{} finds its row by",
+                                name_of(write.kind)));
     for (const auto& name : write.key) {
       auto i = column_index(info, name);
       if (i < 0) {
@@ -226,10 +219,10 @@ private:
     if (write.only_if_newer.empty())
       return;
     info.guard = column_index(info, write.only_if_newer);
-    if (!is_upsert)
+    if (write.kind == write_kind::append || write.kind == write_kind::remove)
       problems_.add(write.at, path + ".only_if_newer",
-                    "found a version guard, expected none: an append replaces "
-                    "nothing");
+                    "found a version guard, expected none: an append or a "
+                    "delete leaves no row that could be older");
     else if (info.guard < 0)
       problems_.add(write.at, path + ".only_if_newer",
                     std::format("found \"{}\", expected a column of this "

@@ -1,11 +1,25 @@
 #include "actors/decode/compile_rules.hpp"
 
+#include <algorithm>
+#include <format>
+#include <set>
+
 namespace millrace::detail {
 
 namespace {
 
 /// Names the hash that chooses lanes.
 constexpr std::string_view hash_name = "xxh64-0";
+
+/// The first part of an expression that reads the payload, or nullptr.
+const expression* find_payload(const expression& x) {
+  if (x.kind == expression_kind::path || x.kind == expression_kind::payload)
+    return &x;
+  for (const auto& argument : x.arguments)
+    if (auto result = find_payload(argument))
+      return result;
+  return nullptr;
+}
 
 } // namespace
 
@@ -34,6 +48,67 @@ bool fits(expression_kind x, encoder_kind how) {
   }
 }
 
+std::string_view name_of(write_kind x) noexcept {
+  switch (x) {
+    case write_kind::append:
+      return "append";
+    case write_kind::upsert:
+      return "upsert";
+    case write_kind::update:
+      return "update";
+    case write_kind::remove:
+      return "delete";
+    case write_kind::soft_delete:
+      return "soft_delete";
+  }
+  return "unknown";
+}
+
+bool takes_tombstones(const pipeline_config& x) {
+  for (const auto& event : x.events)
+    for (const auto& write : event.writes)
+      if (write.on == write_occasion::tombstone)
+        return true;
+  return false;
+}
+
+void refuse_payload(const expression& x, const expression_text& text,
+                    const std::string& path, std::string_view expected,
+                    problem_list& problems) {
+  if (auto reader = find_payload(x))
+    problems.add(inside(text, reader->at), path,
+                 std::format("found {}, expected {}", to_string(*reader),
+                             expected));
+}
+
+void check_uncovered(const write_config& write, const std::string& path,
+                     const table_schema& table, problem_list& problems) {
+  if (write.kind != write_kind::append && write.kind != write_kind::upsert)
+    return;
+  for (const auto& x : table.columns)
+    if (!x.nullable && !x.has_default && !x.generated
+        && std::ranges::find(write.columns, x.name, &column_config::name)
+             == write.columns.end())
+      problems.add(write.at, path + ".columns",
+                   std::format("found no value for {}, which is NOT NULL and "
+                               "has no default",
+                               x.name));
+}
+
+void check_unique(const write_config& write, const std::string& path,
+                  const table_schema& table, problem_list& problems) {
+  if (write.kind == write_kind::append || write.key.empty())
+    return;
+  std::set<std::string_view> wanted{write.key.begin(), write.key.end()};
+  for (const auto& key : table.unique_keys)
+    if (std::set<std::string_view>{key.begin(), key.end()} == wanted)
+      return;
+  problems.add(write.at, path + ".key",
+               std::format("found a key without a unique index on exactly "
+                           "these columns of {}",
+                           table.name));
+}
+
 map_text::map_text(const pipeline_config& config) : config_{config} {
   text_.add(hash_name);
   text_.add(static_cast<uint32_t>(config.lanes));
@@ -58,7 +133,10 @@ void map_text::add_codes(const expression& x) {
 
 void map_text::add(const write_config& write) {
   text_.add(write.table);
-  text_.add(write.kind == write_kind::append ? "append" : "upsert");
+  text_.add(name_of(write.kind));
+  // Frozen: what there was before tombstones is spelled as it was.
+  if (write.on == write_occasion::tombstone)
+    text_.add("tombstone");
   text_.add(static_cast<uint32_t>(write.key.size()));
   for (const auto& name : write.key)
     text_.add(name);

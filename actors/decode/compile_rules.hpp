@@ -1,5 +1,6 @@
 #pragma once
 
+#include "actors/decode/binder.hpp"
 #include "actors/decode/encoder.hpp"
 #include "actors/decode/expression.hpp"
 #include "actors/decode/fingerprint.hpp"
@@ -10,6 +11,25 @@ namespace millrace::detail {
 /// Whether an expression can yield what a column's encoder takes, as far as
 /// that is known before there is a record.
 bool fits(expression_kind x, encoder_kind how);
+
+/// As the configuration spells it; frozen, because it is part of the map.
+std::string_view name_of(write_kind x) noexcept;
+
+/// Whether some write is made for records without a value.
+bool takes_tombstones(const pipeline_config& x);
+
+/// A problem where an expression reads the payload.
+void refuse_payload(const expression& x, const expression_text& text,
+                    const std::string& path, std::string_view expected,
+                    problem_list& problems);
+
+/// A problem for each column that a write leaves out and must not.
+void check_uncovered(const write_config& write, const std::string& path,
+                     const table_schema& table, problem_list& problems);
+
+/// A problem where rows are found by a key that no unique index covers.
+void check_unique(const write_config& write, const std::string& path,
+                  const table_schema& table, problem_list& problems);
 
 /// What the map fingerprint is made of: the hash's name, the number of lanes,
 /// then tenant, route and writes in the order in which they are added. Frozen.

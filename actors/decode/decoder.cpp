@@ -114,7 +114,7 @@ uint64_t decoder::impl::lane_hash(const record_view& record) {
 }
 
 bool decoder::impl::crossed() {
-  if (data_.crossed_bid_step < 0)
+  if (data_.crossed_bid_step < 0 || !facts_.record().value)
     return false;
   value bid;
   value ask;

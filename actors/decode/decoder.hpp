@@ -36,8 +36,9 @@ enum class outcome : uint8_t {
 
 /// Turns records into rows of COPY binary tuples, in one pass each.
 ///
-/// Every record ends in exactly one batch: with all rows of all its writes, or
-/// as one reject with its raw bytes; never with a part of them. Counts the
+/// Every record ends in exactly one batch: with all rows of all writes that
+/// are for it, or as one reject with its raw bytes; never with a part of them.
+/// Writes are for records with a value or for tombstones. Counts the
 /// event and its timestamp in that batch. `blocks` of a batch is sized here.
 ///
 /// After its buffers have grown to the largest record seen, decoding a good

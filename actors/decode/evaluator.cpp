@@ -21,9 +21,10 @@ bool evaluator::open(const record_view& record) {
   payload_good_ = false;
   if (!record.value) {
     scanner_.reset();
-    return fail(reject_stage::decode,
-                "the record has no value (a tombstone), and the pipeline does "
-                "not delete");
+    return program_.takes_tombstones
+           || fail(reject_stage::decode,
+                   "the record has no value (a tombstone), and no write of the "
+                   "pipeline is for those");
   }
   if (record.value->size() > program_.max_record_bytes) {
     scanner_.reset();

@@ -27,7 +27,8 @@ public:
   explicit evaluator(const program_data& program);
 
   /// Turns to a record and reads its payload. False when the payload cannot
-  /// be read; expressions that do not need it work all the same.
+  /// be read; expressions that do not need it work all the same. A tombstone
+  /// of a program that takes them has nothing to be read.
   bool open(const record_view& record);
 
   /// The payload was found to be no JSON after all.

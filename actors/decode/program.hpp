@@ -37,6 +37,7 @@ struct write_info {
   /// As configured; the tenant's schema is not part of it.
   std::string table;
   write_kind kind = write_kind::append;
+  write_occasion on = write_occasion::record;
 
   /// The table's columns in tuple order.
   std::vector<column_schema> columns;

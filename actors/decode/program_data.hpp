@@ -106,6 +106,9 @@ struct write_program {
 
   /// Key columns must not be NULL: equality would not hold.
   bool key_must_be_known = false;
+
+  /// Made for records without a value, and for those only.
+  bool on_tombstone = false;
 };
 
 struct program_data {
@@ -132,6 +135,9 @@ struct program_data {
   int crossed_bid_step = -1;
   int crossed_ask_step = -1;
   bool needs_headers = false;
+
+  /// Some write is made for tombstones; else they are rejects.
+  bool takes_tombstones = false;
   uint64_t map_fingerprint = 0;
   millrace::shape shape;
 };

@@ -31,7 +31,12 @@ row_encoder::row_encoder(const program_data& program, evaluator& facts)
 bool row_encoder::encode() {
   tuples_.truncate(0);
   auto fields = fields_.data();
+  auto tombstone = !facts_.record().value;
   for (const auto& write : program_.writes) {
+    if (write.on_tombstone != tombstone) {
+      fields += write.columns.size() + 1;
+      continue;
+    }
     tuples_.put(write.head);
     auto field = fields;
     for (const auto& x : write.columns) {
@@ -164,9 +169,14 @@ key_hash row_encoder::key_of(const write_program& x,
 
 void row_encoder::append_to(std::vector<row_block>& blocks, int64_t offset) {
   auto fields = fields_.data();
+  auto tombstone = !facts_.record().value;
   std::size_t from = 0;
   for (std::size_t i = 0; i < program_.writes.size(); ++i) {
     const auto& write = program_.writes[i];
+    if (write.on_tombstone != tombstone) {
+      fields += write.columns.size() + 1;
+      continue;
+    }
     auto end = fields[write.columns.size()];
     auto& block = blocks[i];
     auto tuple

@@ -15,11 +15,12 @@ class row_encoder {
 public:
   row_encoder(const program_data& program, evaluator& facts);
 
-  /// Encodes all writes for the evaluator's record. False when one fails; the
-  /// evaluator has the reason.
+  /// Encodes all writes that are for the evaluator's record. False when one
+  /// fails; the evaluator has the reason.
   bool encode();
 
-  /// Adds the rows of the last good `encode` to a batch's blocks.
+  /// Adds the rows of the last good `encode` to a batch's blocks. The record
+  /// is still the evaluator's.
   void append_to(std::vector<row_block>& blocks, int64_t offset);
 
 private:

@@ -147,7 +147,7 @@ TEST_CASE("broken syntax is a reject, read or not") {
   }
 }
 
-TEST_CASE("a tombstone is a reject until deletes are configured") {
+TEST_CASE("a tombstone is a reject where no write is for it") {
   one_column column{test::column("v", "text", 25)};
   record_view record;
   record.key = "k";
