@@ -1,6 +1,7 @@
 #include "config/checks.hpp"
 
 #include "config/schema.hpp"
+#include "config/topic_pattern.hpp"
 #include "config/values.hpp"
 
 #include <algorithm>
@@ -43,12 +44,14 @@ constexpr std::array<refused_setting, 19> refused_parameters{{
   {"servicefile", "use postgresql.host and postgresql.database"},
 }};
 
-constexpr std::array<refused_setting, 9> refused_properties{{
+constexpr std::array<refused_setting, 11> refused_properties{{
   {"bootstrap.servers", "use kafka.bootstrap"},
   {"metadata.broker.list", "use kafka.bootstrap"},
   {"auto.offset.reset",
    "it is always error: where to read is decided in PostgreSQL"},
   {"enable.auto.commit",
+   "it is always false: PostgreSQL knows what is done, not Kafka"},
+  {"auto.commit.enable",
    "it is always false: PostgreSQL knows what is done, not Kafka"},
   {"enable.auto.offset.store",
    "it is always false: PostgreSQL knows what is done, not Kafka"},
@@ -57,6 +60,8 @@ constexpr std::array<refused_setting, 9> refused_properties{{
   {"enable.partition.eof",
    "it is always true: the end of a partition closes a range of offsets"},
   {"check.crcs", "it is always true: a damaged record must not be written"},
+  {"allow.auto.create.topics",
+   "it is always false: reading must not create what it reads"},
   {"test.mock.num.brokers", "use kafka.embedded"},
 }};
 
@@ -200,6 +205,26 @@ void check_limits(reader& in, const config& all, const pipeline_config& x,
                        format_size(needed)));
 }
 
+void check_topics(reader& in, const pipeline_config& x,
+                  const std::string& path) {
+  for (std::size_t i = 0; i < x.topics.size(); ++i) {
+    const auto& text = x.topics[i];
+    if (!topic_pattern::is_pattern(text))
+      continue;
+    auto pattern = topic_pattern::parse(text);
+    if (pattern)
+      continue;
+    auto item = std::format("{}.topics[{}]", path, i);
+    auto at = in.where(item, x.at);
+    // Behind the quote. Signs that TOML escapes stand a little further on.
+    if (at.column > 0)
+      at.column += static_cast<uint32_t>(pattern.error().at + 1);
+    in.add(at, item,
+           std::format("{} in {}", pattern.error().what, in_quotes(text)),
+           "a regular expression of letters, digits, . _ - [ ] ( ) | * + ? \\");
+  }
+}
+
 } // namespace
 
 void check_postgresql(reader& in, const postgresql_config& x) {
@@ -236,6 +261,7 @@ void check_kafka(reader& in, const kafka_config& x) {
 
 void check_pipeline(reader& in, const config& all, const pipeline_config& x) {
   auto path = "pipeline." + x.name;
+  check_topics(in, x, path);
   check_limits(in, all, x, path);
   check_tenant(in, all, x, path);
   check_codes(in, x, x.tenant, path + ".tenant");

@@ -49,6 +49,18 @@ std::string to_string(start_position x) {
   return "unknown";
 }
 
+std::string to_string(gap_policy x) {
+  switch (x) {
+    case gap_policy::verify:
+      return "verify";
+    case gap_policy::allow:
+      return "allow";
+    case gap_policy::strict:
+      return "strict";
+  }
+  return "unknown";
+}
+
 std::string to_string(partitioning_kind x) {
   switch (x) {
     case partitioning_kind::plain:

@@ -120,6 +120,12 @@ struct kafka_config {
   /// Any librdkafka property that does not touch the protocol.
   property_list properties;
 
+  /// How often topics and partitions are looked for.
+  std::chrono::milliseconds metadata_interval{30'000};
+
+  /// Read from brokers that have no topic ids.
+  bool allow_unidentified_topics = false;
+
   /// Use an in-process broker instead of a cluster: demos and tests only.
   bool embedded = false;
 };

@@ -128,6 +128,18 @@ enum class start_position : uint8_t { earliest, latest };
 
 std::string to_string(start_position x);
 
+/// What to do about offsets that are not delivered (protocol.md, rule 4c).
+enum class gap_policy : uint8_t {
+  /// Read there a second time, with another client, before they are passed.
+  verify,
+  /// Pass them.
+  allow,
+  /// Halt the partition.
+  strict,
+};
+
+std::string to_string(gap_policy x);
+
 /// How the pack's migrations lay out tables that grow with time.
 enum class partitioning_kind : uint8_t {
   /// PostgreSQL's own range partitions, one a day.
@@ -177,7 +189,7 @@ struct pipeline_config {
   /// The pack that the pipeline came from, or empty.
   std::string pack;
 
-  /// Never empty.
+  /// Names, and patterns that begin with `^`. Never empty.
   std::vector<std::string> topics;
 
   /// "json" is the only one so far.
@@ -188,6 +200,7 @@ struct pipeline_config {
 
   int32_t lanes = 4;
   start_position start = start_position::earliest;
+  gap_policy gaps = gap_policy::verify;
   partitioning_kind partitioning = partitioning_kind::plain;
 
   /// A lane halts when more than this share of its events is rejected.

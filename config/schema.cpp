@@ -246,7 +246,24 @@ section<kafka_config> make_kafka() {
                         "protocol depends on are refused: "
                         "`auto.offset.reset`, `enable.auto.commit`, "
                         "`enable.auto.offset.store`, `isolation.level`, "
-                        "`enable.partition.eof`, `check.crcs`."}),
+                        "`enable.partition.eof`, `check.crcs`, "
+                        "`allow.auto.create.topics`."}),
+      bind<&kafka_config::metadata_interval>(
+        {.path = "metadata_interval",
+         .type = duration,
+         .default_value = "\"30s\"",
+         .least = 100,
+         .most = hour,
+         .description = "How often a node looks for topics and partitions "
+                        "that are new, and for topics that were adopted."}),
+      bind<&kafka_config::allow_unidentified_topics>(
+        {.path = "allow_unidentified_topics",
+         .type = boolean,
+         .default_value = "false",
+         .description = "Read topics of brokers that have no topic ids "
+                        "(before 2.8). A topic that is deleted and made again "
+                        "is then not noticed: its records can be taken for "
+                        "those of the old one, or be left out."}),
       bind<&kafka_config::embedded>(
         {.path = "embedded",
          .type = boolean,

@@ -23,13 +23,17 @@ section<pipeline_config> make_pipeline() {
          .overrides_pack = true,
          .description = "A bundled pipeline with its tables, for example "
                         "`ticks`."}),
-      bind<&c::topics, is_topic>(
+      bind<&c::topics, is_topic_or_pattern>(
         {.path = "topics",
          .type = text_list,
-         .form = "the name of a topic",
+         .form = "the name of a topic, or a pattern that begins with ^",
          .required = true,
          .overrides_pack = true,
-         .description = "Topics to read, all partitions of each."}),
+         .description = "Topics to read, all partitions of each. What begins "
+                        "with `^` is a regular expression that covers the "
+                        "whole name: `\"^trades\\\\..*\"`. Topics that it "
+                        "matches are read as soon as they are found; internal "
+                        "ones (`__…`) never."}),
       bind<&c::format>({.path = "format",
                         .type = choice,
                         .default_value = "\"json\"",
@@ -58,8 +62,22 @@ section<pipeline_config> make_pipeline() {
          .default_value = "\"earliest\"",
          .overrides_pack = true,
          .choices = choices(start_position::earliest, start_position::latest),
-         .description = "Where to begin in a topic that was never read. "
-                        "Turned into offsets once, at the first start."}),
+         .description = "Where to begin in the topics that are there at the "
+                        "pipeline's first start. Turned into offsets once. "
+                        "Topics and partitions that are found later are read "
+                        "from their first record, whatever stands here."}),
+      bind<&c::gaps>(
+        {.path = "gaps",
+         .type = choice,
+         .default_value = "\"verify\"",
+         .overrides_pack = true,
+         .choices = choices(gap_policy::verify, gap_policy::strict),
+         .description = "What to do about offsets that are not delivered, as "
+                        "compaction, transactions and faults leave them. "
+                        "`verify`: a second client reads there again before "
+                        "they are passed; in topics with "
+                        "`cleanup.policy=compact` they are passed at once. "
+                        "`allow`: pass them. `strict`: halt the partition."}),
       bind<&c::partitioning>(
         {.path = "partitioning",
          .type = choice,

@@ -275,6 +275,10 @@ bool is_topic(std::string_view x) {
             });
 }
 
+bool is_topic_or_pattern(std::string_view x) {
+  return is_topic(x) || x.starts_with('^');
+}
+
 bool is_loopback(std::string_view x) {
   if (x == "localhost" || x == "::1")
     return true;

@@ -55,6 +55,10 @@ bool is_node_name(std::string_view x);
 /// A Kafka topic's name.
 bool is_topic(std::string_view x);
 
+/// A Kafka topic's name, or a pattern for such: whether one that begins with
+/// `^` can be read is told by `topic_pattern`.
+bool is_topic_or_pattern(std::string_view x);
+
 /// 127.0.0.0/8, ::1 or localhost.
 bool is_loopback(std::string_view x);
 

@@ -45,12 +45,16 @@ struct boot_partition {
   partition number;
   /// Where reading starts if the partition has no floor row yet.
   offset start;
+  /// Instead of it, if this boot is the pipeline's first one.
+  std::optional<offset> first_start{};
 };
 
 struct boot_topic {
   uuid id;
   std::string name;
   std::vector<boot_partition> partitions;
+  /// As the table spells it: verify, allow or strict.
+  std::string gaps = "verify";
 };
 
 struct boot_tenant {
@@ -60,6 +64,9 @@ struct boot_tenant {
 
 /// Rule 1: inserts what is missing of a pipeline's rows and reads back what
 /// stands there. Asking twice, or from two nodes at once, does no harm.
+///
+/// Nothing is inserted for a topic of a name that is stored with another id:
+/// it was deleted and made again, and somebody has to decide what that means.
 struct boot_request {
   std::string pipeline;
 

@@ -1,6 +1,4 @@
-#include "actors/source/kafka_client.hpp"
-
-#include "actors/source/kafka_handle.hpp"
+#include "actors/source/kafka_admin.hpp"
 
 #include <librdkafka/rdkafka.h>
 
@@ -8,46 +6,29 @@
 #include <array>
 #include <format>
 
-namespace millrace {
-
-using namespace kafka_detail;
-
-struct kafka_client::impl {
-  client_handle client;
-
-  /// By a metadata request, which every broker answers.
-  std::expected<int32_t, kafka_error>
-  count_partitions(const std::string& topic, std::chrono::milliseconds timeout,
-                   std::string_view context) const;
-
-  /// By the request that knows the topic's id.
-  std::expected<kafka_topic_info, kafka_error>
-  describe(const std::string& topic, std::chrono::milliseconds timeout,
-           std::string_view context) const;
-};
-
-namespace {
+namespace millrace::kafka_detail {
 
 int to_ms(std::chrono::milliseconds timeout) {
   return static_cast<int>(std::clamp<int64_t>(timeout.count(), 1, 3'600'000));
 }
 
-handle<rd_kafka_AdminOptions_t>
-admin_options(rd_kafka_t* client, rd_kafka_admin_op_t what, int timeout_ms) {
+handle<rd_kafka_AdminOptions_t> admin_options(rd_kafka_t* client, int what,
+                                              int timeout_ms) {
   handle<rd_kafka_AdminOptions_t> options{
-    rd_kafka_AdminOptions_new(client, what)};
+    rd_kafka_AdminOptions_new(client, static_cast<rd_kafka_admin_op_t>(what))};
   std::array<char, 256> reason{};
   // Both can only fail for values out of range, which the clamp excludes.
   rd_kafka_AdminOptions_set_request_timeout(options.get(), timeout_ms,
                                             reason.data(), reason.size());
   if (what == RD_KAFKA_ADMIN_OP_CREATETOPICS
-      || what == RD_KAFKA_ADMIN_OP_DELETETOPICS)
+      || what == RD_KAFKA_ADMIN_OP_DELETETOPICS
+      || what == RD_KAFKA_ADMIN_OP_CREATEPARTITIONS
+      || what == RD_KAFKA_ADMIN_OP_DELETERECORDS)
     rd_kafka_AdminOptions_set_operation_timeout(options.get(), timeout_ms,
                                                 reason.data(), reason.size());
   return options;
 }
 
-/// Waits for the answer to an admin request that was sent to `queue`.
 std::expected<event_handle, kafka_error>
 await(rd_kafka_queue_t* queue, int timeout_ms, std::string_view context) {
   // The request times out by itself; the margin lets its answer arrive.
@@ -60,7 +41,6 @@ await(rd_kafka_queue_t* queue, int timeout_ms, std::string_view context) {
   return event;
 }
 
-/// The first failure among per-topic results.
 std::expected<void, kafka_error>
 first_failure(const rd_kafka_topic_result_t** results, std::size_t n,
               std::string_view context) {
@@ -74,7 +54,6 @@ first_failure(const rd_kafka_topic_result_t** results, std::size_t n,
   return {};
 }
 
-/// Kafka's topic ids are UUIDs, kept by librdkafka as two big-endian halves.
 std::optional<uuid> to_uuid(const rd_kafka_Uuid_t* id) {
   if (id == nullptr)
     return std::nullopt;
@@ -91,9 +70,6 @@ std::optional<uuid> to_uuid(const rd_kafka_Uuid_t* id) {
   return result;
 }
 
-/// An id for a topic of a cluster that knows none: differs by topic and by the
-/// cluster's own name, which the mock makes up anew at each start. FNV-1a, the
-/// two halves from different seeds; marked as version 8, "made by other means".
 uuid made_up_id(std::string_view cluster, std::string_view topic) {
   uuid result;
   for (std::size_t half = 0; half < 2; ++half) {
@@ -109,7 +85,31 @@ uuid made_up_id(std::string_view cluster, std::string_view topic) {
   return result;
 }
 
-} // namespace
+} // namespace millrace::kafka_detail
+
+namespace millrace {
+
+using namespace kafka_detail;
+
+std::string
+kafka_client::impl::cluster(std::chrono::milliseconds timeout) const {
+  // librdkafka remembers the answer.
+  char* name = rd_kafka_clusterid(client.get(), to_ms(timeout));
+  if (name == nullptr)
+    return {};
+  std::string result = name;
+  rd_kafka_mem_free(client.get(), name);
+  return result;
+}
+
+std::optional<uuid>
+kafka_client::impl::id_of(const std::string& topic, const rd_kafka_Uuid_t* told,
+                          std::chrono::milliseconds timeout) const {
+  auto result = to_uuid(told);
+  if (!result && stand_in_ids)
+    result = made_up_id(cluster(timeout), topic);
+  return result;
+}
 
 kafka_client::kafka_client(std::unique_ptr<impl> x) noexcept
   : impl_{std::move(x)} {
@@ -122,7 +122,7 @@ kafka_client& kafka_client::operator=(kafka_client&&) noexcept = default;
 kafka_client::~kafka_client() = default;
 
 std::expected<kafka_client, kafka_error>
-kafka_client::open(const kafka_properties& properties) {
+kafka_client::open(const kafka_properties& properties, bool stand_in_ids) {
   auto conf = make_conf({{"client.id", "millrace"}}, properties,
                         fixed_consumer_properties());
   if (!conf)
@@ -130,25 +130,7 @@ kafka_client::open(const kafka_properties& properties) {
   auto client = make_client(client_kind::consumer, std::move(*conf));
   if (!client)
     return std::unexpected{client.error()};
-  return kafka_client{std::make_unique<impl>(std::move(*client))};
-}
-
-std::expected<kafka_topic_info, kafka_error>
-kafka_client::describe_topic(const std::string& topic,
-                             std::chrono::milliseconds timeout) {
-  auto context = std::format("describe topic {}", topic);
-  auto partitions = impl_->count_partitions(topic, timeout, context);
-  if (!partitions)
-    return std::unexpected{partitions.error()};
-  char* cluster = rd_kafka_clusterid(impl_->client.get(), to_ms(timeout));
-  std::string cluster_name = cluster != nullptr ? cluster : "";
-  if (cluster != nullptr)
-    rd_kafka_mem_free(impl_->client.get(), cluster);
-  // librdkafka's mock has no topic ids, and does not answer who asks for them.
-  if (cluster_name.starts_with("mockCluster"))
-    return kafka_topic_info{topic, made_up_id(cluster_name, topic),
-                            *partitions};
-  return impl_->describe(topic, timeout, context);
+  return kafka_client{std::make_unique<impl>(std::move(*client), stand_in_ids)};
 }
 
 std::expected<int32_t, kafka_error>
@@ -169,37 +151,6 @@ kafka_client::impl::count_partitions(const std::string& topic,
   if (raw->topics[0].err != RD_KAFKA_RESP_ERR_NO_ERROR)
     return std::unexpected{classify(raw->topics[0].err, context)};
   return raw->topics[0].partition_cnt;
-}
-
-std::expected<kafka_topic_info, kafka_error>
-kafka_client::impl::describe(const std::string& topic,
-                             std::chrono::milliseconds timeout,
-                             std::string_view context) const {
-  std::array<const char*, 1> names{topic.c_str()};
-  handle<rd_kafka_TopicCollection_t> wanted{
-    rd_kafka_TopicCollection_of_topic_names(names.data(), names.size())};
-  auto options = admin_options(client.get(), RD_KAFKA_ADMIN_OP_DESCRIBETOPICS,
-                               to_ms(timeout));
-  queue_handle queue{rd_kafka_queue_new(client.get())};
-  rd_kafka_DescribeTopics(client.get(), wanted.get(), options.get(),
-                          queue.get());
-  auto event = await(queue.get(), to_ms(timeout), context);
-  if (!event)
-    return std::unexpected{event.error()};
-  std::size_t n = 0;
-  const auto* answer = rd_kafka_event_DescribeTopics_result(event->get());
-  const auto** found = rd_kafka_DescribeTopics_result_topics(answer, &n);
-  if (n != 1)
-    return std::unexpected{classify(RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC, context)};
-  const auto* error = rd_kafka_TopicDescription_error(found[0]);
-  if (auto code = rd_kafka_error_code(error))
-    return std::unexpected{
-      classify(code, context, rd_kafka_error_string(error))};
-  std::size_t partitions = 0;
-  rd_kafka_TopicDescription_partitions(found[0], &partitions);
-  return kafka_topic_info{topic,
-                          to_uuid(rd_kafka_TopicDescription_topic_id(found[0])),
-                          static_cast<int32_t>(partitions)};
 }
 
 std::expected<kafka_watermarks, kafka_error>

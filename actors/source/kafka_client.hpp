@@ -5,6 +5,9 @@
 #include <expected>
 #include <memory>
 #include <optional>
+#include <span>
+#include <string>
+#include <vector>
 
 namespace millrace {
 
@@ -13,8 +16,9 @@ struct kafka_topic_info {
   std::string name;
 
   /// Changes when a topic is deleted and made again. Nothing when the brokers
-  /// are too old to tell (before 2.8). For librdkafka's mock, which has none,
-  /// an id is made up that lasts as long as the mock does.
+  /// are too old to tell (before 2.8), unless the client was opened to make
+  /// one up of the cluster's and the topic's name. For librdkafka's mock,
+  /// which has none, one is made up always.
   std::optional<uuid> id;
 
   int32_t partitions = 0;
@@ -28,7 +32,7 @@ public:
   /// Checks the properties and opens no connection yet: that a broker answers
   /// is only known after the first call.
   static std::expected<kafka_client, kafka_error>
-  open(const kafka_properties& properties);
+  open(const kafka_properties& properties, bool stand_in_ids = false);
 
   kafka_client(kafka_client&&) noexcept;
 
@@ -40,9 +44,29 @@ public:
   std::expected<kafka_topic_info, kafka_error>
   describe_topic(const std::string& topic, std::chrono::milliseconds timeout);
 
+  /// The same for many by one request. In the order of the names; a topic that
+  /// is not there does not hurt the others.
+  std::expected<std::vector<std::expected<kafka_topic_info, kafka_error>>,
+                kafka_error>
+  describe_topics(const std::vector<std::string>& topics,
+                  std::chrono::milliseconds timeout);
+
+  /// Which of these topics are compacted (`cleanup.policy`), in their order.
+  /// Needs the right to describe the topics' configuration.
+  std::expected<std::vector<bool>, kafka_error>
+  are_compacted(const std::vector<std::string>& topics,
+                std::chrono::milliseconds timeout);
+
   /// Low and high watermark, asked from the partition's leader now.
   std::expected<kafka_watermarks, kafka_error>
   watermarks(const kafka_partition& which, std::chrono::milliseconds timeout);
+
+  /// The same for many: one request for the low ones and one for the high
+  /// ones, to each leader. In the given order. A partition that is not there
+  /// makes the whole question fail.
+  std::expected<std::vector<kafka_watermarks>, kafka_error>
+  watermarks(std::span<const kafka_partition> which,
+             std::chrono::milliseconds timeout);
 
   /// First offset whose timestamp is at or after `timestamp_ms`; the high
   /// watermark when there is none.
@@ -59,6 +83,16 @@ public:
 
   std::expected<void, kafka_error>
   delete_topic(const std::string& topic, std::chrono::milliseconds timeout);
+
+  /// Raises the number of a topic's partitions to `total`.
+  std::expected<void, kafka_error>
+  create_partitions(const std::string& topic, int32_t total,
+                    std::chrono::milliseconds timeout);
+
+  /// Deletes the records below `before`, as retention would.
+  std::expected<void, kafka_error>
+  delete_records(const kafka_partition& which, offset before,
+                 std::chrono::milliseconds timeout);
 
   /// Names of all topics except internal ones (`__…`), sorted.
   std::expected<std::vector<std::string>, kafka_error>

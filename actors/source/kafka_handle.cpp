@@ -52,6 +52,18 @@ void deleter::operator()(rd_kafka_TopicCollection_s* x) const noexcept {
   rd_kafka_TopicCollection_destroy(x);
 }
 
+void deleter::operator()(rd_kafka_NewPartitions_s* x) const noexcept {
+  rd_kafka_NewPartitions_destroy(x);
+}
+
+void deleter::operator()(rd_kafka_DeleteRecords_s* x) const noexcept {
+  rd_kafka_DeleteRecords_destroy(x);
+}
+
+void deleter::operator()(rd_kafka_ConfigResource_s* x) const noexcept {
+  rd_kafka_ConfigResource_destroy(x);
+}
+
 void deleter::operator()(rd_kafka_AdminOptions_s* x) const noexcept {
   rd_kafka_AdminOptions_destroy(x);
 }

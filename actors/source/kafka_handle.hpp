@@ -19,6 +19,9 @@ struct rd_kafka_op_s;
 struct rd_kafka_NewTopic_s;
 struct rd_kafka_DeleteTopic_s;
 struct rd_kafka_TopicCollection_s;
+struct rd_kafka_ConfigResource_s;
+struct rd_kafka_DeleteRecords_s;
+struct rd_kafka_NewPartitions_s;
 struct rd_kafka_AdminOptions_s;
 struct rd_kafka_metadata;
 
@@ -36,6 +39,9 @@ struct deleter {
   void operator()(rd_kafka_NewTopic_s* x) const noexcept;
   void operator()(rd_kafka_DeleteTopic_s* x) const noexcept;
   void operator()(rd_kafka_TopicCollection_s* x) const noexcept;
+  void operator()(rd_kafka_ConfigResource_s* x) const noexcept;
+  void operator()(rd_kafka_DeleteRecords_s* x) const noexcept;
+  void operator()(rd_kafka_NewPartitions_s* x) const noexcept;
   void operator()(rd_kafka_AdminOptions_s* x) const noexcept;
   void operator()(const rd_kafka_metadata* x) const noexcept;
 };

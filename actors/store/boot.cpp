@@ -60,9 +60,11 @@ private:
   /// The pipeline's row also serialises boots: slots must not be given twice.
   void lock_pipeline() {
     auto fingerprint = sql(shape{request_.map_fingerprint});
-    query("INSERT INTO millrace.pipeline (pipeline, map_fingerprint, lanes) "
-          "VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
-          {request_.pipeline, fingerprint, sql(request_.lanes)});
+    auto made = query("INSERT INTO millrace.pipeline (pipeline, "
+                      "map_fingerprint, lanes) VALUES ($1, $2, $3) ON CONFLICT "
+                      "DO NOTHING RETURNING pipeline",
+                      {request_.pipeline, fingerprint, sql(request_.lanes)});
+    first_ = !made.empty();
     auto rows = query("SELECT map_version, map_fingerprint, lanes FROM "
                       "millrace.pipeline WHERE pipeline = $1 FOR UPDATE",
                       {request_.pipeline});
@@ -80,32 +82,42 @@ private:
                "that cannot be done while offsets of the old mapping stand");
   }
 
+  /// Whether the name belongs to another topic: the offsets that are stored
+  /// mean other records. Not so once the new one has a row of its own.
+  bool is_recreated(const std::string& name, const std::string& id) {
+    auto rows = query("SELECT bool_or(uuid = $3), count(*) > 0 FROM "
+                      "millrace.topic WHERE pipeline = $1 AND name = $2",
+                      {request_.pipeline, name, id});
+    return bool_of(rows.at(0)[1]) && !bool_of(rows[0][0]);
+  }
+
+  offset start_of(const boot_partition& x) const {
+    return first_ ? x.first_start.value_or(x.start) : x.start;
+  }
+
   void add_topic(const boot_topic& topic) {
     auto id = to_string(topic.id);
-    auto others = query("SELECT uuid FROM millrace.topic WHERE pipeline = $1 "
-                        "AND name = $2 AND uuid <> $3 AND retired IS NULL",
-                        {request_.pipeline, topic.name, id});
-    if (!others.empty())
-      refuse("topic " + topic.name + " is another one than before (id " + id
-             + ", was " + *others[0][0]
-             + "): it was deleted and made again; its offsets mean nothing "
-               "to the ones that are stored. To read the new one, run "
-               "'millrace lanes adopt-topic "
-             + request_.pipeline + ' ' + topic.name + "'");
+    if (is_recreated(topic.name, id))
+      return;
     std::vector<std::optional<int64_t>> starts;
     for (const auto& p : topic.partitions)
-      starts.push_back(p.start.value);
+      starts.push_back(start_of(p).value);
     query("INSERT INTO millrace.topic (pipeline, uuid, name, partitions, "
-          "start_offsets) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
+          "gap_policy, start_offsets) VALUES ($1, $2, $3, $4, $5, $6) "
+          "ON CONFLICT DO NOTHING",
           {request_.pipeline, id, topic.name,
-           sql(static_cast<int64_t>(starts.size())), array_text(starts)});
+           sql(static_cast<int64_t>(starts.size())), topic.gaps,
+           array_text(starts)});
+    query("UPDATE millrace.topic SET gap_policy = $3 WHERE pipeline = $1 AND "
+          "uuid = $2 AND gap_policy <> $3",
+          {request_.pipeline, id, topic.gaps});
     for (const auto& p : topic.partitions)
       query("INSERT INTO millrace.partition_floor (pipeline, topic, "
             "partition, slot, floor, map_version) SELECT $1, $2, $3, "
             "coalesce(max(slot), 0) + 1, $4, $5 FROM millrace.partition_floor "
             "WHERE pipeline = $1 ON CONFLICT (pipeline, topic, partition) "
             "DO NOTHING",
-            {request_.pipeline, id, sql(p.number.value), sql(p.start.value),
+            {request_.pipeline, id, sql(p.number.value), sql(start_of(p).value),
              sql(version_)});
     query("UPDATE millrace.topic t SET partitions = f.n, start_offsets = "
           "start_offsets || (SELECT array_agg(floor ORDER BY partition) FROM "
@@ -199,6 +211,9 @@ private:
   connection& conn_;
   const boot_request& request_;
   int64_t version_ = 0;
+
+  /// The pipeline's row was made by this boot.
+  bool first_ = false;
 };
 
 } // namespace

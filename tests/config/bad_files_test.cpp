@@ -271,7 +271,8 @@ TEST_CASE_METHOD(fixture, "a pack that is broken is blamed by its own name") {
   };
   CHECK(found("[pipeline.a]\nlanes = 0\n")
         == "user.toml:7:1: pipeline.p.topics: found nothing, expected a list "
-           "of strings, each the name of a topic\n"
+           "of strings, each the name of a topic, or a pattern that begins "
+           "with ^\n"
            "x.toml:1:1: pipeline.a.event: found nothing, expected at least "
            "one [[pipeline.a.event]]\n"
            "x.toml:2:9: pipeline.a.lanes: found 0, expected an integer from 1 "

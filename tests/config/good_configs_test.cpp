@@ -74,6 +74,9 @@ TEST_CASE("what is not given has the same default in structs and in options") {
   CHECK(x.pipelines[0].format == pipeline.format);
   CHECK(x.pipelines[0].start == pipeline.start);
   CHECK(x.pipelines[0].partitioning == pipeline.partitioning);
+  CHECK(x.pipelines[0].gaps == pipeline.gaps);
+  CHECK(x.kafka.metadata_interval == kafka_config{}.metadata_interval);
+  CHECK_FALSE(x.kafka.allow_unidentified_topics);
 }
 
 TEST_CASE("a tenant's schema and sessions follow from its name and the "

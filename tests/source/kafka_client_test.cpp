@@ -45,6 +45,55 @@ TEST_CASE_METHOD(client_fixture, "topics are listed by name") {
   CHECK(must(client.topics(patience)) == std::vector<std::string>{"a", "t"});
 }
 
+TEST_CASE_METHOD(client_fixture, "many topics are described at once, and a "
+                                 "missing one does not hurt the others") {
+  must(cluster.create_topic("a", 3));
+  auto all = must(client.describe_topics({"t", "nope", "a"}, patience));
+  REQUIRE(all.size() == 3);
+  CHECK(must(all[0]).id == must(client.describe_topic("t", patience)).id);
+  REQUIRE_FALSE(all[1]);
+  CHECK(all[1].error().code == kafka_errc::topic_missing);
+  CHECK(must(all[2]).partitions == 3);
+  CHECK(must(client.describe_topics({}, patience)).empty());
+}
+
+TEST_CASE_METHOD(client_fixture, "the watermarks of many partitions are asked "
+                                 "at once") {
+  fill(properties, "t", {1}, 7);
+  std::vector<kafka_partition> both{{"t", {1}}, {"t", {0}}};
+  auto marks = must(client.watermarks(both, patience));
+  CHECK(marks == std::vector<kafka_watermarks>{{{0}, {7}}, {{0}, {0}}});
+  CHECK(
+    must(client.watermarks(std::span<kafka_partition>{}, patience)).empty());
+}
+
+TEST_CASE_METHOD(client_fixture, "a property of SASL or TLS reaches librdkafka "
+                                 "and its value no message") {
+  auto opened = [](const kafka_properties& x) { return kafka_client::open(x); };
+  CHECK(opened({{"security.protocol", "SASL_SSL"},
+                {"sasl.mechanism", "SCRAM-SHA-512"},
+                {"sasl.username", "u"},
+                {"sasl.password", "hunter2"},
+                {"ssl.endpoint.identification.algorithm", "https"}}));
+  auto refused = opened({{"security.protocol", "hunter2"}});
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().code == kafka_errc::bad_config);
+  CHECK(refused.error().message.contains("security.protocol"));
+  CHECK_FALSE(refused.error().message.contains("hunter2"));
+  refused = opened({{"security.protocol", "SSL"},
+                    {"ssl.key.pem", "hunter2"},
+                    {"ssl.key.password", "hunter2"}});
+  REQUIRE_FALSE(refused);
+  CHECK_FALSE(refused.error().message.contains("hunter2"));
+  refused = opened({{"sasl.pasword", "hunter2"}});
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().message.contains("unknown"));
+  CHECK_FALSE(refused.error().message.contains("hunter2"));
+  refused = opened({{"isolation.level", "read_uncommitted"}});
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().message.contains("set by Millrace itself"));
+}
+
 TEST_CASE_METHOD(client_fixture, "an unreachable cluster is an answer too") {
   cluster.set_reachable(1, false);
   auto refused = client.watermarks(t0, 300ms);

@@ -79,9 +79,44 @@ TEST_CASE_METHOD(broker_fixture,
   do {
     after = client.describe_topic(topic, patience);
     REQUIRE(std::chrono::steady_clock::now() < deadline);
-  } while (!after);
+    // A broker may tell of the old one until it has heard of the new one.
+  } while (!after || after->id == before.id);
   CHECK(after->partitions == 3);
   CHECK(after->id != before.id);
+}
+
+TEST_CASE_METHOD(broker_fixture, "topics are described, and logs measured, "
+                                 "many at once") {
+  auto other = unique_name("source");
+  must(
+    client.create_topic(other, 1, {{"cleanup.policy", "compact"}}, patience));
+  auto all
+    = must(client.describe_topics({other, topic + "-not", topic}, patience));
+  REQUIRE(all.size() == 3);
+  CHECK(must(all[0]).partitions == 1);
+  REQUIRE_FALSE(all[1]);
+  CHECK(all[1].error().code == kafka_errc::topic_missing);
+  CHECK(must(all[2]).id == must(client.describe_topic(topic, patience)).id);
+  CHECK(must(client.are_compacted({topic, other}, patience))
+        == std::vector<bool>{false, true});
+  fill_with_transactions();
+  std::vector<kafka_partition> logs{{other, {0}}, first, {topic, {1}}};
+  CHECK(must(client.watermarks(logs, patience))
+        == std::vector<kafka_watermarks>{{{0}, {0}}, {{0}, {9}}, {{0}, {0}}});
+  must(client.delete_topic(other, patience));
+}
+
+TEST_CASE_METHOD(broker_fixture, "records are deleted, and partitions added, "
+                                 "on demand") {
+  fill(properties, topic, {0}, 10);
+  must(client.delete_records(first, offset{4}, patience));
+  CHECK(must(client.watermarks(first, patience))
+        == kafka_watermarks{{4}, {10}});
+  must(client.create_partitions(topic, 5, patience));
+  auto deadline = std::chrono::steady_clock::now() + patience;
+  while (must(client.describe_topic(topic, patience)).partitions != 5)
+    REQUIRE(std::chrono::steady_clock::now() < deadline);
+  CHECK_FALSE(client.create_partitions(topic, 3, patience));
 }
 
 TEST_CASE_METHOD(broker_fixture, "an unknown topic is told as such") {
