@@ -73,6 +73,12 @@ struct fetch_request {
   offset at;
 };
 
+/// The lanes in the database are not those that the consumer was made for. It
+/// ends; what it should be now is known after another boot.
+struct lanes_changed {
+  partition_id source;
+};
+
 /// Tells Kafka where we are, for monitoring tools only.
 struct position_hint {
   std::string topic;
@@ -95,6 +101,7 @@ CAF_BEGIN_TYPE_ID_BLOCK(millrace_source, caf::first_custom_type_id + 300)
   CAF_ADD_ATOM(millrace_source, millrace, poll_atom)
   CAF_ADD_ATOM(millrace_source, millrace, start_atom)
   CAF_ADD_TYPE_ID(millrace_source, (millrace::fetch_request))
+  CAF_ADD_TYPE_ID(millrace_source, (millrace::lanes_changed))
 
 CAF_END_TYPE_ID_BLOCK(millrace_source)
 
@@ -106,6 +113,7 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(millrace::assign_request)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(millrace::verify_request)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(millrace::position_hint)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(millrace::fetch_request)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(millrace::lanes_changed)
 
 namespace millrace {
 
@@ -114,7 +122,8 @@ namespace millrace {
 /// The SOURCE interface: one per pipeline; owns the Kafka consumer. Errors are
 /// `source_errc`.
 using source_actor = caf::typed_actor<
-  // Answers with the log's low and high watermark.
+  // Answers with the log's low and high watermark, asked from the brokers after
+  // the question came. `halt` when the topic is another one or is gone.
   caf::result<offset_range>(log_request),
   // Answers with a queue that hands out the records from there on.
   caf::result<partition_queue_ptr>(assign_request),
@@ -122,9 +131,11 @@ using source_actor = caf::typed_actor<
   caf::result<std::vector<offset>>(verify_request),
   // Answers with the record, or that the topic does not have it any more.
   caf::result<record_copy>(fetch_request), caf::result<void>(position_hint),
+  // Boots again and makes the consumer anew.
+  caf::result<void>(lanes_changed),
   // To itself: the client has something to say.
   caf::result<void>(poll_atom),
-  // To itself: find the topics and start the consumers.
+  // To itself: find the topics and start the consumers that are missing.
   caf::result<void>(start_atom), caf::result<actor_report>(inspect_atom)>;
 
 } // namespace millrace

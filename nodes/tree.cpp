@@ -109,6 +109,9 @@ source_config source_settings(const config& all,
   result.pipeline = pipeline.config.name;
   result.topics = pipeline.config.topics;
   result.start_at_end = pipeline.config.start == start_position::latest;
+  result.metadata_interval = all.kafka.metadata_interval;
+  result.allow_unidentified = all.kafka.allow_unidentified_topics;
+  result.gaps = pipeline.config.gaps;
   result.lanes = pipeline.config.lanes;
   result.tenants = pipeline.tenants;
   result.program = pipeline.program;

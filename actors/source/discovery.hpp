@@ -46,9 +46,6 @@ struct surveyed_topic {
   std::string name;
   uuid id;
   int32_t partitions = 0;
-
-  /// Holes are to be expected in it.
-  bool compacted = false;
 };
 
 /// What the cluster has of what a pipeline selects.

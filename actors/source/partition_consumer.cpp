@@ -112,7 +112,7 @@ void partition_consumer_state::start() {
   phase_ = phase::starting;
   drop_queue();
   holes_.clear();
-  verifying_ = blocked_ = asking_ = false;
+  verifying_ = blocked_ = asking_ = checking_ = false;
   late_view_.reset();
   sent_times_.clear();
   vitals_.become("starting");
@@ -134,9 +134,9 @@ void partition_consumer_state::on_view(partition_view& view) {
   auto same = std::ranges::equal(view.lanes, config_.feed.lane_ids, {},
                                  &lane_position::lane);
   if (!same || view.map_version != config_.feed.map_version) {
-    // Only a new SOURCE can tell what the lanes are now.
-    self_->quit(caf::make_error(caf::sec::runtime_error,
-                                "the pipeline's lanes have changed"));
+    // SOURCE finds out what the lanes are now, and makes another consumer.
+    self_->send(peers_.source, lanes_changed{config_.feed.source});
+    self_->quit();
     return;
   }
   self_
@@ -331,7 +331,7 @@ void partition_consumer_state::note_hole(offset from, offset to) {
 }
 
 void partition_consumer_state::verify_holes() {
-  if (holes_.empty() || verifying_)
+  if (holes_.empty() || verifying_ || !may_verify())
     return;
   verifying_ = true;
   offset_range all{holes_.front().from, holes_.back().to};

@@ -6,6 +6,7 @@
 #include "actors/decode/decoder.hpp"
 #include "actors/source/kafka_consumer.hpp"
 #include "actors/source/partition_feed.hpp"
+#include "config/pipeline.hpp"
 #include "messages/lane.hpp"
 #include "messages/source.hpp"
 #include "messages/store.hpp"
@@ -44,6 +45,9 @@ struct partition_consumer_config {
   /// Assign anew when records are there and none has come for this long: about
   /// one of some hundred new assignments gets none from librdkafka 2.8.
   std::chrono::milliseconds stall{5'000};
+
+  /// What to do about offsets that are not delivered (rule 4c).
+  gap_policy gaps = gap_policy::verify;
 
   std::chrono::milliseconds store_timeout{30'000};
   std::chrono::milliseconds source_timeout{60'000};
@@ -104,6 +108,7 @@ private:
   void drain();
   void on_drained(const drain_result& result);
   void note_hole(offset from, offset to);
+  bool may_verify();
   void verify_holes();
   void on_verified();
 
@@ -127,6 +132,8 @@ private:
 
   void tick();
   void keep_up();
+  void check_log();
+  void on_checked(offset_range log, offset position_then);
   void audit();
   void judge_view(const asked_view& x);
   void propose_floor();
@@ -172,6 +179,7 @@ private:
   bool blocked_ = false;
   bool lingering_ = false;
   bool asking_ = false;
+  bool checking_ = false;
   clock::time_point last_floor_;
   std::optional<offset> log_end_;
 

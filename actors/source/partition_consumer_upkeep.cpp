@@ -131,7 +131,7 @@ void partition_consumer_state::keep_up() {
   auto time = now();
   if (time - last_floor_ >= config_.floor_interval) {
     last_floor_ = time;
-    propose_floor();
+    check_log();
     self_->send(peers_.source,
                 position_hint{config_.feed.topic, config_.feed.source.number,
                               feed_.durable_hint()});
@@ -225,7 +225,7 @@ void partition_consumer_state::measure_lag() {
     return;
   if (queue_)
     if (auto high = queue_->high_watermark())
-      log_end_ = *high;
+      log_end_ = std::max(log_end_.value_or(*high), *high);
   auto durable = feed_.durable_hint();
   while (!sent_times_.empty() && sent_times_.front().first <= durable)
     sent_times_.pop_front();

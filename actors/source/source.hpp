@@ -2,6 +2,7 @@
 
 #include "actors/cluster/restart_policy.hpp"
 #include "actors/cluster/vitals.hpp"
+#include "actors/source/discovery.hpp"
 #include "actors/source/kafka_client.hpp"
 #include "actors/source/kafka_consumer.hpp"
 #include "actors/source/kafka_reader.hpp"
@@ -11,6 +12,7 @@
 #include "messages/supervision.hpp"
 
 #include <caf/typed_event_based_actor.hpp>
+#include <caf/typed_response_promise.hpp>
 
 #include <chrono>
 #include <expected>
@@ -24,10 +26,26 @@ namespace millrace {
 /// What a SOURCE is made of.
 struct source_config {
   std::string pipeline;
+
+  /// Names, and patterns that begin with `^`.
   std::vector<std::string> topics;
 
-  /// Where a partition begins that has no floor row yet.
+  /// Where the partitions begin that are there at the pipeline's first start.
+  /// All that are found later begin at their first record.
   bool start_at_end = false;
+
+  /// How often to look for topics and partitions that are new.
+  std::chrono::milliseconds metadata_interval{30'000};
+
+  /// A topic that is not found for so long counts as deleted. Brokers that
+  /// have just started may not know all topics.
+  std::chrono::milliseconds absence_patience{10'000};
+
+  /// Read topics without ids, by ids of our own that tell nothing.
+  bool allow_unidentified = false;
+
+  /// What to do about holes. In a compacted topic `verify` becomes `allow`.
+  gap_policy gaps = gap_policy::verify;
 
   /// Lanes per tenant, and the tenants with the shape of their tables.
   int32_t lanes = 1;
@@ -51,13 +69,17 @@ struct source_config {
                         .max = std::chrono::milliseconds{10'000}};
 };
 
+/// What a SOURCE answers when Kafka said no.
+caf::error to_source_error(const kafka_error& x);
+
 /// Owns the pipeline's Kafka consumer and starts a PARTITION CONSUMER for each
 /// partition, as children of the pipeline's supervisor.
 ///
 /// Resolves start offsets once to concrete numbers and has the pipeline's rows
-/// made before anything is read (rule 1). Then it only answers questions that
-/// may block, and serves librdkafka's callbacks. Runs detached. When it ends,
-/// its consumers end too; its next start replaces them.
+/// made before anything is read (rule 1). Then it looks for new topics and
+/// partitions now and then, answers questions that may block, and serves
+/// librdkafka's callbacks. Runs detached. When it ends, its consumers end too;
+/// its next start replaces them.
 class source_state {
 public:
   static inline const char* name = "millrace.source";
@@ -70,13 +92,35 @@ public:
   source_actor::behavior_type make_behavior();
 
 private:
-  void start();
-  std::expected<boot_request, kafka_error> survey();
-  void on_booted(const boot_request& asked, const boot_result& result);
-  void add_consumer(const booted_partition& which, const boot_result& all);
+  // -- discovery (source_discovery.cpp) ---------------------------------------
+
+  /// Looks at the cluster, and boots if there is something to start.
+  void look();
+  void look_later(std::chrono::milliseconds delay);
   void try_later(const std::string& why);
+  std::expected<void, kafka_error> open_clients();
+  std::expected<topic_survey, kafka_error> survey();
+  std::expected<boot_request, kafka_error> prepare(const topic_survey& found);
+  std::vector<bool> ask_compacted(const std::vector<std::string>& topics);
+  void on_booted(const topic_survey& found, const boot_request& asked,
+                 const boot_result& result);
+  void tell_recreated(const topic_survey& found, const boot_result& result);
+  void settle(const topic_survey& found);
+  void add_consumer(const booted_partition& which, gap_policy gaps);
+
+  // -- questions --------------------------------------------------------------
+
+  /// A consumer that wants to know of its log.
+  struct log_question {
+    log_request what;
+    caf::typed_response_promise<offset_range> answer;
+  };
 
   caf::result<offset_range> log(const log_request& x);
+  void answer_logs();
+  std::optional<caf::error>
+  doubt(const log_request& x,
+        const std::expected<kafka_topic_info, kafka_error>& now);
   caf::result<partition_queue_ptr> assign(const assign_request& x);
   caf::result<std::vector<offset>> verify(const verify_request& x);
   caf::result<record_copy> fetch(const fetch_request& x);
@@ -90,10 +134,31 @@ private:
   vitals vitals_{name, "starting"};
   backoff delays_;
   std::mt19937_64 chance_;
+  topic_selector selector_;
+  absence absent_;
+  consumer_set consumers_;
+
+  /// What the last boot said: a consumer is made for one map and its lanes.
+  std::vector<lane_id> lanes_;
+  map_version map_version_;
+  bool booted_ = false;
+  bool booting_ = false;
+
+  /// Told already, so that it is not told again at each look.
+  std::string lacking_;
+  std::vector<std::string> recreated_;
+
+  /// Somebody wanted another look while a boot was under way.
+  bool look_again_ = false;
+
+  /// Grows with each look that is planned; only the last one counts.
+  int64_t looks_ = 0;
+
+  /// Answered together, by one question to the brokers.
+  std::vector<log_question> questions_;
   std::optional<kafka_client> client_;
   std::optional<kafka_consumer> consumer_;
   std::optional<kafka_reader> reader_;
-  int64_t partitions_ = 0;
   int64_t verified_ = 0;
 };
 

@@ -21,7 +21,7 @@ booted_partition stored(const std::string& topic, uint8_t id, int32_t number,
 }
 
 surveyed_topic seen(const std::string& topic, uint8_t id, int32_t partitions) {
-  return {topic, id_of(id), partitions, false};
+  return {topic, id_of(id), partitions};
 }
 
 /// `topic/number id`, for each consumer.

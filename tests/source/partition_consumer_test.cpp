@@ -65,7 +65,7 @@ public:
         break;
       }
     }
-    if (end_ > position_ && !stale && !result.more) {
+    if (end_ >= position_ && !stale && !result.more) {
       position_ = end_;
       result.at_end = true;
     }
@@ -117,12 +117,15 @@ struct source_script {
   std::vector<int64_t> log;
   std::vector<int64_t> second_reader;
   caf::error bounds_error;
+  bool hold_bounds = false;
   bool hold_assign = false;
   bool hold_verify = false;
 
+  std::deque<caf::typed_response_promise<offset_range>> bounds_asked;
   std::vector<int64_t> assigned;
   std::vector<offset_range> verified;
   std::vector<position_hint> hints;
+  std::vector<partition_id> changed;
   std::vector<std::shared_ptr<scripted_queue>> queues;
   std::deque<caf::typed_response_promise<partition_queue_ptr>> assigns;
   std::deque<caf::typed_response_promise<std::vector<offset>>> verifies;
@@ -148,7 +151,9 @@ scripted_source(source_actor::pointer self,
   return {
     [=](const log_request&) {
       auto result = self->make_response_promise<offset_range>();
-      if (script->bounds_error)
+      if (script->hold_bounds)
+        script->bounds_asked.push_back(result);
+      else if (script->bounds_error)
         result.deliver(script->bounds_error);
       else
         result.deliver(script->bounds);
@@ -183,8 +188,14 @@ scripted_source(source_actor::pointer self,
       return script->record;
     },
     [=](const position_hint& x) { script->hints.push_back(x); },
+    [=](const lanes_changed& x) { script->changed.push_back(x.source); },
     // To keep held promises, the oldest first.
     [=](poll_atom) {
+      for (auto& x : std::exchange(script->bounds_asked, {}))
+        if (script->bounds_error)
+          x.deliver(script->bounds_error);
+        else
+          x.deliver(script->bounds);
       if (!script->assigns.empty()) {
         auto n = script->queues.size() - script->assigns.size();
         script->assigns.front().deliver(partition_queue_ptr{script->queues[n]});
@@ -227,6 +238,7 @@ struct consumer_fixture : deterministic {
 
   /// The scripted log is said to be longer than what is delivered of it.
   std::chrono::milliseconds stall{1h};
+  gap_policy gaps = gap_policy::verify;
 
   consumer_fixture() {
     log::setup({.level = log::level::off});
@@ -241,6 +253,7 @@ struct consumer_fixture : deterministic {
     stop();
     listeners->clear();
     batches->clear();
+    kafka->bounds_asked.clear();
     kafka->assigns.clear();
     kafka->verifies.clear();
     kafka->queues.clear();
@@ -273,6 +286,7 @@ struct consumer_fixture : deterministic {
     config.floor_interval = 5s;
     config.tick = 250ms;
     config.stall = stall;
+    config.gaps = gaps;
     config.delays = {.initial = 100ms, .max = 1s, .jitter = 0};
     aut = sys.spawn<partition_consumer>(
       std::move(config), partition_consumer_peers{pool, source, router});
@@ -613,12 +627,120 @@ TEST_CASE_METHOD(consumer_fixture, "a consumer ends with its SOURCE, and fails "
   }
 }
 
-TEST_CASE_METHOD(consumer_fixture, "other lanes in the view end the consumer") {
+TEST_CASE_METHOD(consumer_fixture, "other lanes in the view end the consumer, "
+                                   "and SOURCE is told to make another") {
   store->view.lanes.pop_back();
   start(false);
   self->monitor(aut);
   drain();
-  CHECK(end());
+  auto reason = end();
+  REQUIRE(reason);
+  // An error would start the same consumer again.
+  CHECK_FALSE(*reason);
+  CHECK(kafka->changed.size() == 1);
+}
+
+TEST_CASE_METHOD(consumer_fixture, "the log is asked for before each floor act "
+                                   "of a reading consumer") {
+  start();
+  for (auto& x : store->view.lanes)
+    x.effective = {13};
+  reply(lane_reply::kind::ack, 13, 1);
+  kafka->hold_bounds = true;
+  for (int i = 0; i < 40; ++i)
+    advance(250ms);
+  REQUIRE(kafka->bounds_asked.size() == 1);
+  CHECK(store->floors.asked.size() == 1);
+  auto answer = [this] {
+    self->send(source, poll_atom_v);
+    drain();
+  };
+  SECTION("what is read while it is asked is not in the act") {
+    kafka->queues.back()->add(13);
+    drain();
+    reply(lane_reply::kind::ack, 14, 1);
+    answer();
+    REQUIRE(store->floors.asked.size() == 2);
+    CHECK(store->floors.asked[1].act.to == offset{13});
+  }
+  SECTION("another topic halts it, and no floor moves") {
+    kafka->bounds_error = caf::make_error(source_errc::halt, "topic recreated");
+    answer();
+    CHECK(report().state == "halted");
+    CHECK(report().note.contains("topic recreated"));
+    advance(1h);
+    CHECK(store->floors.asked.size() == 1);
+  }
+  SECTION("no answer leaves the floor, but acks are held against the rows") {
+    auto views = store->views.asked.size();
+    kafka->bounds_error = caf::make_error(source_errc::retry, "away");
+    answer();
+    CHECK(store->floors.asked.size() == 1);
+    CHECK(store->views.asked.size() == views + 1);
+    CHECK(report().state == "reading");
+  }
+}
+
+TEST_CASE_METHOD(consumer_fixture, "a log that ends before what was read, or "
+                                   "begins beyond it, is a reason to start "
+                                   "again") {
+  start();
+  for (auto& x : store->view.lanes)
+    x.effective = {13};
+  reply(lane_reply::kind::ack, 13, 1);
+  SECTION("truncated") {
+    kafka->bounds = {{0}, {12}};
+  }
+  SECTION("retention") {
+    kafka->bounds = {{14}, {100}};
+  }
+  for (int i = 0; i < 20; ++i)
+    advance(250ms);
+  CHECK(report().state == "waiting");
+  advance(100ms);
+  CHECK(report().state == "halted");
+  CHECK(kafka->assigned.size() == 1);
+}
+
+TEST_CASE_METHOD(consumer_fixture, "a stall behind the end that was seen is "
+                                   "noticed") {
+  stall = partition_consumer_config{}.stall;
+  kafka->bounds = {{0}, {13}};
+  start();
+  for (auto& x : store->view.lanes)
+    x.effective = {13};
+  reply(lane_reply::kind::ack, 13, 1);
+  kafka->queues.back()->end_at(13);
+  drain();
+  for (int i = 0; i < 60; ++i)
+    advance(250ms);
+  CHECK(kafka->assigned.size() == 1);
+  // Records have come, but the client does not tell.
+  kafka->bounds = {{0}, {20}};
+  for (int i = 0; i < 60; ++i)
+    advance(250ms);
+  CHECK(kafka->assigned.size() > 1);
+}
+
+TEST_CASE_METHOD(consumer_fixture, "holes that are allowed are passed without "
+                                   "a second look") {
+  gaps = gap_policy::allow;
+  kafka->log = {10, 15};
+  start();
+  CHECK(kafka->verified.empty());
+  CHECK(sent() == texts{"10-16 #1"});
+}
+
+TEST_CASE_METHOD(consumer_fixture, "where gaps is strict, a hole halts the "
+                                   "partition") {
+  gaps = gap_policy::strict;
+  kafka->log = {10, 15};
+  start();
+  CHECK(kafka->verified.empty());
+  CHECK(report().state == "halted");
+  CHECK(report().note.contains("offsets 11 to 14"));
+  advance(1h);
+  CHECK(sent().empty());
 }
 
 TEST_CASE_METHOD(consumer_fixture, "a record that a dead letter needs is asked "

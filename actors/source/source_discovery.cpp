@@ -1,0 +1,322 @@
+// The first half of a SOURCE: what it finds in the cluster, and what it starts
+// for that. The second half, source.cpp, answers questions.
+
+#include "actors/cluster/directory.hpp"
+#include "actors/cluster/log.hpp"
+#include "actors/cluster/supervisor.hpp"
+#include "actors/source/source.hpp"
+
+#include <caf/actor_system.hpp>
+#include <caf/send.hpp>
+
+#include <algorithm>
+#include <memory>
+#include <stdexcept>
+#include <utility>
+
+namespace millrace {
+
+namespace {
+
+void pass_on(const kafka_log_line& x) {
+  if (x.severity <= 3)
+    log::error("kafka", {{"facility", x.facility}, {"text", x.text}});
+  else if (x.severity <= 4)
+    log::warn("kafka", {{"facility", x.facility}, {"text", x.text}});
+  else
+    log::debug("kafka", {{"facility", x.facility}, {"text", x.text}});
+}
+
+std::string child_name(const std::string& topic, int32_t number) {
+  return topic + '/' + std::to_string(number);
+}
+
+std::string joined(const std::vector<std::string>& names) {
+  std::string result;
+  for (const auto& x : names)
+    result += (result.empty() ? "'" : ", '") + x + '\'';
+  return result;
+}
+
+kafka_error without_id(const std::string& topic) {
+  return {kafka_errc::other, kafka_action::quit, 0,
+          "topic '" + topic
+            + "' has no id: Kafka 2.8 or later is needed, because without ids "
+              "a recreated topic cannot be told from the old one; "
+              "kafka.allow_unidentified_topics reads it all the same"};
+}
+
+} // namespace
+
+// -- when ---------------------------------------------------------------------
+
+void source_state::look() {
+  if (booting_) {
+    look_again_ = true;
+    return;
+  }
+  ++looks_;
+  auto opened = open_clients();
+  if (!opened) {
+    log::error("source-refused", {{"pipeline", config_.pipeline},
+                                  {"reason", opened.error().message}});
+    self_->quit(to_source_error(opened.error()));
+    return;
+  }
+  auto found = survey();
+  if (found && booted_ && !consumers_.lacks(*found)) {
+    settle(*found);
+    return;
+  }
+  auto request = found.and_then([this](const auto& x) { return prepare(x); });
+  if (!request) {
+    const auto& why = request.error();
+    if (why.action == kafka_action::quit && !booted_) {
+      log::error("source-refused",
+                 {{"pipeline", config_.pipeline}, {"reason", why.message}});
+      self_->quit(to_source_error(why));
+    } else {
+      try_later(why.message);
+    }
+    return;
+  }
+  booting_ = true;
+  self_->request(pool_, config_.store_timeout, *request)
+    .then(
+      [this, found = *found, asked = *request](const boot_result& result) {
+        booting_ = false;
+        on_booted(found, asked, result);
+      },
+      [this](const caf::error& reason) {
+        booting_ = false;
+        try_later(reason_text(reason));
+      });
+}
+
+void source_state::look_later(std::chrono::milliseconds delay) {
+  self_->run_delayed(delay, [this, n = ++looks_] {
+    if (n == looks_)
+      look();
+  });
+}
+
+void source_state::try_later(const std::string& why) {
+  auto delay = delays_.next(std::chrono::seconds{0}, chance_);
+  // What runs already goes on.
+  vitals_.become(consumers_.size() > 0 ? "running" : "waiting", why);
+  log::warn("source-waiting", {{"pipeline", config_.pipeline},
+                               {"reason", why},
+                               {"retry_ms", delay.count()}});
+  look_again_ = false;
+  look_later(delay);
+}
+
+void source_state::settle(const topic_survey& found) {
+  if (std::exchange(look_again_, false)) {
+    look_later(config_.delays.initial);
+    return;
+  }
+  auto next = config_.metadata_interval;
+  std::string lacking;
+  if (!found.missing.empty())
+    lacking = "not in the cluster: " + joined(found.missing);
+  else if (consumers_.size() == 0)
+    lacking = "no topic matches";
+  if (lacking.empty())
+    delays_.reset();
+  else
+    next = std::min(next, std::chrono::milliseconds{
+                            delays_.next(std::chrono::seconds{0}, chance_)});
+  if (lacking != lacking_ && !lacking.empty())
+    log::warn("source-lacks-topics",
+              {{"pipeline", config_.pipeline}, {"reason", lacking}});
+  lacking_ = lacking;
+  vitals_.become(consumers_.size() > 0 ? "running" : "waiting", lacking);
+  look_later(next);
+}
+
+// -- what ---------------------------------------------------------------------
+
+std::expected<void, kafka_error> source_state::open_clients() {
+  if (!client_) {
+    auto client = kafka_client::open(config_.properties,
+                                     config_.allow_unidentified);
+    if (!client)
+      return std::unexpected{client.error()};
+    client_ = std::move(*client);
+  }
+  if (consumer_)
+    return {};
+  kafka_consumer_config config;
+  config.properties = config_.properties;
+  config.group = "millrace-" + config_.pipeline;
+  config.queue_bytes = config_.queue_bytes;
+  config.on_log = pass_on;
+  config.on_wakeup = [weak = self_->address()] {
+    if (auto strong = caf::actor_cast<caf::actor>(weak))
+      caf::anon_send(strong, poll_atom_v);
+  };
+  auto consumer = kafka_consumer::open(std::move(config));
+  if (!consumer)
+    return std::unexpected{consumer.error()};
+  consumer_ = std::move(*consumer);
+  keep_polling();
+  return {};
+}
+
+std::expected<topic_survey, kafka_error> source_state::survey() {
+  auto names = selector_.names();
+  if (selector_.has_patterns()) {
+    auto all = client_->topics(config_.kafka_timeout);
+    if (!all)
+      return std::unexpected{all.error()};
+    names = selector_.select(*all);
+  }
+  auto described = client_->describe_topics(names, config_.kafka_timeout);
+  if (!described)
+    return std::unexpected{described.error()};
+  topic_survey result;
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    const auto& x = (*described)[i];
+    if (x && !x->id)
+      return std::unexpected{without_id(names[i])};
+    if (x)
+      result.topics.push_back({names[i], *x->id, x->partitions});
+    else if (x.error().code != kafka_errc::topic_missing)
+      return std::unexpected{x.error()};
+    else if (std::ranges::contains(selector_.names(), names[i]))
+      result.missing.push_back(names[i]);
+  }
+  return result;
+}
+
+std::expected<boot_request, kafka_error>
+source_state::prepare(const topic_survey& found) {
+  boot_request result;
+  result.pipeline = config_.pipeline;
+  result.map_fingerprint = config_.program->map_fingerprint();
+  result.lanes = config_.lanes;
+  result.tenants = config_.tenants;
+  auto names = consumers_.incomplete(found);
+  auto compacted = ask_compacted(names);
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    const auto& topic = *found.find(names[i]);
+    std::vector<kafka_partition> logs;
+    for (int32_t n = 0; n < topic.partitions; ++n)
+      logs.push_back({topic.name, partition{n}});
+    auto marks = client_->watermarks(logs, config_.kafka_timeout);
+    if (!marks)
+      return std::unexpected{marks.error()};
+    auto gaps = config_.gaps == gap_policy::verify && compacted[i]
+                  ? gap_policy::allow
+                  : config_.gaps;
+    boot_topic to{topic.id, topic.name, {}, to_string(gaps)};
+    for (std::size_t n = 0; n < logs.size(); ++n) {
+      auto& p = to.partitions.emplace_back(logs[n].number, (*marks)[n].low);
+      if (config_.start_at_end)
+        p.first_start = (*marks)[n].high;
+    }
+    result.topics.push_back(std::move(to));
+  }
+  return result;
+}
+
+/// Which of the topics are compacted. Who may not ask gets holes verified,
+/// which is slower and right as well.
+std::vector<bool>
+source_state::ask_compacted(const std::vector<std::string>& topics) {
+  if (config_.gaps != gap_policy::verify)
+    return std::vector<bool>(topics.size());
+  auto result = client_->are_compacted(topics, config_.kafka_timeout);
+  if (result)
+    return std::move(*result);
+  log::info("topic-settings-unknown", {{"pipeline", config_.pipeline},
+                                       {"reason", result.error().message}});
+  return std::vector<bool>(topics.size());
+}
+
+void source_state::on_booted(const topic_survey& found,
+                             const boot_request& asked,
+                             const boot_result& result) {
+  std::vector<lane_id> lanes;
+  for (const auto& x : result.lanes)
+    lanes.push_back(x.lane);
+  if (lanes != lanes_ || result.map_version != map_version_)
+    consumers_.forget_all();
+  lanes_ = std::move(lanes);
+  map_version_ = result.map_version;
+  auto change
+    = consumers_.follow(consumer_set::wanted(selector_, found, result));
+  for (const auto& [topic, number] : change.remove)
+    self_->send(parent_, remove_child_atom_v, child_name(topic, number));
+  for (const auto& x : change.add) {
+    auto i = std::ranges::find(asked.topics, x.source.topic, &boot_topic::id);
+    auto expected_holes = i != asked.topics.end()
+                          && i->gaps == to_string(gap_policy::allow);
+    add_consumer(x, expected_holes ? gap_policy::allow : config_.gaps);
+  }
+  if (!booted_ || !change.add.empty() || !change.remove.empty())
+    log::info(booted_ ? "source-extended" : "source-started",
+              {{"pipeline", config_.pipeline},
+               {"partitions", consumers_.size()},
+               {"added", change.add.size()},
+               {"lanes", lanes_.size()}});
+  booted_ = true;
+  tell_recreated(found, result);
+  settle(found);
+}
+
+void source_state::tell_recreated(const topic_survey& found,
+                                  const boot_result& result) {
+  std::vector<std::string> names;
+  for (const auto& x : found.topics)
+    if (x.partitions > 0
+        && !std::ranges::contains(result.partitions, x.id,
+                                  [](const auto& p) { return p.source.topic; }))
+      names.push_back(x.name);
+  if (names != recreated_ && !names.empty())
+    log::error("topic-recreated",
+               {{"pipeline", config_.pipeline},
+                {"topics", joined(names)},
+                {"mend", "millrace lanes adopt-topic " + config_.pipeline
+                           + " TOPIC --reason …"}});
+  recreated_ = std::move(names);
+}
+
+// -- consumers ----------------------------------------------------------------
+
+void source_state::add_consumer(const booted_partition& which,
+                                gap_policy gaps) {
+  auto config = config_.consumer;
+  auto& feed = config.feed;
+  feed.pipeline = config_.pipeline;
+  feed.topic = which.topic;
+  feed.source = which.source;
+  feed.lanes = config_.lanes;
+  feed.map_version = map_version_;
+  feed.shape = config_.program->shape();
+  feed.lane_ids = lanes_;
+  config.program = config_.program;
+  config.gaps = gaps;
+  child_spec spec;
+  spec.name = child_name(which.topic, which.source.number.value);
+  spec.restart = restart_kind::transient;
+  spec.factory = [config, pool = pool_,
+                  weak = self_->address()](caf::local_actor* parent) {
+    auto owner = caf::actor_cast<source_actor>(weak);
+    if (!owner)
+      throw std::runtime_error{"SOURCE is gone"};
+    return spawn_partition_consumer(
+      parent, config, {pool, owner, find_router(parent->system())});
+  };
+  // Consumers of an earlier SOURCE, or of another topic of the name, have
+  // ended or are about to.
+  auto ptr = std::make_shared<const child_spec>(std::move(spec));
+  self_->request(parent_, config_.store_timeout, remove_child_atom_v, ptr->name)
+    .then([this, ptr] { self_->send(parent_, add_child_atom_v, ptr); },
+          [this, ptr](const caf::error&) {
+            self_->send(parent_, add_child_atom_v, ptr);
+          });
+}
+
+} // namespace millrace

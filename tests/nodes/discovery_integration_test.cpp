@@ -1,0 +1,333 @@
+// What a running node makes of topics that come, grow, go and come back.
+
+#include "actors/source/kafka_client.hpp"
+#include "actors/source/kafka_producer.hpp"
+#include "actors/source/kafka_reader.hpp"
+#include "tests/nodes/process.hpp"
+#include "tests/support/dev_servers.hpp"
+
+#include <catch2/catch_test_macros.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <csignal>
+#include <format>
+#include <functional>
+#include <memory>
+#include <thread>
+
+using namespace millrace;
+using namespace millrace::test;
+
+namespace {
+
+using namespace std::chrono_literals;
+
+/// A slow machine must not fail a test; a broken node must not hang it.
+constexpr auto patience = 60s;
+
+template <class T>
+T must(std::expected<T, kafka_error> x) {
+  INFO((x ? std::string{} : to_string(x.error())));
+  REQUIRE(x);
+  return std::move(*x);
+}
+
+void must(const std::expected<void, kafka_error>& x) {
+  INFO((x ? std::string{} : to_string(x.error())));
+  REQUIRE(x);
+}
+
+/// A node that appends every record of its topics to `tenant_demo.seen`.
+class node_fixture {
+public:
+  node_fixture() {
+    db.execute("CREATE SCHEMA tenant_demo;"
+               "CREATE TABLE tenant_demo.seen (topic text, part int, at "
+               "bigint, v text)");
+  }
+
+  ~node_fixture() {
+    node_.reset();
+    for (const auto& x : made_)
+      static_cast<void>(client.delete_topic(x, 20s));
+  }
+
+  /// The pipeline's topics as TOML, and more lines of it.
+  void start(const std::string& topics, const std::string& more = {}) {
+    auto file = folder.write("node.toml", std::format(R"toml([node.admin]
+port = 0
+[postgresql]
+url = {{ env = "DB_URL" }}
+[kafka]
+bootstrap = "{}"
+metadata_interval = "500ms"
+[[tenant]]
+name = "demo"
+[pipeline.p]
+topics = {}
+tenant = "'demo'"
+lanes = 2
+limits.floor_interval = "500ms"
+{}
+[[pipeline.p.event]]
+name = "e"
+route = ".k"
+[[pipeline.p.event.write]]
+table = "seen"
+columns.topic = "@topic"
+columns.part = "@partition"
+columns.at = "@offset"
+columns.v = ".v"
+)toml",
+                                                      brokers, topics, more));
+    node_ = std::make_unique<process>(std::vector<std::string>{"node", file},
+                                      process::variables{{"DB_URL", db.url()}});
+  }
+
+  void stop() {
+    node_->signal(SIGTERM);
+    auto x = node_->wait();
+    INFO(x.err);
+    CHECK(x.code == 0);
+    node_.reset();
+  }
+
+  std::string said() const {
+    return node_->err_so_far();
+  }
+
+  std::string new_topic(int32_t partitions,
+                        const kafka_properties& settings = {}) {
+    auto name = prefix + std::to_string(made_.size());
+    create(name, partitions, settings);
+    made_.push_back(name);
+    return name;
+  }
+
+  /// Also of a name that is just being deleted.
+  void create(const std::string& name, int32_t partitions,
+              const kafka_properties& settings = {}) {
+    eventually([&] {
+      return client.create_topic(name, partitions, settings, 20s).has_value();
+    });
+    eventually([&] {
+      auto x = client.describe_topic(name, 20s);
+      return x && x->partitions == partitions;
+    });
+  }
+
+  void send(const std::string& topic, int32_t where, int n,
+            const std::string& v = "x") {
+    auto producer = must(kafka_producer::open(properties, topic));
+    put(producer, where, n, v);
+    must(producer.flush(patience));
+  }
+
+  static void put(kafka_producer& producer, int32_t where, int n,
+                  const std::string& v) {
+    for (int i = 0; i < n; ++i) {
+      auto key = std::format("{}{}", v, i);
+      auto value = std::format(R"({{"k":"{}","v":"{}"}})", key, v);
+      must(producer.send({.key = key,
+                          .value = value,
+                          .headers = {},
+                          .timestamp_ms = {},
+                          .where = partition{where}},
+                         patience));
+    }
+  }
+
+  void eventually(const std::function<bool()>& holds) {
+    auto deadline = std::chrono::steady_clock::now() + patience;
+    while (!holds()) {
+      if (std::chrono::steady_clock::now() > deadline) {
+        if (node_)
+          UNSCOPED_INFO(said());
+        FAIL("it does not come about");
+      }
+      std::this_thread::sleep_for(50ms);
+    }
+  }
+
+  int64_t rows(const std::string& where) const {
+    return std::stoll(
+      db.value("SELECT count(*) FROM tenant_demo.seen WHERE " + where));
+  }
+
+  /// Waits until there are exactly so many, none of them twice.
+  void wait_for_rows(const std::string& where, int64_t n) {
+    INFO(where);
+    eventually([&] { return rows(where) >= n; });
+    CHECK(rows(where) == n);
+    CHECK(db.value("SELECT count(*) FROM (SELECT 1 FROM tenant_demo.seen "
+                   "GROUP BY topic, part, at HAVING count(*) > 1) x")
+          == "0");
+  }
+
+  scratch_database db{"discovery"};
+  scratch_folder folder;
+  std::string brokers = servers::real_kafka_bootstrap();
+  kafka_properties properties{{"bootstrap.servers", brokers}};
+  kafka_client client = must(kafka_client::open(properties));
+  std::string prefix = unique_name("found") + '-';
+
+private:
+  std::unique_ptr<process> node_;
+  std::vector<std::string> made_;
+};
+
+} // namespace
+
+TEST_CASE_METHOD(node_fixture, "partitions that are added to a topic are read "
+                               "from their first record, without a restart") {
+  auto topic = new_topic(1);
+  send(topic, 0, 5, "early");
+  // `latest` counts for what is there at the first start, and only for that.
+  start("[\"" + topic + "\"]", "start = \"latest\"");
+  eventually([&] { return said().contains("partition-assigned"); });
+  send(topic, 0, 5);
+  wait_for_rows("part = 0", 5);
+  must(client.create_partitions(topic, 3, 20s));
+  eventually(
+    [&] { return must(client.describe_topic(topic, 20s)).partitions == 3; });
+  send(topic, 2, 7);
+  send(topic, 1, 6);
+  wait_for_rows("part = 2", 7);
+  wait_for_rows("part = 1", 6);
+  CHECK(rows("v = 'early'") == 0);
+  CHECK(db.value("SELECT start_offsets FROM millrace.topic") == "{5,0,0}");
+  CHECK_FALSE(said().contains("restarts"));
+  stop();
+}
+
+TEST_CASE_METHOD(node_fixture, "a topic that is created later and matches a "
+                               "pattern is read from its first record") {
+  start("[\"^" + prefix + ".*\"]", "start = \"latest\"");
+  eventually([&] { return said().contains("source-started"); });
+  auto first = new_topic(1);
+  send(first, 0, 4);
+  wait_for_rows("topic = '" + first + "'", 4);
+  auto second = new_topic(2);
+  send(second, 1, 3);
+  wait_for_rows("topic = '" + second + "'", 3);
+  send(first, 0, 2);
+  wait_for_rows("topic = '" + first + "'", 6);
+  stop();
+}
+
+TEST_CASE_METHOD(node_fixture, "a topic that is made again while it is read "
+                               "halts, and nothing of it is written") {
+  auto topic = new_topic(1);
+  auto other = new_topic(1);
+  start("[\"" + topic + "\", \"" + other + "\"]");
+  send(topic, 0, 50, "old");
+  wait_for_rows("v = 'old'", 50);
+  must(client.delete_topic(topic, 20s));
+  create(topic, 1);
+  send(topic, 0, 10, "new");
+  eventually([&] { return said().contains("topic recreated"); });
+  CHECK(said().contains("millrace lanes adopt-topic p " + topic));
+  send(other, 0, 5);
+  wait_for_rows("topic = '" + other + "'", 5);
+  CHECK(rows("v = 'new'") == 0);
+  stop();
+  // Neither is it after a restart, and the other topic goes on.
+  start("[\"" + topic + "\", \"" + other + "\"]");
+  eventually([&] { return said().contains("topic recreated"); });
+  send(other, 0, 5);
+  wait_for_rows("topic = '" + other + "'", 10);
+  CHECK(rows("v = 'new'") == 0);
+  stop();
+}
+
+TEST_CASE_METHOD(node_fixture, "a topic that is deleted halts with a reason "
+                               "that names it, and the others go on") {
+  auto topic = new_topic(1);
+  auto other = new_topic(1);
+  start("[\"" + topic + "\", \"" + other + "\"]");
+  send(topic, 0, 5);
+  wait_for_rows("topic = '" + topic + "'", 5);
+  must(client.delete_topic(topic, 20s));
+  eventually([&] {
+    return said().contains("topic '" + topic + "' is gone from the cluster");
+  });
+  send(other, 0, 5);
+  wait_for_rows("topic = '" + other + "'", 5);
+  stop();
+}
+
+TEST_CASE_METHOD(node_fixture, "retention that passes what is durable halts "
+                               "the partition") {
+  auto topic = new_topic(1);
+  start("[\"" + topic + "\"]");
+  send(topic, 0, 5);
+  wait_for_rows("true", 5);
+  stop();
+  send(topic, 0, 20, "lost");
+  must(client.delete_records({topic, {0}}, offset{15}, 20s));
+  start("[\"" + topic + "\"]");
+  eventually([&] { return said().contains("RETENTION_LOSS"); });
+  CHECK(said().contains("begins at offset 15"));
+  CHECK(rows("v = 'lost'") == 0);
+  stop();
+}
+
+TEST_CASE_METHOD(node_fixture, "exactly the committed records of transactions "
+                               "are in the table") {
+  auto topic = new_topic(1);
+  start("[\"" + topic + "\"]");
+  auto with_id = properties;
+  with_id.emplace_back("transactional.id", topic);
+  auto producer = must(kafka_producer::open(with_id, topic));
+  for (int i = 0; i < 20; ++i) {
+    auto aborted = i % 3 == 1;
+    must(producer.begin_transaction());
+    put(producer, 0, 10, aborted ? "aborted" : "kept");
+    must(producer.flush(patience));
+    if (aborted)
+      must(producer.abort_transaction());
+    else
+      must(producer.commit_transaction());
+  }
+  wait_for_rows("v = 'kept'", 130);
+  CHECK(rows("true") == 130);
+  // The floor comes past the last marker as well.
+  auto end = must(client.watermarks({topic, {0}}, 20s)).high;
+  eventually([&] {
+    return db.value("SELECT floor FROM millrace.partition_floor")
+           == std::to_string(end.value);
+  });
+  stop();
+}
+
+TEST_CASE_METHOD(node_fixture, "of a compacted topic exactly what is left is "
+                               "in the table") {
+  auto topic = new_topic(1, {{"cleanup.policy", "compact"},
+                             {"segment.ms", "200"},
+                             {"min.cleanable.dirty.ratio", "0.01"},
+                             {"max.compaction.lag.ms", "200"}});
+  // Each round repeats the keys of the one before, in a segment of its own.
+  for (int i = 0; i < 5; ++i) {
+    send(topic, 0, 10, "x");
+    std::this_thread::sleep_for(300ms);
+  }
+  auto end = must(client.watermarks({topic, {0}}, 20s)).high;
+  auto reader = must(kafka_reader::open(properties));
+  auto left = [&] {
+    return must(reader.read_offsets({topic, {0}}, offset{0}, end, patience));
+  };
+  eventually([&] { return left().size() < 50; });
+  auto before = left();
+  start("[\"" + topic + "\"]");
+  eventually([&] { return rows(std::format("at = {}", end.value - 1)) == 1; });
+  CHECK(db.value("SELECT gap_policy FROM millrace.topic") == "allow");
+  // The cleaner may have gone on meanwhile.
+  std::vector<int64_t> written;
+  for (const auto& x : db.rows("SELECT at FROM tenant_demo.seen ORDER BY at"))
+    written.push_back(std::stoll(x.at(0)));
+  CHECK(std::ranges::includes(before, written));
+  CHECK(std::ranges::includes(written, left()));
+  CHECK_FALSE(said().contains("partition-halted"));
+  stop();
+}
