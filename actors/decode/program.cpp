@@ -55,18 +55,18 @@ const detail::program_data& program::data() const noexcept {
 std::vector<std::string> coordinate_columns(const program& x,
                                             std::size_t write) {
   std::vector<std::string> result;
-  auto partition = false;
-  auto offset = false;
+  auto has_partition = false;
+  auto has_offset = false;
   const auto& columns = x.data().writes[write].columns;
   for (std::size_t i = 0; i < columns.size(); ++i) {
     auto source = columns[i].source;
-    partition = partition || source == detail::column_source::partition;
-    offset = offset || source == detail::column_source::offset;
+    has_partition = has_partition || source == detail::column_source::partition;
+    has_offset = has_offset || source == detail::column_source::offset;
     if (source == detail::column_source::partition
         || source == detail::column_source::offset)
       result.push_back(x.writes()[write].columns[i].name);
   }
-  if (!partition || !offset)
+  if (!has_partition || !has_offset)
     result.clear();
   return result;
 }

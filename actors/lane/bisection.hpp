@@ -39,20 +39,20 @@ struct queue_prefix {
 /// at most k (log2 n + 4) flushes.
 class bisection {
 public:
-  /// A flush of these parts was refused for its data. `known` is not counted:
-  /// an event whose rows were not in the flush. Answers with the event when
-  /// there is only one.
+  struct event {
+    slot at;
+    offset number;
+  };
+
+  /// How many events are suspect, and the last of them.
   struct verdict {
     std::size_t events = 0;
     slot at;
     offset last;
   };
 
-  struct event {
-    slot at;
-    offset number;
-  };
-
+  /// A flush of these parts was refused for its data, or took too long.
+  /// `known` is not counted: an event whose rows were not in the flush.
   verdict narrow(std::span<const batch_part> flown, std::optional<event> known);
 
   /// What to flush next of this queue; nothing when there are no suspects in

@@ -158,6 +158,9 @@ void lane_core::retry_smaller() {
   for (const auto& x : flying_)
     flown += size_bytes(*x.data);
   flush_bytes_ = std::max<std::size_t>(1, std::min(flush_bytes_, flown) / 2);
+  // One batch is halved by its events.
+  if (flying_.size() == 1)
+    suspects_.narrow(parts(flying_), std::nullopt);
   retry();
 }
 

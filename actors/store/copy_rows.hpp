@@ -32,6 +32,8 @@ copy_rows kept_rows(const flush& work, const planned_write& write);
 /// COPY of these needs the columns of `dead_letter_copy`.
 copy_rows dead_letter_rows(const flush& work);
 
+inline constexpr std::string_view dead_letter_table = "millrace.dead_letter";
+
 /// `COPY millrace.dead_letter (…) FROM STDIN (FORMAT binary)`.
 extern const std::string_view dead_letter_copy;
 

@@ -460,6 +460,24 @@ TEST_CASE("a halt in the middle of a batch hands it back once") {
   CHECK(lane.core.queued_bytes() == 0);
 }
 
+TEST_CASE(
+  "a batch that takes too long is halved by its events, down to one, and "
+  "nothing of it is rejected") {
+  poisoned lane;
+  lane.give_many(16, 16);
+  REQUIRE(lane.step());
+  for (int64_t events : {16, 8, 4, 2, 1, 1}) {
+    REQUIRE(lane.core.next_step() == lane_step::flush);
+    const auto& part = lane.core.flight().sources.at(0);
+    CHECK(std::min(offset{16}, part.keep_below) == offset{events});
+    lane.core.retry_smaller();
+  }
+  lane.run();
+  lane.check_all(16);
+  CHECK(lane.flushes <= 16);
+  CHECK_FALSE(lane.core.bisecting());
+}
+
 TEST_CASE("what comes while the search is on waits behind it") {
   poisoned lane;
   lane.poison = {{0, 3}};

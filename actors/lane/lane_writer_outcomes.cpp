@@ -1,0 +1,211 @@
+// The second half of a LANE WRITER: what it makes of outcomes, and how it halts
+// and waits. The first half, lane_writer.cpp, takes batches and opens steps.
+
+#include "actors/cluster/log.hpp"
+#include "actors/cluster/supervisor.hpp"
+#include "actors/lane/lane_writer.hpp"
+
+#include <caf/actor_system.hpp>
+
+#include <utility>
+
+namespace millrace {
+
+// -- outcomes -----------------------------------------------------------------
+
+void lane_writer_state::on_flushed(flush_result& result) {
+  switch (result.verdict) {
+    case flush_verdict::committed:
+      count(result);
+      delays_.reset();
+      core_.committed();
+      break;
+    case flush_verdict::refused:
+      ++refused_;
+      core_.refused();
+      break;
+    case flush_verdict::in_doubt:
+      metrics_.in_doubt->inc();
+      log::warn("flush-in-doubt", {{"lane", to_string(config_.lane)},
+                                   {"reason", result.message}});
+      core_.lost();
+      break;
+    case flush_verdict::disconnected:
+      core_.lost();
+      break;
+    case flush_verdict::failed:
+      on_failed(result);
+      break;
+  }
+  if (core_.halted() != lane_halt::none)
+    on_halted();
+  pump();
+}
+
+void lane_writer_state::on_failed(flush_result& result) {
+  auto text = result.message;
+  if (!result.sqlstate.empty())
+    text = result.sqlstate + ": " + text;
+  ++failed_;
+  switch (result.action) {
+    case failure_action::bisect:
+      on_refused_data(result);
+      break;
+    case failure_action::halt:
+    case failure_action::none:
+      core_.halt(lane_halt::data, text);
+      break;
+    case failure_action::reconnect:
+      core_.lost();
+      break;
+    case failure_action::wait_partition:
+      text += "; a partition is missing, see docs/operations.md";
+      [[fallthrough]];
+    case failure_action::park:
+      vitals_.become("parked", text);
+      log::error("lane-parked", {{"lane", to_string(config_.lane)},
+                                 {"reason", text},
+                                 {"retry_ms", config_.park_retry.count()}});
+      core_.retry();
+      cool_down(config_.park_retry);
+      break;
+    case failure_action::retry:
+    case failure_action::halve:
+    case failure_action::back_off:
+      log::warn("flush-retry",
+                {{"lane", to_string(config_.lane)}, {"reason", text}});
+      if (result.action == failure_action::halve)
+        core_.retry_smaller();
+      else
+        core_.retry();
+      cool_down(delays_.next(std::chrono::seconds{0}, chance_));
+      break;
+  }
+}
+
+void lane_writer_state::on_refused_data(flush_result& result) {
+  ++bisected_;
+  auto searching = core_.bisecting();
+  // One line for each refused event, and not more than one in ten seconds.
+  auto now = self_->clock().now();
+  if (searching || now - last_refusal_ < std::chrono::seconds{10}) {
+    unlogged_ += searching ? 0 : 1;
+  } else {
+    log::warn("event-refused", {{"lane", to_string(config_.lane)},
+                                {"sqlstate", result.sqlstate},
+                                {"reason", result.message},
+                                {"table", result.table},
+                                {"constraint", result.constraint},
+                                {"more_since", unlogged_}});
+    last_refusal_ = now;
+    unlogged_ = 0;
+  }
+  core_.data_refused({std::move(result.sqlstate), std::move(result.message),
+                      std::move(result.reason)});
+}
+
+void lane_writer_state::on_step_error(const caf::error& reason) {
+  auto text = reason_text(reason);
+  if (reason == store_errc::no_lane) {
+    core_.halt(lane_halt::row_missing, text);
+    on_halted();
+  } else if (reason == store_errc::lane_inactive) {
+    core_.halt(lane_halt::by_row, text);
+    on_halted();
+  } else {
+    core_.step_failed();
+    auto park = reason == store_errc::misconfigured
+                || reason == store_errc::refused;
+    vitals_.become(park ? "parked" : "waiting for PostgreSQL", text);
+    if (park)
+      log::error("lane-parked",
+                 {{"lane", to_string(config_.lane)}, {"reason", text}});
+    cool_down(park ? config_.park_retry
+                   : delays_.next(std::chrono::seconds{0}, chance_));
+  }
+  pump();
+}
+
+void lane_writer_state::on_halted() {
+  if (vitals_.state() == "halted") {
+    wait_for_mend();
+    return;
+  }
+  vitals_.become("halted", core_.halt_reason());
+  log::error("lane-halted", {{"lane", to_string(config_.lane)},
+                             {"cause", to_string(core_.halted())},
+                             {"reason", core_.halt_reason()},
+                             {"mend", "remove the cause, then run "
+                                      "'millrace lanes resume "
+                                        + to_string(config_.lane) + "'"}});
+  write_halt_down();
+}
+
+void lane_writer_state::write_halt_down() {
+  // In the row, so that consumers read past the lane and its neighbours go on;
+  // and so that a restart does not run into the same wall.
+  if (core_.halted() == lane_halt::none)
+    return;
+  if (core_.halted() == lane_halt::by_row) {
+    wait_for_mend();
+    return;
+  }
+  self_
+    ->request(pool_, config_.store_timeout,
+              halt_request{config_.lane, core_.held_epoch(), core_.owner(),
+                           core_.halt_reason()})
+    .then([this](const lane_row&) { wait_for_mend(); },
+          [this](const caf::error& reason) {
+            if (reason == store_errc::no_lane)
+              wait_for_mend();
+            else
+              self_->run_delayed(config_.park_retry,
+                                 [this] { write_halt_down(); });
+          });
+}
+
+void lane_writer_state::wait_for_mend() {
+  // Once the row is active again its consumers send, and the next batch takes
+  // the lane over; while it is not, a batch only halts it again.
+  self_->run_delayed(config_.park_retry, [this] {
+    core_.resume();
+    pump();
+  });
+}
+
+void lane_writer_state::cool_down(std::chrono::milliseconds delay) {
+  if (cooling_)
+    return;
+  cooling_ = true;
+  self_->run_delayed(delay, [this] {
+    cooling_ = false;
+    pump();
+  });
+}
+
+void lane_writer_state::count(const flush_result& result) {
+  ++flushes_;
+  rows_ += result.rows;
+  metrics_.flushes->inc();
+  metrics_.rows_written->inc(result.rows);
+  metrics_.flush_seconds->observe(
+    std::chrono::duration<double>(result.duration).count());
+  auto now_ms = vitals::now_ms();
+  for (const auto& part : core_.flight().sources) {
+    const auto& data = *part.data;
+    for (const auto& r : data.rejects)
+      if (part.keeps(r.at))
+        metrics_.dead_letters(r.stage)->inc();
+    for (const auto& r : part.refused)
+      metrics_.dead_letters(r.stage)->inc();
+    // Of a batch in parts the last one counts.
+    if (part.keep_below < data.range.to)
+      continue;
+    metrics_.crossed_quotes->inc(data.crossed);
+    if (data.oldest_timestamp_ms > 0)
+      metrics_.commit_latency_seconds->observe(
+        static_cast<double>(now_ms - data.oldest_timestamp_ms) / 1e3);
+  }
+}
+
+} // namespace millrace
