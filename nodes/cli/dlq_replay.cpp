@@ -1,9 +1,9 @@
 #include "nodes/cli/dlq_replay.hpp"
 
-#include "actors/source/partition_feed.hpp"
 #include "actors/store/copy_rows.hpp"
 #include "actors/store/sql_text.hpp"
 #include "actors/store/sql_values.hpp"
+#include "nodes/cli/dlq_event.hpp"
 
 #include <algorithm>
 #include <chrono>
@@ -25,61 +25,6 @@ constexpr int max_attempts = 40;
 
 /// As much of a reason as a dead letter keeps.
 constexpr std::size_t max_reason_bytes = 8'192;
-
-/// Takes the one event that is decoded, and notes its lane.
-class one_event final : public batch_sink {
-public:
-  explicit one_event(const prepared_pipeline& by) : by_{by} {
-  }
-
-  batch* open(std::string_view tenant, uint64_t route_hash) override {
-    auto known = std::ranges::any_of(by_.tenants, [&](const boot_tenant& x) {
-      return x.name == tenant && tenant != unrouted_tenant;
-    });
-    if (!known)
-      return nullptr;
-    auto lanes = static_cast<uint64_t>(by_.config.lanes);
-    data.lane = {by_.config.name, std::string{tenant},
-                 shard{static_cast<int32_t>(route_hash % lanes)}};
-    return &data;
-  }
-
-  batch& unrouted() override {
-    data.lane = {by_.config.name, std::string{unrouted_tenant}, shard{0}};
-    return data;
-  }
-
-  batch data;
-
-private:
-  const prepared_pipeline& by_;
-};
-
-record_view record_of(const dead_letter& x,
-                      const std::vector<header_view>& headers) {
-  record_view result;
-  result.topic = x.topic;
-  result.partition = x.source.number.value;
-  result.offset = x.at.value;
-  result.timestamp_ms = x.timestamp_ms;
-  if (x.key)
-    result.key = *x.key;
-  if (x.value)
-    result.value = *x.value;
-  result.headers = headers;
-  return result;
-}
-
-/// Whether an older event could replace a newer row by this one.
-bool may_overwrite(const program& by, const batch& data) {
-  for (std::size_t i = 0; i < data.blocks.size(); ++i) {
-    const auto& write = by.writes()[i];
-    if (data.blocks[i].rows() > 0 && write.kind != write_kind::append
-        && write.guard < 0)
-      return true;
-  }
-  return false;
-}
 
 /// A flush of one event that moves no offsets.
 flush flush_of(const lane_row& row, std::shared_ptr<batch> data,
@@ -233,26 +178,19 @@ admin_result<replay_result> replayer::replay(const dead_letter_key& which) {
     return admin_fail(x.error());
   if (!*x || (*x)->source != which.source || (*x)->at != which.at)
     return replay_result{replay_verdict::gone, "it is gone"};
-  std::vector<header_view> headers;
-  for (const auto& header : (*x)->headers)
-    headers.push_back({header.name, header.value});
   const auto& prepared = (*by)->by;
-  one_event sink{prepared};
-  auto outcome = (*by)->decode.decode(record_of(**x, headers), sink);
-  if (outcome != outcome::written) {
-    const auto& why = sink.data.rejects.front();
+  auto event = decode_event((*by)->decode, prepared, **x);
+  if (event.what != outcome::written) {
+    const auto& why = event.data.rejects.front();
     return keep(which, to_string(why.stage), {}, why.reason);
   }
-  if (!settings_.force && may_overwrite(*prepared.program, sink.data))
+  if (!settings_.force && may_overwrite(*prepared.program, event.data))
     return replay_result{replay_verdict::refused,
                          "an older event could replace a newer row, as the "
                          "write has no only_if_newer: --force"};
-  sink.data.source = which.source;
-  sink.data.topic = (*x)->topic;
-  sink.data.range = {which.at, which.at + 1};
-  auto plan = prepared.plans.at(sink.data.lane.tenant);
+  auto plan = prepared.plans.at(event.data.lane.tenant);
   return write(**by, which,
-               {std::make_shared<batch>(std::move(sink.data)), plan});
+               {std::make_shared<batch>(std::move(event.data)), plan});
 }
 
 admin_result<replay_result>

@@ -142,9 +142,9 @@ TEST_CASE_METHOD(unrouted_fixture, "records of a tenant that was unknown are "
   CHECK(db.value("SELECT sum(next_seq) - " + seqs
                  + " FROM millrace.lane WHERE tenant = 'south'")
         == "3");
-  CHECK(db.value("SELECT count(*) FROM millrace.admin_action WHERE command = "
-                 "'dlq replay'")
-        == "3");
+  CHECK(db.value("SELECT string_agg(before->>'offset', ' ' ORDER BY id) FROM "
+                 "millrace.admin_action WHERE command = 'dlq replay'")
+        == "0 1 2");
   // Nothing is left to do, and a node takes its lanes back.
   CHECK(replay().out == "replayed 0, failed 0, refused 0, gone 0\n");
   send("{\"id\":0,\"v\":\"w\"}\n", "south");

@@ -1,0 +1,27 @@
+#pragma once
+
+// A dead letter as the event that it was. Pure.
+
+#include "actors/decode/decoder.hpp"
+#include "actors/store/dead_letters.hpp"
+#include "messages/batch.hpp"
+#include "nodes/prepare.hpp"
+
+namespace millrace::cli {
+
+struct decoded_event {
+  outcome what = outcome::rejected;
+
+  /// Of the lane that the event has by the pipeline's map; rows when it is
+  /// `written`, else one reject.
+  batch data;
+};
+
+/// Decodes the record again, with all that Kafka had beside it.
+decoded_event decode_event(decoder& by, const prepared_pipeline& pipeline,
+                           const dead_letter& x);
+
+/// Whether an older event could replace a newer row by these writes.
+bool may_overwrite(const program& by, const batch& data);
+
+} // namespace millrace::cli
