@@ -13,11 +13,13 @@
 
 #include <chrono>
 #include <csignal>
+#include <filesystem>
 #include <format>
 #include <functional>
 #include <memory>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 namespace millrace::test {
@@ -108,6 +110,17 @@ v = ".v"
 {})toml",
                   brokers_, south ? "[[tenant]]\nname = \"south\"" : "", topic,
                   guarded ? "only_if_newer = \"version\"" : "", append));
+  }
+
+  /// The same configuration with brokers that nobody is.
+  std::string without_kafka() {
+    auto brokers = std::exchange(brokers_, "127.0.0.1:1");
+    write_config();
+    auto text = folder.path() + "/away.toml";
+    std::filesystem::rename(config, text);
+    brokers_ = brokers;
+    write_config();
+    return text;
   }
 
   process::variables environment() const {

@@ -47,6 +47,27 @@ TEST_CASE_METHOD(lanes_fixture, "lanes list tells state, offsets and lag of "
   CHECK(table.err.empty());
 }
 
+TEST_CASE_METHOD(lanes_fixture,
+                 "without Kafka lanes are listed, and nothing is "
+                 "skipped") {
+  ingest("SELECT count(*) FROM millrace.lane", "4");
+  auto away = without_kafka();
+  auto list = test::run({"lanes", "list", "--config", away, "--timeout", "1s"},
+                        environment());
+  INFO(list.out << list.err);
+  CHECK(list.code == 0);
+  CHECK_THAT(list.out, ContainsSubstring("  ?  "));
+  CHECK_THAT(list.err, ContainsSubstring("some lag is unknown"));
+  REQUIRE(run({"lanes", "halt", "notes/north/0", "--reason", "x"}).code == 0);
+  auto skip = test::run({"lanes", "skip", "notes/north/0", "--topic", topic,
+                         "--partition", "0", "--to", "9", "--reason", "x",
+                         "--yes", "--config", away, "--timeout", "1s"},
+                        environment());
+  CHECK(skip.code == 3);
+  CHECK_THAT(skip.err, ContainsSubstring("Kafka: "));
+  CHECK(db.value("SELECT max(next_off[1]) FROM millrace.lane") == "0");
+}
+
 TEST_CASE_METHOD(lanes_fixture, "a lane that is halted by hand fences its "
                                 "writer, and after its resumption nothing is "
                                 "lost or doubled") {
