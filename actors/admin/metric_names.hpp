@@ -99,6 +99,13 @@ inline constexpr metric_info rows_written{
   {"pipeline", "tenant"},
   "Rows committed, before upserts fold into each other."};
 
+inline constexpr metric_info rows_not_found{
+  "millrace_rows_not_found_total",
+  metric_kind::counter,
+  "rows",
+  {"pipeline", "tenant"},
+  "Updates and deletes that found no row: once per write, key and flush."};
+
 inline constexpr metric_info dead_letters{
   "millrace_dead_letters_total",
   metric_kind::counter,
@@ -216,6 +223,7 @@ inline constexpr std::array all{&events_read,
                                 &crossed_quotes,
                                 &floor_acts,
                                 &rows_written,
+                                &rows_not_found,
                                 &dead_letters,
                                 &flushes,
                                 &flush_seconds,

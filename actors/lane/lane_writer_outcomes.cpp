@@ -188,6 +188,8 @@ void lane_writer_state::count(const flush_result& result) {
   rows_ += result.rows;
   metrics_.flushes->inc();
   metrics_.rows_written->inc(result.rows);
+  for (auto keys : result.not_found)
+    metrics_.rows_not_found->inc(keys);
   metrics_.flush_seconds->observe(
     std::chrono::duration<double>(result.duration).count());
   auto now_ms = vitals::now_ms();

@@ -168,7 +168,10 @@ store_result<connection> connector::wrap(pg_conn* raw, int announced_pid,
                 + set("lock_timeout", config.lock_timeout)
                 + set("idle_in_transaction_session_timeout",
                       config.idle_in_transaction_timeout)
-                + "SET DateStyle = 'ISO, YMD'; SET TimeZone = 'UTC';";
+                + "SET DateStyle = 'ISO, YMD'; SET TimeZone = 'UTC'; "
+                  // Staging tables have no statistics: plans look dearer than
+                  // they are, and would be compiled anew for each flush.
+                  "SET jit = off;";
   if (result.server_version() >= 170'000)
     script += set("transaction_timeout", config.transaction_timeout);
   if (auto done = result.run(script); !done)

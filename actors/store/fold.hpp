@@ -67,8 +67,8 @@ struct folded_key {
 /// rows wins, so all rows of a key since its last delete are kept; they are
 /// those of the only member that does not delete.
 ///
-/// Memory: 8 bytes per row and 40 + 4 per member for each key, allocated at
-/// the construction but for the keys' growth.
+/// Memory: at most 16 bytes per row (20 with a guard), allocated at the
+/// construction, and 40 and 4 per member for each key, which grow.
 class key_fold {
 public:
   static constexpr uint32_t none = std::numeric_limits<uint32_t>::max();

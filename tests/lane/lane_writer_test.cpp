@@ -1,3 +1,4 @@
+#include "actors/admin/metrics.hpp"
 #include "tests/lane/writer_fixture.hpp"
 
 using namespace millrace;
@@ -42,6 +43,20 @@ TEST_CASE_METHOD(writer_fixture, "one flush is in flight while the next one "
   REQUIRE(script->flushes.asked.size() == 2);
   CHECK(script->flushes.asked[1].sources.size() == 2);
   CHECK(said() == texts{"ack 20", "ack 30", "ack 40"});
+}
+
+TEST_CASE_METHOD(writer_fixture, "keys that updates and deletes have not found "
+                                 "are counted once they are committed") {
+  auto counted = make_lane_writer_metrics(sys, "ticks", "demo").rows_not_found;
+  auto before = counted->value();
+  script->flushes.hold = true;
+  give({.from = 10, .to = 20, .rows = {11}});
+  auto result = script->commit(script->flushes.asked[0]);
+  result.not_found = {0, 3, 4};
+  script->flushes.hold = false;
+  script->flushes.release(result);
+  settle();
+  CHECK(counted->value() - before == 7);
 }
 
 TEST_CASE_METHOD(writer_fixture, "answers go to where the batch of that "

@@ -90,10 +90,10 @@ TEST_CASE("tombstones delete rows, mark others as deleted, and a later record "
   auto file = folder.write(
     "node.toml",
     std::format("postgresql.url = \"{}\"\nkafka.bootstrap = \"{}\"\n"
-                "node.admin.listen = \"127.0.0.1:0\"\n",
+                "node.admin.port = 0\n",
                 db.url(), brokers)
       + std::vformat(pipeline_text, std::make_format_args(topic)));
-  process node{{"node", "--config", file}};
+  process node{{"node", file}};
   auto until = [&](const std::string& question, const std::string& answer) {
     std::string found;
     auto deadline = std::chrono::steady_clock::now() + 60s;
@@ -102,7 +102,7 @@ TEST_CASE("tombstones delete rows, mark others as deleted, and a later record "
       found = db.value(question);
     } while (found != answer && std::chrono::steady_clock::now() < deadline);
     INFO(question << '\n' << node.err_so_far());
-    CHECK(found == answer);
+    REQUIRE(found == answer);
   };
   until("SELECT CASE WHEN to_regclass('millrace.dead_letter') IS NOT NULL THEN "
         "'there' END",
