@@ -110,6 +110,23 @@ consumer_set::incomplete(const topic_survey& survey) const {
   return result;
 }
 
+std::vector<consumer_set::key>
+consumer_set::strangers(const topic_survey& survey) const {
+  std::vector<key> result;
+  for (const auto& [name, x] : consumers_)
+    if (const auto* now = survey.find(name.first);
+        now && now->id != x.source.topic)
+      result.push_back(name);
+  return result;
+}
+
+std::vector<consumer_set::key> consumer_set::keys() const {
+  std::vector<key> result;
+  for (const auto& [name, x] : consumers_)
+    result.push_back(name);
+  return result;
+}
+
 consumer_set::change consumer_set::follow(map wanted) {
   change result;
   for (const auto& [name, x] : consumers_)

@@ -81,6 +81,12 @@ public:
   /// Those topics of the survey that lack a consumer.
   std::vector<std::string> incomplete(const topic_survey& survey) const;
 
+  /// Consumers whose topic is another one by now.
+  std::vector<key> strangers(const topic_survey& survey) const;
+
+  /// All of them.
+  std::vector<key> keys() const;
+
   /// What to do to get from these consumers to the wanted ones.
   struct change {
     std::vector<key> remove;

@@ -136,6 +136,11 @@ public:
 
   virtual bool paused() const noexcept = 0;
 
+  /// Whether a drain would say so. Going stale wakes nobody up.
+  virtual bool stale() const noexcept {
+    return false;
+  }
+
   /// High watermark as of the last fetch, without asking anybody; nothing
   /// before the first fetch was answered.
   virtual std::optional<offset> high_watermark() const = 0;

@@ -213,6 +213,11 @@ bool assigned_queue::paused() const noexcept {
   return paused_;
 }
 
+bool assigned_queue::stale() const noexcept {
+  std::lock_guard lock{mutex_};
+  return !queue_;
+}
+
 std::optional<offset> assigned_queue::high_watermark() const {
   std::lock_guard lock{mutex_};
   if (client_ == nullptr)

@@ -43,6 +43,8 @@ public:
 
   bool paused() const noexcept override;
 
+  bool stale() const noexcept override;
+
   std::optional<offset> high_watermark() const override;
 
 private:

@@ -6,7 +6,6 @@
 #include <caf/actor_system.hpp>
 #include <caf/send.hpp>
 
-#include <algorithm>
 #include <utility>
 
 namespace millrace {
@@ -131,14 +130,8 @@ void partition_consumer_state::start() {
 }
 
 void partition_consumer_state::on_view(partition_view& view) {
-  auto same = std::ranges::equal(view.lanes, config_.feed.lane_ids, {},
-                                 &lane_position::lane);
-  if (!same || view.map_version != config_.feed.map_version) {
-    // SOURCE finds out what the lanes are now, and makes another consumer.
-    self_->send(peers_.source, lanes_changed{config_.feed.source});
-    self_->quit();
+  if (!lanes_as_made(view))
     return;
-  }
   self_
     ->request(peers_.source, config_.source_timeout,
               log_request{config_.feed.topic, config_.feed.source})
@@ -303,13 +296,14 @@ void partition_consumer_state::on_drained(const drain_result& result) {
   }
   if (result.records > 0 || result.at_end) {
     stalls_in_a_row_ = 0;
+    doubts_in_a_row_ = 0;
     progress_ = now();
     at_end_ = result.at_end;
   }
   if (result.at_end && result.position > feed_.cursor().position())
     note_hole(feed_.cursor().position(), result.position);
   if (result.error && result.error->action != kafka_action::retry) {
-    halt(partition_halt::source, to_string(*result.error));
+    on_read_error(*result.error);
     return;
   }
   verify_holes();

@@ -107,6 +107,7 @@ private:
 
   void drain();
   void on_drained(const drain_result& result);
+  void on_read_error(const kafka_error& x);
   void note_hole(offset from, offset to);
   bool may_verify();
   void verify_holes();
@@ -132,6 +133,7 @@ private:
 
   void tick();
   void keep_up();
+  bool lanes_as_made(const partition_view& view);
   void check_log();
   void on_checked(offset_range log, offset position_then);
   void audit();
@@ -188,6 +190,9 @@ private:
   bool at_end_ = false;
   int64_t stalls_ = 0;
   int stalls_in_a_row_ = 0;
+
+  /// Fresh starts because of an offset or topic that was not there.
+  int doubts_in_a_row_ = 0;
 
   /// Ends and oldest record times of what was sent, for the lag in seconds.
   std::deque<std::pair<offset, int64_t>> sent_times_;

@@ -95,6 +95,8 @@ void partition_consumer_state::follow(partition_feed::consequence x) {
 void partition_consumer_state::tick() {
   self_->run_delayed(config_.tick, [this] { tick(); });
   measure_lag();
+  if (phase_ == phase::reading && queue_ && queue_->stale())
+    start_again("the assignment was taken away");
   if (phase_ == phase::reading) {
     watch_for_stall();
     keep_up();
@@ -206,6 +208,8 @@ void partition_consumer_state::audit() {
 }
 
 void partition_consumer_state::judge_view(const asked_view& x) {
+  if (!lanes_as_made(x.view))
+    return;
   follow(feed_.audit(x.view, now(), x.acks));
   if (feed_.cursor().needs_assign())
     start_again("the database has moved on, or back");

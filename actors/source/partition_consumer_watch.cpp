@@ -5,9 +5,47 @@
 #include "actors/cluster/supervisor.hpp"
 #include "actors/source/partition_consumer.hpp"
 
+#include <algorithm>
 #include <string>
 
 namespace millrace {
+
+namespace {
+
+/// Starts that find nothing wrong and end with the same error.
+constexpr int max_doubts = 5;
+
+} // namespace
+
+void partition_consumer_state::on_read_error(const kafka_error& x) {
+  // What was read before may be of use, but the start judges better than we
+  // can here: truncated, passed by retention, recreated, gone, or nothing.
+  auto doubtful = x.code == kafka_errc::offset_out_of_range
+                  || x.code == kafka_errc::topic_missing;
+  if (doubtful && ++doubts_in_a_row_ < max_doubts)
+    start_again(to_string(x));
+  else
+    halt(partition_halt::source, to_string(x));
+}
+
+/// Lanes are known by their place in the list, so nothing may be read out of a
+/// view that has others.
+bool partition_consumer_state::lanes_as_made(const partition_view& view) {
+  if (std::ranges::equal(view.lanes, config_.feed.lane_ids, {},
+                         &lane_position::lane)
+      && view.map_version == config_.feed.map_version)
+    return true;
+  log::info("partition-lanes-changed",
+            {{"pipeline", config_.feed.pipeline},
+             {"topic", config_.feed.topic},
+             {"partition", config_.feed.source.number.value}});
+  ++starts_;
+  drop_queue();
+  // SOURCE finds out what the lanes are now, and makes another consumer.
+  self_->send(peers_.source, lanes_changed{config_.feed.source});
+  self_->quit();
+  return false;
+}
 
 void partition_consumer_state::check_log() {
   // The cursor remembers how far it wants to go with the floor before the

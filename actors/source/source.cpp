@@ -193,6 +193,10 @@ void source_state::poll() {
       self_->quit(to_source_error(fault));
       return;
     }
+    // A topic that is gone may come back as another one, and at offsets that
+    // are being read.
+    if (fault.code == kafka_errc::topic_missing)
+      take_away(consumers_.keys());
     log::warn("source-problem",
               {{"pipeline", config_.pipeline}, {"reason", fault.message}});
   }

@@ -106,6 +106,7 @@ private:
                  const boot_result& result);
   void tell_recreated(const topic_survey& found, const boot_result& result);
   void settle(const topic_survey& found);
+  void take_away(const std::vector<consumer_set::key>& which);
   void add_consumer(const booted_partition& which, gap_policy gaps);
 
   // -- questions --------------------------------------------------------------

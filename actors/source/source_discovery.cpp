@@ -64,6 +64,9 @@ void source_state::look() {
     return;
   }
   auto found = survey();
+  // Before anything else is asked: not a record more of another topic.
+  if (found)
+    take_away(consumers_.strangers(*found));
   if (found && booted_ && !consumers_.lacks(*found)) {
     settle(*found);
     return;
@@ -264,6 +267,15 @@ void source_state::on_booted(const topic_survey& found,
   booted_ = true;
   tell_recreated(found, result);
   settle(found);
+}
+
+/// The consumers start again from durable truth and ask what became of their
+/// topics.
+void source_state::take_away(const std::vector<consumer_set::key>& which) {
+  std::vector<kafka_partition> names;
+  for (const auto& [topic, number] : which)
+    names.push_back({topic, partition{number}});
+  consumer_->unassign(names);
 }
 
 void source_state::tell_recreated(const topic_survey& found,

@@ -1,5 +1,6 @@
 #include "nodes/cli/live_checks.hpp"
 
+#include "actors/source/discovery.hpp"
 #include "actors/source/kafka_client.hpp"
 #include "nodes/prepare.hpp"
 
@@ -128,42 +129,75 @@ live_report check_live_postgresql(const config& all,
   return to.take();
 }
 
+namespace {
+
+/// False when the cluster did not answer: the next question would only take as
+/// long.
+bool check_topic(kafka_client& client, const pipeline_config& pipeline,
+                 const std::string& topic, std::chrono::milliseconds patience,
+                 reporter& to) {
+  auto path = "pipeline." + pipeline.name + ".topics";
+  auto info = client.describe_topic(topic, patience);
+  if (info && !info->id)
+    to.error(pipeline.at, path,
+             "the brokers tell no id for '" + topic
+               + "', so that it could be recreated unnoticed; they must be 2.8 "
+                 "or newer, or kafka.allow_unidentified_topics must be true");
+  if (info)
+    return true;
+  if (info.error().code == kafka_errc::unreachable
+      || info.error().code == kafka_errc::timed_out) {
+    to.unreachable(info.error().message);
+    return false;
+  }
+  to.error(pipeline.at, path,
+           info.error().code == kafka_errc::topic_missing
+             ? "found '" + topic
+                 + "', expected a topic that the cluster has; create it, or "
+                   "mend the name"
+             : info.error().message);
+  return true;
+}
+
+/// Whether each pattern matches something, by one list of all topics.
+bool check_patterns(kafka_client& client, const pipeline_config& pipeline,
+                    std::chrono::milliseconds patience, reporter& to) {
+  if (!topic_selector{pipeline.topics}.has_patterns())
+    return true;
+  auto all = client.topics(patience);
+  if (!all) {
+    to.unreachable(all.error().message);
+    return false;
+  }
+  for (const auto& text : pipeline.topics)
+    if (topic_pattern::is_pattern(text)
+        && topic_selector{{text}}.select(*all).empty())
+      to.warning("pipeline." + pipeline.name + ".topics: no topic matches '"
+                 + text + "' yet");
+  return true;
+}
+
+} // namespace
+
 live_report check_live_kafka(const config& all,
                              std::chrono::milliseconds patience) {
   reporter to{"Kafka"};
   if (all.kafka.embedded)
     return to.take();
-  auto client = kafka_client::open(librdkafka_properties(all.kafka));
+  auto client = kafka_client::open(librdkafka_properties(all.kafka),
+                                   all.kafka.allow_unidentified_topics);
   if (!client) {
     to.error("kafka: " + client.error().message);
     return to.take();
   }
-  for (const auto& pipeline : all.pipelines)
-    for (const auto& topic : pipeline.topics) {
-      auto path = "pipeline." + pipeline.name + ".topics";
-      auto info = client->describe_topic(topic, patience);
-      if (info && !info->id) {
-        to.error(pipeline.at, path,
-                 "the brokers tell no id for '" + topic
-                   + "', so that it could be recreated unnoticed; they must "
-                     "be 2.8 or newer");
-        continue;
-      }
-      if (info)
-        continue;
-      if (info.error().code == kafka_errc::unreachable
-          || info.error().code == kafka_errc::timed_out) {
-        // The next topic would only take as long.
-        to.unreachable(info.error().message);
+  for (const auto& pipeline : all.pipelines) {
+    if (!check_patterns(*client, pipeline, patience, to))
+      return to.take();
+    topic_selector selector{pipeline.topics};
+    for (const auto& topic : selector.names())
+      if (!check_topic(*client, pipeline, topic, patience, to))
         return to.take();
-      }
-      to.error(pipeline.at, path,
-               info.error().code == kafka_errc::topic_missing
-                 ? "found '" + topic
-                     + "', expected a topic that the cluster has; create it, "
-                       "or mend the name"
-                 : info.error().message);
-    }
+  }
   return to.take();
 }
 

@@ -68,7 +68,7 @@ name = "demo"
 topics = {}
 tenant = "'demo'"
 lanes = 2
-limits.floor_interval = "500ms"
+limits.floor_interval = "{}"
 {}
 [[pipeline.p.event]]
 name = "e"
@@ -80,7 +80,8 @@ columns.part = "@partition"
 columns.at = "@offset"
 columns.v = ".v"
 )toml",
-                                                      brokers, topics, more));
+                                                      brokers, topics,
+                                                      floor_interval, more));
     node_ = std::make_unique<process>(std::vector<std::string>{"node", file},
                                       process::variables{{"DB_URL", db.url()}});
   }
@@ -155,16 +156,18 @@ columns.v = ".v"
       db.value("SELECT count(*) FROM tenant_demo.seen WHERE " + where));
   }
 
-  /// Waits until there are exactly so many, none of them twice.
+  /// Waits until there are exactly so many, none of them twice. (The same
+  /// offset of two topics of one name holds another `v`.)
   void wait_for_rows(const std::string& where, int64_t n) {
     INFO(where);
     eventually([&] { return rows(where) >= n; });
     CHECK(rows(where) == n);
     CHECK(db.value("SELECT count(*) FROM (SELECT 1 FROM tenant_demo.seen "
-                   "GROUP BY topic, part, at HAVING count(*) > 1) x")
+                   "GROUP BY topic, part, at, v HAVING count(*) > 1) x")
           == "0");
   }
 
+  std::string floor_interval = "500ms";
   scratch_database db{"discovery"};
   scratch_folder folder;
   std::string brokers = servers::real_kafka_bootstrap();
@@ -237,6 +240,47 @@ TEST_CASE_METHOD(node_fixture, "a topic that is made again while it is read "
   eventually([&] { return said().contains("topic recreated"); });
   send(other, 0, 5);
   wait_for_rows("topic = '" + other + "'", 10);
+  CHECK(rows("v = 'new'") == 0);
+  // Once it has a row of its own, it is read from its first record.
+  auto id = must(client.describe_topic(topic, 20s)).id;
+  db.execute(std::format("INSERT INTO millrace.topic (pipeline, uuid, name, "
+                         "partitions, start_offsets) VALUES ('p', '{}', '{}', "
+                         "0, '{{}}')",
+                         to_string(*id), topic));
+  wait_for_rows("v = 'new'", 10);
+  stop();
+}
+
+TEST_CASE_METHOD(node_fixture,
+                 "lanes that are added by somebody else are taken "
+                 "up without a restart") {
+  auto topic = new_topic(2);
+  start("[\"" + topic + "\"]");
+  send(topic, 0, 5);
+  wait_for_rows("true", 5);
+  db.execute("INSERT INTO millrace.lane (pipeline, tenant, shard, map_version, "
+             "shape, next_off) SELECT pipeline, 'other', 0, map_version, "
+             "shape, next_off FROM millrace.lane WHERE tenant = 'demo' AND "
+             "shard = 0");
+  eventually([&] { return said().contains("partition-lanes-changed"); });
+  send(topic, 1, 5);
+  send(topic, 0, 5);
+  wait_for_rows("true", 15);
+  stop();
+}
+
+TEST_CASE_METHOD(node_fixture, "a topic that is made again is noticed by the "
+                               "client, too") {
+  // No floor act comes to ask for the topic's id.
+  floor_interval = "1h";
+  auto topic = new_topic(1);
+  start("[\"" + topic + "\"]");
+  send(topic, 0, 50, "old");
+  wait_for_rows("v = 'old'", 50);
+  must(client.delete_topic(topic, 20s));
+  create(topic, 1);
+  send(topic, 0, 200, "new");
+  eventually([&] { return said().contains("topic recreated"); });
   CHECK(rows("v = 'new'") == 0);
   stop();
 }

@@ -198,6 +198,48 @@ TEST_CASE("validate sees pending migrations, tables and topics") {
   CHECK_THAT(broken.err, ContainsSubstring("lp"));
 }
 
+TEST_CASE("validate says which pattern matches no topic yet") {
+  auto brokers = servers::kafka_bootstrap();
+  scratch_database db{"cli"};
+  auto topic = unique_name("cli");
+  scratch_folder folder;
+  auto file = folder.write("node.toml", config_text(brokers, '^' + topic));
+  auto early = run({"validate", file}, database(db));
+  INFO(early.err);
+  CHECK(early.code == 0);
+  CHECK_THAT(early.err, ContainsSubstring("pipeline.ticks.topics: no topic "
+                                          "matches '^"
+                                          + topic + "' yet"));
+  create_topic(brokers, topic);
+  CHECK_FALSE(run({"validate", file}, database(db)).err.contains("matches"));
+}
+
+TEST_CASE("validate checks properties of SASL and TLS without showing them") {
+  scratch_database db{"cli"};
+  scratch_folder folder;
+  auto text = config_text("127.0.0.1:1", "ticks");
+  auto with = [&](const std::string& lines) {
+    auto file = folder.write("node.toml",
+                             text + "[kafka.properties]\n" + lines);
+    return run({"validate", file},
+               {{"DB_URL", db.url()}, {"KAFKA_PASSWORD", "hunter2"}});
+  };
+  auto good = with("security.protocol = \"SASL_SSL\"\n"
+                   "sasl.mechanism = \"SCRAM-SHA-256\"\n"
+                   "sasl.username = \"u\"\n"
+                   "sasl.password = { env = \"KAFKA_PASSWORD\" }\n");
+  INFO(good.err);
+  CHECK(good.code == 0);
+  CHECK_FALSE((good.out + good.err).contains("hunter2"));
+  auto bad = with("ssl.key.pem = { env = \"KAFKA_PASSWORD\" }\n"
+                  "security.protocol = \"SASL_TLS\"\n");
+  CHECK(bad.code == 2);
+  CHECK_THAT(bad.err,
+             ContainsSubstring("\"security.protocol\" has a value that "
+                               "librdkafka refuses"));
+  CHECK_FALSE((bad.out + bad.err).contains("hunter2"));
+}
+
 TEST_CASE("produce creates a topic, replays and gives its account") {
   auto brokers = servers::kafka_bootstrap();
   auto topic = unique_name("cli");

@@ -69,6 +69,8 @@ TEST_CASE("a topic that was made again is wanted as it was until it is "
   CHECK(aut.size() == 2);
   CHECK(aut.lacks(survey));
   CHECK(aut.incomplete(survey) == texts{"t"});
+  CHECK(aut.strangers(survey) == aut.keys());
+  CHECK(aut.strangers({{seen("t", 1, 2)}, {}}).empty());
   rows.partitions.push_back(stored("t", 2, 0, 2));
   auto wanted = consumer_set::wanted(selector, survey, rows);
   CHECK(show(wanted) == texts{"t/0 2"});

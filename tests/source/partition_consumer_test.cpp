@@ -46,9 +46,10 @@ public:
   drain_result drain(const drain_limits& limits,
                      record_visitor& visitor) override {
     drain_result result;
-    result.stale = stale;
+    result.stale = taken;
+    result.error = std::exchange(error, std::nullopt);
     for (auto at : log_) {
-      if (stale || at < position_)
+      if (taken || at < position_)
         continue;
       if (result.records == limits.records) {
         result.more = true;
@@ -65,7 +66,7 @@ public:
         break;
       }
     }
-    if (end_ >= position_ && !stale && !result.more) {
+    if (end_ >= position_ && !taken && !result.more) {
       position_ = end_;
       result.at_end = true;
     }
@@ -100,7 +101,12 @@ public:
       wakeup_();
   }
 
-  bool stale = false;
+  bool stale() const noexcept override {
+    return taken;
+  }
+
+  bool taken = false;
+  std::optional<kafka_error> error;
 
 private:
   kafka_partition which_{"t", {0}};
@@ -164,7 +170,7 @@ scripted_source(source_actor::pointer self,
       auto queue = std::make_shared<scripted_queue>(script->log, x.start.value);
       // An assignment takes the partition away from the one before.
       if (!script->queues.empty())
-        script->queues.back()->stale = true;
+        script->queues.back()->taken = true;
       script->queues.push_back(queue);
       auto result = self->make_response_promise<partition_queue_ptr>();
       if (script->hold_assign)
@@ -432,7 +438,7 @@ TEST_CASE_METHOD(consumer_fixture, "of two assignments under way only the "
   reply(lane_reply::kind::nack, 11, 2);
   CHECK(kafka->assigned == std::vector<int64_t>{10, 12, 11});
   // The answer to the first one comes before the second one is served.
-  kafka->queues[1]->stale = false;
+  kafka->queues[1]->taken = false;
   self->send(source, poll_atom_v);
   drain();
   CHECK(sent().empty());
@@ -598,13 +604,56 @@ TEST_CASE_METHOD(consumer_fixture, "acks that the database does not know are "
 TEST_CASE_METHOD(consumer_fixture, "an assignment that was taken away starts "
                                    "again from durable truth") {
   start();
-  kafka->queues.back()->stale = true;
+  kafka->queues.back()->taken = true;
   self->send(aut, records_ready_atom_v);
   drain();
   CHECK(report().state == "waiting");
   advance(100ms);
   CHECK(store->views.asked.size() == 2);
   CHECK(report().state == "reading");
+}
+
+TEST_CASE_METHOD(consumer_fixture, "an assignment that is taken away without a "
+                                   "sound is noticed") {
+  start();
+  kafka->queues.back()->taken = true;
+  kafka->bounds_error = caf::make_error(source_errc::halt, "topic recreated");
+  advance(250ms);
+  CHECK(report().state == "waiting");
+  advance(100ms);
+  CHECK(report().state == "halted");
+}
+
+TEST_CASE_METHOD(consumer_fixture,
+                 "an offset that is out of range is judged by "
+                 "a fresh start") {
+  start();
+  auto fail = [this] {
+    kafka->queues.back()->error = kafka_error{kafka_errc::offset_out_of_range,
+                                              kafka_action::halt, 0,
+                                              "no such offset"};
+    self->send(aut, records_ready_atom_v);
+    drain();
+  };
+  kafka->log.clear();
+  SECTION("which may say why") {
+    kafka->bounds_error = caf::make_error(source_errc::halt, "topic recreated");
+    fail();
+    CHECK(report().state == "waiting");
+    advance(100ms);
+    CHECK(report().note.contains("topic recreated"));
+  }
+  SECTION("and halts when that finds nothing wrong, time and again") {
+    for (int i = 0; i < 4; ++i) {
+      fail();
+      CHECK(report().state == "waiting");
+      advance(100ms);
+      CHECK(report().state == "reading");
+    }
+    fail();
+    CHECK(report().state == "halted");
+    CHECK(report().note.contains("no such offset"));
+  }
 }
 
 TEST_CASE_METHOD(consumer_fixture, "a consumer ends with its SOURCE, and fails "
@@ -636,6 +685,19 @@ TEST_CASE_METHOD(consumer_fixture, "other lanes in the view end the consumer, "
   auto reason = end();
   REQUIRE(reason);
   // An error would start the same consumer again.
+  CHECK_FALSE(*reason);
+  CHECK(kafka->changed.size() == 1);
+}
+
+TEST_CASE_METHOD(consumer_fixture, "lanes that change while it reads end the "
+                                   "consumer too") {
+  start();
+  store->view.lanes.push_back({{"p", "third", shard{0}}, {10}});
+  self->monitor(aut);
+  for (int i = 0; i < 20; ++i)
+    advance(250ms);
+  auto reason = end();
+  REQUIRE(reason);
   CHECK_FALSE(*reason);
   CHECK(kafka->changed.size() == 1);
 }
