@@ -20,7 +20,16 @@ struct broker_fixture {
   kafka_partition first{topic, {0}};
 
   broker_fixture() {
-    must(client.create_topic(topic, 2, {}, patience));
+    create(topic, 2, {});
+  }
+
+  /// Waits for the broker to have heard of it.
+  void create(const std::string& name, int32_t partitions,
+              const kafka_properties& settings) {
+    must(client.create_topic(name, partitions, settings, patience));
+    auto deadline = std::chrono::steady_clock::now() + patience;
+    while (!client.describe_topic(name, patience))
+      REQUIRE(std::chrono::steady_clock::now() < deadline);
   }
 
   ~broker_fixture() {
@@ -88,8 +97,7 @@ TEST_CASE_METHOD(broker_fixture,
 TEST_CASE_METHOD(broker_fixture, "topics are described, and logs measured, "
                                  "many at once") {
   auto other = unique_name("source");
-  must(
-    client.create_topic(other, 1, {{"cleanup.policy", "compact"}}, patience));
+  create(other, 1, {{"cleanup.policy", "compact"}});
   auto all
     = must(client.describe_topics({other, topic + "-not", topic}, patience));
   REQUIRE(all.size() == 3);
