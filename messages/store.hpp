@@ -97,6 +97,7 @@ CAF_BEGIN_TYPE_ID_BLOCK(millrace_store, caf::first_custom_type_id + 200)
   CAF_ADD_TYPE_ID(millrace_store, (millrace::session_step))
   CAF_ADD_TYPE_ID(millrace_store, (millrace::session_tick))
   CAF_ADD_TYPE_ID(millrace_store, (millrace::halt_request))
+  CAF_ADD_TYPE_ID(millrace_store, (millrace::retention_halt_request))
 
 CAF_END_TYPE_ID_BLOCK(millrace_store)
 
@@ -121,6 +122,7 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(millrace::session_notice)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(millrace::session_step)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(millrace::session_tick)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(millrace::halt_request)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(millrace::retention_halt_request)
 
 namespace millrace {
 
@@ -137,6 +139,8 @@ using pool_actor = caf::typed_actor<
   caf::result<lane_row>(takeover_request),
   // Halts a lane for good, until somebody resumes it.
   caf::result<lane_row>(halt_request),
+  // Halts a lane whose next records Kafka has no longer.
+  caf::result<lane_row>(retention_halt_request),
   // Reads a lane and its floors; `no_lane` when there is none.
   caf::result<lane_row>(load_request),
   // Makes a pipeline's rows exist and reads them back.
@@ -157,8 +161,9 @@ using pool_actor = caf::typed_actor<
 /// one piece at a time.
 using session_actor = caf::typed_actor<
   caf::result<flush_result>(flush), caf::result<lane_row>(takeover_request),
-  caf::result<lane_row>(halt_request), caf::result<lane_row>(load_request),
-  caf::result<boot_result>(boot_request),
+  caf::result<lane_row>(halt_request),
+  caf::result<lane_row>(retention_halt_request),
+  caf::result<lane_row>(load_request), caf::result<boot_result>(boot_request),
   caf::result<partition_view>(view_request),
   caf::result<floor_answer>(floor_request),
   // To itself: send and receive for a while.

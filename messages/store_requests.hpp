@@ -39,6 +39,17 @@ struct halt_request {
   std::string reason;
 };
 
+/// Rule 3: the log has no longer what a lane needs next. Halts the lane unless
+/// it has moved on since. Answered with the row as it is then.
+struct retention_halt_request {
+  lane_id lane;
+  slot at;
+
+  /// The lane's effective offset at the slot, as it was seen.
+  offset effective;
+  std::string reason;
+};
+
 // -- boot ---------------------------------------------------------------------
 
 struct boot_partition {

@@ -166,6 +166,25 @@ store_result<lane_row> lane_store::halt(const halt_request& x) {
   return read_row(x.lane);
 }
 
+store_result<lane_row> lane_store::halt(const retention_halt_request& x) {
+  auto params = key_of(x.lane);
+  params.push_back(sql(x.at.value + 1));
+  params.push_back(sql(x.effective.value));
+  params.push_back(x.reason);
+  // No owner is asked: whoever writes the lane notices at its next claim.
+  auto halted
+    = conn_.query("UPDATE millrace.lane l SET state = 'halted', reason = $6, "
+                  "updated = clock_timestamp() FROM millrace.partition_floor f "
+                  "WHERE l.pipeline = $1 AND l.tenant = $2 AND l.shard = $3 "
+                  "AND f.pipeline = l.pipeline AND f.slot = $4::int "
+                  "AND greatest(l.next_off[f.slot], f.floor) = $5::bigint "
+                  "AND l.state = 'active'",
+                  params);
+  if (!halted)
+    return std::unexpected{halted.error()};
+  return read_row(x.lane);
+}
+
 store_result<lane_row> lane_store::load(const load_request& x) {
   if (!x.for_update)
     return read_row(x.lane);

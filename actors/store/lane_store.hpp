@@ -29,6 +29,7 @@ public:
   store_result<lane_row> takeover(const takeover_request& x);
 
   store_result<lane_row> halt(const halt_request& x);
+  store_result<lane_row> halt(const retention_halt_request& x);
 
   /// Row and floors from one snapshot. With `for_update` it waits for the row
   /// like a takeover, and reads after it has the lock: a plain read could

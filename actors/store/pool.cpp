@@ -57,6 +57,7 @@ pool_actor::behavior_type pool_state::make_behavior() {
     [this](flush& x) { return submit<flush_result>(x); },
     [this](takeover_request& x) { return submit<lane_row>(x); },
     [this](halt_request& x) { return submit<lane_row>(x); },
+    [this](retention_halt_request& x) { return submit<lane_row>(x); },
     [this](load_request& x) { return submit<lane_row>(x); },
     [this](boot_request& x) { return submit<boot_result>(x); },
     [this](view_request& x) { return submit<partition_view>(x); },

@@ -51,6 +51,9 @@ session_actor::behavior_type session_state::make_behavior() {
     [this, lanes](const halt_request& x) {
       return act<lane_row>([&] { return lanes().halt(x); });
     },
+    [this, lanes](const retention_halt_request& x) {
+      return act<lane_row>([&] { return lanes().halt(x); });
+    },
     [this, lanes](const load_request& x) {
       return act<lane_row>([&] { return lanes().load(x); });
     },

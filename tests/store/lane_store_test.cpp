@@ -250,6 +250,23 @@ TEST_CASE_METHOD(fixture, "only the holder of a lane can halt it, with a "
   CHECK(view().lanes[0].state == lane_state::halted);
 }
 
+TEST_CASE_METHOD(fixture, "a lane that retention ran past is halted unless it "
+                          "has moved on") {
+  auto row = take();
+  retention_halt_request lost{lane, slot{0}, row.effective(slot{0}), "lost"};
+  CHECK(run(flush_of(row, batch_of(100, 110))).verdict
+        == flush_verdict::committed);
+  CHECK(must(store().halt(lost)).state == lane_state::active);
+  lost.effective = must(store().load({lane, false})).effective(slot{0});
+  lost.at = slot{99};
+  CHECK(must(store().halt(lost)).state == lane_state::active);
+  lost.at = slot{0};
+  CHECK(must(store().halt(lost)).state == lane_state::halted);
+  CHECK(db.value("SELECT reason FROM millrace.lane WHERE shard = 0") == "lost");
+  CHECK(db.value("SELECT count(*) FROM millrace.lane WHERE state = 'halted'")
+        == "1");
+}
+
 TEST_CASE_METHOD(fixture, "a zombie's open flush is ended by the takeover") {
   auto row = take();
   auto zombie = open();

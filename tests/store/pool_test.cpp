@@ -34,6 +34,9 @@ session_actor::behavior_type scripted(session_actor::pointer self,
     [refuse](flush&) -> caf::result<flush_result> { return refuse(); },
     [refuse](takeover_request&) -> caf::result<lane_row> { return refuse(); },
     [refuse](halt_request&) -> caf::result<lane_row> { return refuse(); },
+    [refuse](retention_halt_request&) -> caf::result<lane_row> {
+      return refuse();
+    },
     [log, index, self](load_request&) {
       log->loads.push_back(index);
       log->open.push_back(self->make_response_promise<lane_row>());

@@ -79,6 +79,7 @@ struct pool_script {
   scripted_answers<takeover_request, lane_row> takeovers;
   scripted_answers<load_request, lane_row> loads;
   scripted_answers<halt_request, lane_row> halts;
+  scripted_answers<retention_halt_request, lane_row> losses;
   scripted_answers<view_request, partition_view> views;
   scripted_answers<floor_request, floor_answer> floors;
   std::vector<caf::actor> listeners;
@@ -127,6 +128,14 @@ scripted_pool(pool_actor::pointer self, std::shared_ptr<pool_script> script) {
         return script->row;
       });
     },
+    [=](const retention_halt_request& x) {
+      return script->losses.take(self, x, [&](const retention_halt_request& y) {
+        for (auto& lane : script->view.lanes)
+          if (lane.lane == y.lane)
+            lane.state = lane_state::halted;
+        return script->row;
+      });
+    },
     [=](const load_request& x) {
       return script->loads.take(self, x, [&](const load_request&) {
         return script->row;
@@ -153,6 +162,7 @@ scripted_pool(pool_actor::pointer self, std::shared_ptr<pool_script> script) {
       script->takeovers.settle();
       script->loads.settle();
       script->halts.settle();
+      script->losses.settle();
       script->views.settle();
       script->floors.settle();
     },
