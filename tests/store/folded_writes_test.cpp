@@ -277,18 +277,18 @@ TEST_CASE_METHOD(fixture, "a guard decides among all rows since the last "
       auto v = std::to_string(next);
       if (chance() % 4 == 0) {
         add_row(data.blocks[1], next, tuple_of({number(id)}), id);
-        db.execute("DELETE FROM tenant_demo.latest WHERE id = "
-                   + std::to_string(id));
+        must(conn->query("DELETE FROM tenant_demo.latest WHERE id = "
+                         + std::to_string(id)));
       } else {
         auto value = version == 0 ? cell{.null = true} : number(version);
         add_row(data.blocks[0], next, tuple_of({number(id), value, word(v)}),
                 id);
-        db.execute(std::format(
+        must(conn->query(std::format(
           "INSERT INTO tenant_demo.latest AS t VALUES ({}, {}, '{}') ON "
           "CONFLICT (id) DO UPDATE SET version = EXCLUDED.version, v = "
           "EXCLUDED.v WHERE coalesce(EXCLUDED.version, 0) > "
           "coalesce(t.version, 0)",
-          id, literal(value), v));
+          id, literal(value), v)));
       }
       ++next;
     }
