@@ -166,6 +166,7 @@ struct pipeline_limits {
 
   /// Sent and not yet acknowledged, per (partition, lane).
   int64_t credit_bytes = 4 << 20;
+  std::chrono::milliseconds detach_after{2'000};
 
   /// Larger records are rejected.
   int64_t max_record_bytes = 8 << 20;

@@ -157,6 +157,10 @@ section<pipeline_limits> make_limits() {
         bytes("credit_bytes", "\"4MiB\"", kib, gib,
               "Sent and not yet durable, per partition and lane. Beyond it "
               "the lane is left behind and catches up later."))),
+      limit(bind<&c::detach_after>(
+        time("detach_after", "\"2s\"", 100, hour,
+             "A lane that holds its partition for so long while others could "
+             "go on is read separately."))),
       limit(bind<&c::max_record_bytes>(
         bytes("max_record_bytes", "\"8MiB\"", kib, 256 * mib,
               "Larger records become dead letters."))),

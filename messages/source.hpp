@@ -57,6 +57,10 @@ struct assign_request {
   std::string topic;
   partition number;
   offset start;
+
+  /// By a second client, beside the first one (rule 7). It reads for as long
+  /// as the queue is held.
+  bool catch_up = false;
 };
 
 /// Rule 4c: what a second reader sees in the range.

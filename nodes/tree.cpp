@@ -122,6 +122,7 @@ source_config source_settings(const config& all,
   feed.batch_rows = static_cast<std::size_t>(limits.batch_rows);
   feed.cursor.credit_bytes = static_cast<std::size_t>(limits.credit_bytes);
   feed.cursor.resync = limits.resync;
+  feed.cursor.detach_after = limits.detach_after;
   result.consumer.linger = limits.linger;
   result.consumer.floor_interval = limits.floor_interval;
   return result;

@@ -55,6 +55,13 @@ inline constexpr metric_info inflight_bytes{
   {"pipeline"},
   "Bytes of batches that were sent to lanes and are not acknowledged."};
 
+inline constexpr metric_info lanes_detached{
+  "millrace_lanes_detached",
+  metric_kind::gauge,
+  "lanes",
+  {"pipeline"},
+  "Lanes, per partition, that the partition is read on without."};
+
 inline constexpr metric_info batches_sent{
   "millrace_batches_sent_total",
   metric_kind::counter,
@@ -217,6 +224,7 @@ inline constexpr std::array all{&events_read,
                                 &lag_messages,
                                 &lag_seconds,
                                 &inflight_bytes,
+                                &lanes_detached,
                                 &batches_sent,
                                 &batches_nacked,
                                 &batches_dropped,

@@ -109,6 +109,7 @@ pipeline_metrics make_pipeline_metrics(caf::actor_system& sys,
     .batches_sent = find_counter(sys, names::batches_sent, {pipeline}),
     .batches_nacked = find_counter(sys, names::batches_nacked, {pipeline}),
     .inflight_bytes = find_gauge(sys, names::inflight_bytes, {pipeline}),
+    .lanes_detached = find_gauge(sys, names::lanes_detached, {pipeline}),
     .batches_dropped = counters_by_label{dropped},
   };
 }

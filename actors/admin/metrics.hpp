@@ -51,6 +51,7 @@ struct pipeline_metrics {
   int_counter* batches_sent;
   int_counter* batches_nacked;
   int_gauge* inflight_bytes;
+  int_gauge* lanes_detached;
   counters_by_label batches_dropped;
 };
 

@@ -2,9 +2,32 @@
 
 #include <algorithm>
 #include <cassert>
+#include <chrono>
+#include <cmath>
 #include <utility>
 
 namespace millrace {
+
+namespace {
+
+/// After so many seconds bytes count half for a lane's recent share.
+constexpr double recent_half_life = 10;
+
+} // namespace
+
+std::string to_string(lane_mode x) {
+  switch (x) {
+    case lane_mode::inactive:
+      return "inactive";
+    case lane_mode::attached:
+      return "attached";
+    case lane_mode::detached:
+      return "detached";
+    case lane_mode::catching_up:
+      return "catching up";
+  }
+  return "unknown";
+}
 
 std::string to_string(partition_halt x) {
   switch (x) {
@@ -12,8 +35,6 @@ std::string to_string(partition_halt x) {
       return "none";
     case partition_halt::truncated:
       return "TRUNCATED";
-    case partition_halt::retention_loss:
-      return "RETENTION_LOSS";
     case partition_halt::by_row:
       return "halted by its row";
     case partition_halt::gap:
@@ -47,6 +68,9 @@ void partition_cursor::assign(const partition_view& view, offset_range log) {
     halt(partition_halt::by_row, "millrace.partition_floor says halted");
     return;
   }
+  running_ = false;
+  changes_.clear();
+  log_begin_ = log.from;
   std::optional<offset> start;
   for (std::size_t i = 0; i < lanes_.size(); ++i) {
     const auto& seen = view.lanes[i];
@@ -58,24 +82,21 @@ void partition_cursor::assign(const partition_view& view, offset_range log) {
       return;
     }
     auto active = seen.state == lane_state::active;
-    if (active && log.from > seen.effective) {
-      halt(partition_halt::retention_loss,
-           "the log begins at offset " + std::to_string(log.from.value)
-             + ", but lane " + to_string(seen.lane) + " needs it from "
-             + std::to_string(seen.effective.value));
-      return;
-    }
     auto& x = lanes_[i];
-    auto number = x.number;
-    x = lane_cursor{};
-    x.active = active;
-    x.cut = x.acked = seen.effective;
+    lane_cursor fresh;
+    fresh.lost = active && log.from > seen.effective;
+    fresh.mode = active && !fresh.lost ? lane_mode::attached
+                                       : lane_mode::inactive;
+    fresh.cut = fresh.acked = seen.effective;
     // A nack that answers a batch from before must not rewind us again.
-    x.number.value = number.value + 1;
-    if (active)
+    fresh.number.value = x.number.value + 1;
+    fresh.recent = x.recent;
+    x = std::move(fresh);
+    if (x.mode == lane_mode::attached)
       start = start ? std::min(*start, seen.effective) : seen.effective;
   }
-  position_ = start_ = start.value_or(view.floor);
+  // Nobody's floor may lie below what Kafka still has.
+  position_ = start_ = start.value_or(std::max(view.floor, log.from));
 }
 
 void partition_cursor::halt(partition_halt why, std::string reason) {
@@ -83,12 +104,28 @@ void partition_cursor::halt(partition_halt why, std::string reason) {
   halt_reason_ = std::move(reason);
 }
 
+std::vector<lost_lane> partition_cursor::lost() const {
+  std::vector<lost_lane> result;
+  for (std::size_t i = 0; i < lanes_.size(); ++i)
+    if (const auto& x = lanes_[i]; x.lost)
+      result.push_back({i, x.acked,
+                        "RETENTION_LOSS: the log begins at offset "
+                          + std::to_string(log_begin_.value) + ", but lane "
+                          + to_string(ids_[i]) + " needs it from "
+                          + std::to_string(x.acked.value)});
+  return result;
+}
+
 // -- reading ------------------------------------------------------------------
 
-record_verdict partition_cursor::judge(offset at) const noexcept {
-  if (at == position_)
+record_verdict partition_cursor::judge(offset at,
+                                       reading_kind which) const noexcept {
+  if (which == reading_kind::catch_up && at >= position_)
+    return record_verdict::beyond;
+  auto expected = position(which);
+  if (at == expected)
     return record_verdict::expected;
-  return at < position_ ? record_verdict::stale : record_verdict::hole;
+  return at < expected ? record_verdict::stale : record_verdict::hole;
 }
 
 void partition_cursor::touch(std::size_t lane, offset at) noexcept {
@@ -96,21 +133,30 @@ void partition_cursor::touch(std::size_t lane, offset at) noexcept {
   x.touched = std::max(x.touched, at + 1);
 }
 
-void partition_cursor::advance(offset to) {
-  assert(to >= position_);
-  position_ = to;
+void partition_cursor::advance(offset to, reading_kind which) {
+  assert(to >= position(which));
+  if (which == reading_kind::main) {
+    position_ = to;
+    return;
+  }
+  assert(running_ && to <= position_);
+  catch_up_ = to;
 }
 
 cut_batch partition_cursor::cut(std::size_t lane, std::size_t bytes,
                                 clock::time_point now) {
   auto& x = lanes_[lane];
-  assert(x.active && position_ > x.cut);
-  cut_batch result{{x.cut, position_}, x.number};
-  x.cut = position_;
+  assert(x.mode == lane_mode::attached || x.mode == lane_mode::catching_up);
+  auto to = x.mode == lane_mode::attached ? position_ : catch_up_;
+  assert(to > x.cut);
+  cut_batch result{{x.cut, to}, x.number};
+  x.cut = to;
   if (x.lent.empty())
     x.moved = now;
-  x.lent.push_back({position_, bytes});
+  x.lent.push_back({to, bytes});
   x.lent_bytes += bytes;
+  age_recent(now);
+  x.recent += static_cast<double>(bytes);
   return result;
 }
 
@@ -121,193 +167,150 @@ std::size_t partition_cursor::lent_bytes() const noexcept {
   return result;
 }
 
-// -- answers ------------------------------------------------------------------
+lane_load partition_cursor::load(std::size_t lane) const noexcept {
+  const auto& x = lanes_[lane];
+  return {.attached = x.mode == lane_mode::attached,
+          .blocked = false,
+          .idle = x.lent.empty(),
+          .waits_since = x.moved,
+          .acked_at = x.acked_at,
+          .recent = x.recent};
+}
 
-void partition_cursor::ack(std::size_t lane, offset to, clock::time_point now) {
-  auto& x = lanes_[lane];
-  // An ack from before a rewind may name an offset beyond the cut: it is true
-  // all the same, but what lies between is on its way again.
-  x.acked = std::max(x.acked, std::min(to, x.cut));
-  x.moved = now;
-  while (!x.lent.empty() && x.lent.front().to <= to) {
-    x.lent_bytes -= x.lent.front().bytes;
-    x.lent.pop_front();
+void partition_cursor::age_recent(clock::time_point now) {
+  using namespace std::chrono_literals;
+  if (now - recent_at_ < 1s)
+    return;
+  auto seconds = std::chrono::duration<double>(now - recent_at_).count();
+  recent_at_ = now;
+  for (auto& x : lanes_)
+    x.recent *= std::exp2(-seconds / recent_half_life);
+}
+
+bool partition_cursor::pays_to_go_back(double bytes) const noexcept {
+  double total = 0;
+  for (const auto& x : lanes_) {
+    if (x.mode != lane_mode::inactive)
+      total += x.recent;
+    if (x.rewound)
+      bytes += x.recent;
   }
+  return 2 * bytes >= total;
 }
 
-bool partition_cursor::nack(std::size_t lane, offset expected, rewind number,
-                            clock::time_point now) {
-  if (!would_rewind(lane, expected, number))
-    return false;
-  auto& x = lanes_[lane];
-  auto before = position_;
-  auto kept = std::exchange(x.lent, {});
-  send_again(x, expected);
-  // The writer has what is below, but it is not durable: should that be lost,
-  // no later batch may come to show it, so its ack stays due.
-  for (const auto& sent : kept)
-    if (sent.to <= expected && sent.to > x.acked) {
-      x.lent.push_back(sent);
-      x.lent_bytes += sent.bytes;
-    }
-  if (x.acked < expected && (x.lent.empty() || x.lent.back().to < expected))
-    x.lent.push_back({expected, 0});
-  x.moved = now;
-  return position_ < before;
-}
-
-void partition_cursor::handed_back(std::size_t lane, rewind number) noexcept {
-  auto& x = lanes_[lane];
-  if (number == x.number)
-    x.overdue = true;
-}
-
-void partition_cursor::distrust(std::size_t lane) noexcept {
-  auto& x = lanes_[lane];
-  x.overdue = !x.lent.empty();
-}
-
-bool partition_cursor::needs_resync(clock::time_point now) const noexcept {
-  return std::ranges::any_of(lanes_, [&](const lane_cursor& x) {
-    return x.overdue || (!x.lent.empty() && now - x.moved > limits_.resync);
-  });
-}
-
-std::vector<offset> partition_cursor::acks() const {
-  std::vector<offset> result;
-  result.reserve(lanes_.size());
+/// Also as far as it helps those that were rewound before.
+void partition_cursor::go_back(offset to) {
+  position_ = std::min(position_, to);
   for (const auto& x : lanes_)
-    result.push_back(x.acked);
-  return result;
+    if (x.rewound)
+      position_ = std::min(position_, x.cut);
 }
 
-bool partition_cursor::audit(const partition_view& view, clock::time_point now,
-                             std::span<const offset> acks_then) {
-  assert(view.lanes.size() == lanes_.size());
-  if (!follow_floor(view.floor, view.token, view.map_version, view.halted)) {
-    needs_assign_ = true;
-    return false;
-  }
-  assert(acks_then.empty() || acks_then.size() == lanes_.size());
-  auto before = position_;
-  for (std::size_t i = 0; i < lanes_.size(); ++i) {
-    const auto& seen = view.lanes[i];
-    auto& x = lanes_[i];
-    if (x.active != (seen.state == lane_state::active)
-        || (x.active && seen.effective < start_)) {
-      needs_assign_ = true;
-      return false;
-    }
-    if (!x.active)
-      continue;
-    // An ack from before a failover is void (rule 9b).
-    auto told = acks_then.empty() ? x.acked : std::min(x.acked, acks_then[i]);
-    auto void_ack = seen.effective < told;
-    auto overdue = x.overdue
-                   || (!x.lent.empty() && now - x.moved > limits_.resync);
-    if (!void_ack && !overdue)
-      continue;
-    x.overdue = false;
-    x.acked = seen.effective;
-    if (seen.effective >= x.cut)
-      ack(i, x.cut, now);
-    else
-      send_again(x, seen.effective);
-  }
-  return position_ < before;
+// -- detached lanes -----------------------------------------------------------
+
+void partition_cursor::set_mode(std::size_t lane, lane_mode to) {
+  auto& x = lanes_[lane];
+  if (to == lane_mode::attached || to == lane_mode::inactive)
+    x.rewound = false;
+  if (x.mode != to)
+    changes_.push_back({lane, std::exchange(x.mode, to), to, x.cut});
 }
 
-offset partition_cursor::committed_hint() const noexcept {
-  // A lane without unacknowledged batches holds nothing back.
-  auto result = position_;
+void partition_cursor::detach(std::size_t lane) {
+  assert(lanes_[lane].mode != lane_mode::inactive);
+  set_mode(lane, lane_mode::detached);
+}
+
+/// Two marks, so that a lane does not come and go with each ack.
+bool partition_cursor::may_return(const lane_cursor& x) const noexcept {
+  return x.mode == lane_mode::detached
+         && 2 * x.lent_bytes <= limits_.credit_bytes;
+}
+
+void partition_cursor::attach_ready() {
+  for (std::size_t i = 0; i < lanes_.size(); ++i)
+    if (may_return(lanes_[i]) && lanes_[i].cut >= position_)
+      set_mode(i, lane_mode::attached);
+}
+
+bool partition_cursor::begin_run(clock::time_point now) {
+  assert(!running_);
+  std::optional<offset> least;
   for (const auto& x : lanes_)
-    if (x.active && !x.lent.empty())
-      result = std::min(result, x.acked);
-  return result;
-}
-
-// -- floor --------------------------------------------------------------------
-
-std::optional<floor_act> partition_cursor::propose() {
-  if (halt_ != partition_halt::none)
-    return std::nullopt;
-  floor_act act;
-  act.floor = floor_;
-  act.token = token_;
-  act.map_version = version_;
-  if (!holds_floor_) {
-    act.full = true;
-    return act;
-  }
-  // A snapshot ages until its lanes are durable, so that a floor rises under
-  // constant load too.
-  if (!snapshot_ && position_ > floor_) {
-    snapshot_.emplace();
-    snapshot_->to = position_;
-    for (std::size_t i = 0; i < lanes_.size(); ++i)
-      if (lanes_[i].touched.value > 0)
-        snapshot_->touched.push_back({i, ids_[i], lanes_[i].touched});
-  }
-  if (!snapshot_ || !durable_as_told(*snapshot_))
-    return std::nullopt;
-  act.to = snapshot_->to;
-  act.touched = snapshot_->touched;
-  return act;
-}
-
-void partition_cursor::floor_answer(const floor_act& act,
-                                    const millrace::floor_answer& answer) {
-  if (answer.accepted) {
-    floor_ = answer.floor;
-    token_ = answer.token;
-    if (!act.full)
-      for (auto& x : lanes_)
-        if (x.touched <= act.to)
-          x.touched = offset{0};
-  } else if (!follow_floor(answer.floor, answer.token, answer.map_version,
-                           answer.halted)) {
-    needs_assign_ = true;
-  }
-  if (act.full && !needs_assign_)
-    holds_floor_ = floor_ >= start_;
-  snapshot_.reset();
-}
-
-// -- helpers ------------------------------------------------------------------
-
-void partition_cursor::send_again(lane_cursor& x, offset from) {
-  x.cut = from;
-  x.acked = std::min(x.acked, from);
-  ++x.number.value;
-  x.lent.clear();
-  x.lent_bytes = 0;
-  position_ = std::min(position_, from);
-}
-
-/// Whether the floor is still one that this consumer may build on (rule 9a):
-/// its own, a higher one that its position is beyond already, or, once it has
-/// held the floor, the same one under another's token. The floor row itself
-/// says that all below is durable, and what lies beyond is still remembered as
-/// touched; so two consumers of one partition do not drive each other out.
-bool partition_cursor::follow_floor(offset to, const uuid& token,
-                                    map_version version, bool is_halted) {
-  if (version != version_ || is_halted)
+    if (may_return(x) && x.cut < position_)
+      least = least ? std::min(*least, x.cut) : x.cut;
+  if (!least)
     return false;
-  if (token == token_)
-    return true;
-  if (to < floor_ || position_ < to || (to == floor_ && !holds_floor_))
-    return false;
-  floor_ = to;
-  token_ = token;
-  snapshot_.reset();
+  running_ = true;
+  run_began_ = now;
+  run_moved_.reset();
+  catch_up_ = run_seen_ = *least;
+  join_run();
   return true;
 }
 
-bool partition_cursor::durable_as_told(const snapshot& x) const noexcept {
-  return std::ranges::all_of(x.touched, [this](const touched_lane& t) {
-    const auto& here = lanes_[t.lane];
-    return !here.active || here.acked >= t.end;
+void partition_cursor::join_run() {
+  for (std::size_t i = 0; running_ && i < lanes_.size(); ++i)
+    if (may_return(lanes_[i]) && lanes_[i].cut >= catch_up_)
+      set_mode(i, lane_mode::catching_up);
+}
+
+bool partition_cursor::others_wait() const noexcept {
+  return running_ && std::ranges::any_of(lanes_, [this](const lane_cursor& x) {
+           return may_return(x) && x.cut < catch_up_;
+         });
+}
+
+/// Nobody in the run, or nobody who needs what comes next.
+bool partition_cursor::runs_ahead_only() const noexcept {
+  return std::ranges::none_of(lanes_, [this](const lane_cursor& x) {
+    return x.mode == lane_mode::catching_up
+           && x.cut - catch_up_ <= limits_.near_offsets;
   });
+}
+
+partition_cursor::run_state partition_cursor::tend_run(bool verified,
+                                                       clock::time_point now) {
+  if (!running_)
+    return run_state::none;
+  if (catch_up_ > run_seen_) {
+    run_seen_ = catch_up_;
+    run_moved_ = now;
+  }
+  auto meets = catch_up_ == position_;
+  if (catch_up_ > position_ || runs_ahead_only()
+      || (others_wait() && !meets && now - run_began_ >= limits_.run_limit)) {
+    end_run();
+    return run_state::over;
+  }
+  if (!meets || !verified)
+    return run_state::going;
+  running_ = false;
+  for (std::size_t i = 0; i < lanes_.size(); ++i)
+    if (lanes_[i].mode == lane_mode::catching_up)
+      set_mode(i, lane_mode::attached);
+  return run_state::rejoined;
+}
+
+void partition_cursor::end_run() {
+  running_ = false;
+  for (std::size_t i = 0; i < lanes_.size(); ++i)
+    if (lanes_[i].mode == lane_mode::catching_up)
+      set_mode(i, lane_mode::detached);
+}
+
+bool partition_cursor::main_waits(clock::time_point now) const noexcept {
+  if (!running_ || position_ - catch_up_ > limits_.near_offsets)
+    return false;
+  return catch_up_ == position_
+         || (run_moved_ && now - *run_moved_ < limits_.detach_after);
+}
+
+std::size_t partition_cursor::detached_lanes() const noexcept {
+  return static_cast<std::size_t>(
+    std::ranges::count_if(lanes_, [](const lane_cursor& x) {
+      return x.mode == lane_mode::detached || x.mode == lane_mode::catching_up;
+    }));
 }
 
 } // namespace millrace

@@ -1,5 +1,7 @@
 #pragma once
 
+#include "actors/lane/cursor_types.hpp"
+#include "actors/lane/hold_watch.hpp"
 #include "messages/partition_view.hpp"
 
 #include <chrono>
@@ -8,52 +10,10 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace millrace {
-
-/// Limits of one partition. Checked by the configuration.
-struct cursor_limits {
-  /// Bytes on their way to one lane; no more is cut for it beyond.
-  std::size_t credit_bytes = std::size_t{4} << 20;
-
-  /// Read the effective offsets again when a batch is not acknowledged for
-  /// this long (rule 8b).
-  std::chrono::milliseconds resync{10'000};
-};
-
-/// Why a partition is not read until somebody acts.
-enum class partition_halt : uint8_t {
-  none,
-  /// The log ends before what is durable: the topic was truncated.
-  truncated,
-  /// The log begins after what is durable: retention ran past the lanes.
-  retention_loss,
-  /// The floor row says halted.
-  by_row,
-  /// Offsets are missing and a second reader does find records there.
-  gap,
-  /// Something that waiting does not mend, such as a topic that is gone.
-  source,
-};
-
-std::string to_string(partition_halt x);
-
-/// The cursor's answer to a record's offset.
-enum class record_verdict : uint8_t {
-  /// At the read position.
-  expected,
-  /// Below it: left over from an older assignment.
-  stale,
-  /// Beyond it: offsets are missing in between (rule 4c).
-  hole,
-};
-
-/// A range that goes to a lane.
-struct cut_batch {
-  offset_range range;
-  rewind number;
-};
 
 /// The decisions of a PARTITION CONSUMER for one partition, without actors,
 /// Kafka or PostgreSQL (protocol.md, rules 2 to 9, and section 3).
@@ -61,11 +21,37 @@ struct cut_batch {
 /// Lanes are known by their index in the list that the consumer was given;
 /// every view passed in lists them in that order.
 ///
+/// The *main* reading feeds the attached lanes. A lane that is detached keeps
+/// its cut, and the main reading goes on without it; its events count for the
+/// floor all the same, because they are touched. One *catch-up* run at a time
+/// brings detached lanes their events from the least of their cuts on, and no
+/// other lane anything. Where its position meets the main one, its lanes are
+/// attached again: both positions are moved by one owner, so that is exact.
+/// Only the main reading touches lanes: all that a floor of ours may pass was
+/// read by it, from the assignment's start on.
+///
+/// A main position that goes back behind the catch-up one ends the run; its
+/// lanes wait, and those whose cut is then at or beyond the main position are
+/// attached without being read for.
+///
+/// Whether a rewind takes the main position back or detaches the lane depends
+/// on its share of what was sent of late: who is half of the traffic or more
+/// is worth reading again for (simple), others are not read twice for it. When
+/// the lanes that were rewound one by one come to that share together, as
+/// after a reconnect, the position goes back for all of them.
+///
+/// A lane that becomes active again, or that fell back, is never a reason to
+/// begin anew, as long as the floor is ours: while the floor is frozen, only
+/// full acts raise it, and these look at all lanes in the database. The one
+/// exception is an attached lane below the start: the view that the start was
+/// taken from was void.
+///
 /// Invariants, asserted:
 ///  * a lane's cuts follow each other: each begins where the last one ended,
 ///    at the lane's effective offset, or where a nack said;
-///  * no cut ends beyond the read position;
-///  * acknowledged ≤ cut ≤ read position, per lane with events.
+///  * no cut ends beyond the position of the lane's reading;
+///  * the catch-up position is at or below the main one when lanes rejoin;
+///  * acknowledged ≤ cut ≤ read position, per attached lane with events.
 class partition_cursor {
 public:
   using clock = std::chrono::steady_clock;
@@ -76,11 +62,11 @@ public:
 
   /// Starts anew from durable truth. `log` is the partition's low and high
   /// watermark. Afterwards `halted()` tells whether to read, and `position()`
-  /// from where.
+  /// from where. Lanes that retention ran past are inactive, see `lost()`.
   void assign(const partition_view& view, offset_range log);
 
-  offset position() const noexcept {
-    return position_;
+  offset position(reading_kind which = reading_kind::main) const noexcept {
+    return which == reading_kind::main ? position_ : catch_up_;
   }
 
   partition_halt halted() const noexcept {
@@ -93,21 +79,32 @@ public:
 
   void halt(partition_halt why, std::string reason);
 
+  /// RETENTION_LOSS, lane by lane: those whose row does not say so yet.
+  std::vector<lost_lane> lost() const;
+
   // -- reading (rules 5 to 7) -------------------------------------------------
 
-  record_verdict judge(offset at) const noexcept;
+  record_verdict judge(offset at,
+                       reading_kind which = reading_kind::main) const noexcept;
 
-  /// Whether the lane still needs the record at `at`.
-  bool wants(std::size_t lane, offset at) const noexcept {
+  /// Whether the lane still needs the record at `at` from this reading.
+  bool wants(std::size_t lane, offset at,
+             reading_kind which = reading_kind::main) const noexcept {
     const auto& x = lanes_[lane];
-    return x.active && at >= x.cut;
+    return is_read_by(lane, which) && at >= x.cut;
   }
 
-  /// The record at `at` belongs to the lane.
+  bool is_read_by(std::size_t lane, reading_kind which) const noexcept {
+    return lanes_[lane].mode
+           == (which == reading_kind::main ? lane_mode::attached
+                                           : lane_mode::catching_up);
+  }
+
+  /// The record at `at`, met by the main reading, belongs to the lane.
   void touch(std::size_t lane, offset at) noexcept;
 
   /// Everything below `to` has been read.
-  void advance(offset to);
+  void advance(offset to, reading_kind which = reading_kind::main);
 
   /// The range for the lane's next batch; `bytes` are lent until its ack.
   cut_batch cut(std::size_t lane, std::size_t bytes, clock::time_point now);
@@ -121,8 +118,75 @@ public:
     return lanes_[lane].lent.empty();
   }
 
+  lane_mode mode(std::size_t lane) const noexcept {
+    return lanes_[lane].mode;
+  }
+
+  /// Where the lane's next batch begins.
+  offset cut_of(std::size_t lane) const noexcept {
+    return lanes_[lane].cut;
+  }
+
+  /// Under which the lane's next batch goes; what was collected under another
+  /// one is void.
+  rewind number_of(std::size_t lane) const noexcept {
+    return lanes_[lane].number;
+  }
+
   /// Bytes on their way, over all lanes.
   std::size_t lent_bytes() const noexcept;
+
+  /// How the lane does, for who decides what is held up by it.
+  lane_load load(std::size_t lane) const noexcept;
+
+  // -- detached lanes (rule 7) ------------------------------------------------
+
+  /// Leaves an attached or catching-up lane behind at its cut. What is
+  /// collected of it must be dropped.
+  void detach(std::size_t lane);
+
+  /// Detached lanes that need no catch-up, because nothing above their cut was
+  /// read yet, are attached. To be called when positions or credits moved.
+  void attach_ready();
+
+  /// Begins a run at the least cut of the detached lanes that have half of
+  /// their credit or more; false when there is none.
+  bool begin_run(clock::time_point now);
+
+  /// Detached lanes with credit that the run has not passed yet join it.
+  void join_run();
+
+  /// What became of the run; see `tend_run`.
+  enum class run_state : uint8_t { none, going, rejoined, over };
+
+  /// Ends the run where it met the main reading and `verified` (no hole of it
+  /// is open): its lanes are attached. Ends it, its lanes waiting again, when
+  /// the main position went back behind it, when no lane is left in it, when
+  /// what follows is for lanes far ahead only, or when it was long and others
+  /// wait further back.
+  run_state tend_run(bool verified, clock::time_point now);
+
+  /// Ends the run, its lanes wait again.
+  void end_run();
+
+  bool is_running() const noexcept {
+    return running_;
+  }
+
+  /// A lane with credit that the run has passed waits for the next one.
+  bool others_wait() const noexcept;
+
+  /// Whether the catch-up is so near, and gets on, that the main reading has
+  /// to wait for it.
+  bool main_waits(clock::time_point now) const noexcept;
+
+  /// Lanes that the main reading goes on without, those in a run included.
+  std::size_t detached_lanes() const noexcept;
+
+  /// Changes since the last call, the oldest first.
+  std::vector<lane_change> take_changes() {
+    return std::exchange(changes_, {});
+  }
 
   // -- answers (rule 8) -------------------------------------------------------
 
@@ -132,13 +196,24 @@ public:
   bool would_rewind(std::size_t lane, offset expected,
                     rewind number) const noexcept {
     const auto& x = lanes_[lane];
-    return x.active && number == x.number && expected < x.cut;
+    return x.mode != lane_mode::inactive && number == x.number
+           && expected < x.cut;
   }
 
+  /// Whether a rewind of this lane takes the main position back: it is
+  /// attached, and half of the recent bytes or more are its own or of others
+  /// that were rewound.
+  bool goes_back(std::size_t lane) const noexcept;
+
   /// True when the partition must be read again from `position()`. What was
-  /// sent below `expected` is still on its way.
+  /// sent below `expected` is still on its way. `back` overrides `goes_back`,
+  /// for who asked before it cut batches.
   bool nack(std::size_t lane, offset expected, rewind number,
-            clock::time_point now);
+            clock::time_point now, std::optional<bool> back = {});
+
+  /// What was collected of an attached lane is dropped: its events are read
+  /// again from its cut on.
+  void read_again(std::size_t lane);
 
   /// The lane's batches came back unwritten: its acks are overdue at once.
   void handed_back(std::size_t lane, rewind number) noexcept;
@@ -154,7 +229,9 @@ public:
 
   /// Holds what was acknowledged against a fresh view (rules 8b, 9b, 9c).
   /// True when the partition must be read again from `position()`. Where the
-  /// floor is not ours any more, `needs_assign` holds afterwards.
+  /// floor is not ours any more, `needs_assign` holds afterwards. Lanes whose
+  /// rows are not active any more are inactive afterwards, and those that are
+  /// again are detached.
   ///
   /// `acks_then` is what `acks()` was when the view was asked for: the view
   /// cannot know of a later ack. Empty where nothing happened in between.
@@ -196,7 +273,7 @@ private:
   };
 
   struct lane_cursor {
-    bool active = false;
+    lane_mode mode = lane_mode::inactive;
     offset cut;
     offset acked;
     rewind number;
@@ -205,7 +282,17 @@ private:
     std::deque<lent_batch> lent;
     std::size_t lent_bytes = 0;
     clock::time_point moved;
+    clock::time_point acked_at;
     bool overdue = false;
+
+    /// Retention ran past it, and its row does not say so yet.
+    bool lost = false;
+
+    /// Detached because it fell back, not because it held others up.
+    bool rewound = false;
+
+    /// Bytes cut for it, the older the less.
+    double recent = 0;
   };
 
   /// The read position and the lanes touched below it, of one moment.
@@ -214,7 +301,15 @@ private:
     std::vector<touched_lane> touched;
   };
 
-  void send_again(lane_cursor& x, offset from);
+  void set_mode(std::size_t lane, lane_mode to);
+  void send_again(std::size_t lane, offset from, bool back);
+  void deactivate(std::size_t lane);
+  void resume(std::size_t lane, offset effective);
+  bool may_return(const lane_cursor& x) const noexcept;
+  bool runs_ahead_only() const noexcept;
+  void age_recent(clock::time_point now);
+  bool pays_to_go_back(double bytes) const noexcept;
+  void go_back(offset to);
   bool durable_as_told(const snapshot& x) const noexcept;
   bool follow_floor(offset to, const uuid& token, map_version version,
                     bool is_halted);
@@ -223,6 +318,18 @@ private:
   cursor_limits limits_;
   std::vector<lane_cursor> lanes_;
   offset position_;
+
+  /// Only while `running_`.
+  offset catch_up_;
+  bool running_ = false;
+  clock::time_point run_began_;
+
+  /// Where the run was last seen to have got to, and when it moved there.
+  offset run_seen_;
+  std::optional<clock::time_point> run_moved_;
+  std::vector<lane_change> changes_;
+  clock::time_point recent_at_;
+  offset log_begin_;
   offset start_;
   offset floor_;
   uuid token_;

@@ -10,40 +10,6 @@
 
 namespace millrace {
 
-namespace {
-
-/// Records found where none was seen before: tried once more, then a halt.
-constexpr int max_gaps = 2;
-
-} // namespace
-
-/// Decodes the records of one turn into the feed.
-class partition_consumer_state::reader final : public record_visitor {
-public:
-  explicit reader(partition_consumer_state& state) : state_{state} {
-  }
-
-  bool visit(const record_view& record) override {
-    auto& feed = state_.feed_;
-    offset at{record.offset};
-    auto verdict = feed.begin(at);
-    if (verdict == record_verdict::stale)
-      return true;
-    if (verdict == record_verdict::hole) {
-      state_.note_hole(feed.cursor().position(), at);
-      feed.begin(at);
-    }
-    state_.decoder_.decode(record, feed);
-    feed.end();
-    state_.last_read_ms_ = record.timestamp_ms;
-    ++state_.events_;
-    return !feed.any_full();
-  }
-
-private:
-  partition_consumer_state& state_;
-};
-
 partition_consumer_state::partition_consumer_state(
   partition_consumer_actor::pointer self, partition_consumer_config config,
   partition_consumer_peers peers)
@@ -58,12 +24,21 @@ partition_consumer_state::partition_consumer_state(
                                 config_.feed.source.number.value)},
     delays_{config_.delays},
     chance_{std::random_device{}()},
+    main_{reading_kind::main, self, config_.reading, peers_.source, feed_,
+          decoder_,           *this},
+    catch_up_{reading_kind::catch_up,
+              self,
+              config_.reading,
+              peers_.source,
+              feed_,
+              decoder_,
+              *this},
     writers_(config_.feed.lane_ids.size()) {
 }
 
 partition_consumer_state::~partition_consumer_state() {
-  drop_queue();
   metrics_.inflight_bytes->dec(counted_bytes_);
+  metrics_.lanes_detached->dec(counted_detached_);
   lag_.lag_messages->value(0);
   lag_.lag_seconds->value(0);
 }
@@ -90,13 +65,19 @@ partition_consumer_state::make_behavior() {
     [this](const record_request& x) { return fetch(x); },
     [this](resume_atom) { start_again("resumed"); },
     [this](inspect_atom) {
+      const auto& cursor = feed_.cursor();
+      auto catch_up = cursor.is_running()
+                        ? cursor.position(reading_kind::catch_up).value
+                        : int64_t{-1};
       auto report = vitals_.report(
-        self_,
-        {{"position", feed_.cursor().position().value},
-         {"floor", feed_.cursor().floor().value},
-         {"events", events_},
-         {"batches", batches_},
-         {"lent_bytes", static_cast<int64_t>(feed_.cursor().lent_bytes())}});
+        self_, {{"position", cursor.position().value},
+                {"floor", cursor.floor().value},
+                {"events", events_},
+                {"batches", batches_},
+                {"lent_bytes", static_cast<int64_t>(cursor.lent_bytes())},
+                {"detached", static_cast<int64_t>(cursor.detached_lanes())},
+                {"catch_up_position", catch_up},
+                {"caught_up_events", caught_up_events_}});
       report.name = config_.feed.topic + '/'
                     + std::to_string(config_.feed.source.number.value);
       return report;
@@ -109,10 +90,10 @@ partition_consumer_state::make_behavior() {
 void partition_consumer_state::start() {
   ++starts_;
   phase_ = phase::starting;
-  drop_queue();
-  holes_.clear();
-  verifying_ = blocked_ = asking_ = checking_ = false;
+  stop_reading();
+  asking_ = checking_ = false;
   late_view_.reset();
+  lost_.clear();
   sent_times_.clear();
   vitals_.become("starting");
   self_
@@ -156,16 +137,25 @@ void partition_consumer_state::on_log(const partition_view& view,
   slot_ = view.at;
   log_end_ = log.to;
   auto& cursor = feed_.cursor();
-  if (cursor.halted() != partition_halt::none)
+  if (cursor.halted() != partition_halt::none) {
     halt(cursor.halted(), cursor.halt_reason());
-  else
-    first_floor_act();
+    return;
+  }
+  for (const auto& x : cursor.lost())
+    log::error("lane-lost",
+               {{"lane", to_string(cursor.lane_ids()[x.lane])},
+                {"topic", config_.feed.topic},
+                {"partition", config_.feed.source.number.value},
+                {"reason", x.reason},
+                {"mend", "see RETENTION_LOSS in docs/runbook.md"}});
+  tell_lost();
+  first_floor_act();
 }
 
 void partition_consumer_state::first_floor_act() {
   auto act = feed_.cursor().propose();
   if (!act) {
-    assign_queue();
+    main_.assign();
     return;
   }
   self_
@@ -185,7 +175,7 @@ void partition_consumer_state::first_floor_act() {
           return;
         }
         last_floor_ = now();
-        assign_queue();
+        main_.assign();
       },
       [this, n = starts_](const caf::error& reason) {
         if (n == starts_)
@@ -193,55 +183,17 @@ void partition_consumer_state::first_floor_act() {
       });
 }
 
-void partition_consumer_state::assign_queue() {
-  drop_queue();
-  // Only the last assignment counts: an older one begins elsewhere, and its
-  // first record would look like a hole.
-  ++assigns_;
-  self_
-    ->request(peers_.source, config_.source_timeout,
-              assign_request{config_.feed.topic, config_.feed.source.number,
-                             feed_.cursor().position()})
-    .then(
-      [this, n = starts_, m = assigns_](partition_queue_ptr& queue) {
-        if (n == starts_ && m == assigns_)
-          on_queue(std::move(queue));
-      },
-      [this, n = starts_](const caf::error& reason) {
-        if (n != starts_)
-          return;
-        if (reason == source_errc::halt)
-          halt(partition_halt::source, reason_text(reason));
-        else
-          start_again(reason_text(reason));
-      });
-}
-
-void partition_consumer_state::on_queue(partition_queue_ptr queue) {
-  if (phase_ == phase::starting)
-    log::info("partition-assigned",
-              {{"pipeline", config_.feed.pipeline},
-               {"topic", config_.feed.topic},
-               {"partition", config_.feed.source.number.value},
-               {"offset", feed_.cursor().position().value},
-               {"floor_held", feed_.cursor().holds_floor()}});
-  phase_ = phase::reading;
-  vitals_.become("reading");
-  delays_.reset();
-  queue_ = std::move(queue);
-  progress_ = now();
-  at_end_ = false;
-  // The queue must not keep this actor alive.
-  queue_->set_wakeup([weak = self_->address()] {
-    if (auto strong = caf::actor_cast<caf::actor>(weak))
-      caf::anon_send(strong, records_ready_atom_v);
-  });
+void partition_consumer_state::stop_reading() {
+  main_.stop();
+  catch_up_.stop();
+  feed_.stop_catch_up();
+  feed_.take_changes();
 }
 
 void partition_consumer_state::start_again(const std::string& why) {
   ++starts_;
   phase_ = phase::starting;
-  drop_queue();
+  stop_reading();
   vitals_.become("waiting", why);
   auto delay = delays_.next(std::chrono::seconds{0}, chance_);
   log::info("partition-restart",
@@ -260,7 +212,7 @@ void partition_consumer_state::halt(partition_halt why,
                                     const std::string& reason) {
   ++starts_;
   phase_ = phase::halted;
-  drop_queue();
+  stop_reading();
   feed_.cursor().halt(why, reason);
   vitals_.become("halted", reason);
   log::error("partition-halted",
@@ -275,103 +227,113 @@ void partition_consumer_state::halt(partition_halt why,
 // -- reading ------------------------------------------------------------------
 
 void partition_consumer_state::drain() {
-  if (phase_ != phase::reading || !queue_)
+  if (phase_ != phase::reading)
     return;
-  blocked_ = !feed_.has_credit() || (feed_.any_full() && !holes_.empty());
-  if (blocked_) {
-    progress_ = now();
-    return;
-  }
-  reader turn{*this};
-  auto before = events_;
-  auto result = queue_->drain(config_.turn, turn);
-  metrics_.events_read->inc(events_ - before);
-  on_drained(result);
+  main_.drain();
+  if (phase_ == phase::reading)
+    catch_up_.drain();
 }
 
-void partition_consumer_state::on_drained(const drain_result& result) {
-  if (result.stale) {
-    start_again("the assignment was taken away");
+void partition_consumer_state::on_queue(reading_kind which) {
+  if (which == reading_kind::catch_up || phase_ != phase::starting)
     return;
+  log::info("partition-assigned",
+            {{"pipeline", config_.feed.pipeline},
+             {"topic", config_.feed.topic},
+             {"partition", config_.feed.source.number.value},
+             {"offset", feed_.cursor().position().value},
+             {"floor_held", feed_.cursor().holds_floor()}});
+  phase_ = phase::reading;
+  vitals_.become("reading");
+}
+
+void partition_consumer_state::on_turn(reading_kind which, int64_t events,
+                                       bool more) {
+  if (which == reading_kind::main) {
+    if (events > 0)
+      delays_.reset();
+    if (events > 0 || main_.is_at_end())
+      doubts_in_a_row_ = 0;
+    events_ += events;
+    metrics_.events_read->inc(events);
+  } else {
+    caught_up_events_ += events;
   }
-  if (result.records > 0 || result.at_end) {
-    stalls_in_a_row_ = 0;
-    doubts_in_a_row_ = 0;
-    progress_ = now();
-    at_end_ = result.at_end;
-  }
-  if (result.at_end && result.position > feed_.cursor().position())
-    note_hole(feed_.cursor().position(), result.position);
-  if (result.error && result.error->action != kafka_action::retry) {
-    on_read_error(*result.error);
-    return;
-  }
-  verify_holes();
-  if (feed_.any_full() && holes_.empty())
-    send(feed_.cut_full(now()));
-  if (result.more)
+  if (feed_.any_full(which) && !reading(which).has_holes())
+    send(feed_.cut_full(now(), which));
+  if (more)
     self_->send(self_, records_ready_atom_v);
   else
-    cut_idle_lanes();
+    cut_idle_lanes(which);
   arm_linger();
+  tend_catch_up();
 }
 
-void partition_consumer_state::note_hole(offset from, offset to) {
-  if (!holes_.empty() && holes_.back().to == from && !verifying_)
-    holes_.back().to = to;
-  else
-    holes_.push_back({from, to});
-  feed_.skip_to(to);
+void partition_consumer_state::on_verified(reading_kind which) {
+  send(feed_.cut_full(now(), which));
+  cut_idle_lanes(which);
+  arm_linger();
+  if (which == reading_kind::main) {
+    if (late_view_)
+      judge_view(*std::exchange(late_view_, std::nullopt));
+    if (phase_ == phase::reading)
+      keep_up();
+  }
+  tend_catch_up();
 }
 
-void partition_consumer_state::verify_holes() {
-  if (holes_.empty() || verifying_ || !may_verify())
+void partition_consumer_state::on_no_reader(reading_kind which,
+                                            const std::string& why) {
+  if (which == reading_kind::main) {
+    start_again(why);
     return;
-  verifying_ = true;
-  offset_range all{holes_.front().from, holes_.back().to};
-  self_
-    ->request(peers_.source, config_.source_timeout,
-              verify_request{config_.feed.topic, config_.feed.source.number,
-                             all})
-    .then(
-      [this, n = starts_, all](const std::vector<offset>& seen) {
-        if (n != starts_)
-          return;
-        verifying_ = false;
-        for (auto at : seen)
-          for (const auto& hole : holes_)
-            if (hole.contains(at)) {
-              if (++gaps_found_ >= max_gaps)
-                halt(partition_halt::gap,
-                     "record " + std::to_string(at.value)
-                       + " was not delivered, but a second reader sees it");
-              else
-                start_again("a second reader sees records in a hole");
-              return;
-            }
-        std::erase_if(holes_, [&all](const offset_range& hole) {
-          return hole.to <= all.to;
-        });
-        verify_holes();
-        if (holes_.empty())
-          on_verified();
-        drain();
-      },
-      [this, n = starts_](const caf::error& reason) {
-        if (n == starts_)
-          start_again(reason_text(reason));
-      });
+  }
+  log::warn("catch-up-interrupted",
+            {{"pipeline", config_.feed.pipeline},
+             {"topic", config_.feed.topic},
+             {"partition", config_.feed.source.number.value},
+             {"reason", why}});
+  catch_up_.stop();
+  feed_.stop_catch_up();
+  catch_up_from_ = now() + config_.catch_up_pause;
+  wake_blocked();
 }
 
-void partition_consumer_state::on_verified() {
-  gaps_found_ = 0;
-  send(feed_.cut_full(now()));
-  cut_idle_lanes();
-  arm_linger();
-  if (late_view_)
-    judge_view(*std::exchange(late_view_, std::nullopt));
-  if (phase_ == phase::reading)
-    keep_up();
+void partition_consumer_state::tend_catch_up() {
+  if (phase_ != phase::reading)
+    return;
+  auto time = now();
+  auto plan = feed_.tend(!catch_up_.has_holes(), time >= catch_up_from_, time);
+  if (plan.stop)
+    catch_up_.stop();
+  if (plan.start)
+    catch_up_.assign();
+  note_changes();
+  wake_blocked();
+}
+
+/// Who waits is not woken by the queue; a message, because we may be within a
+/// turn.
+void partition_consumer_state::wake_blocked() {
+  if (main_.is_due() || catch_up_.is_due())
+    self_->send(self_, records_ready_atom_v);
+}
+
+void partition_consumer_state::note_changes() {
+  for (const auto& x : feed_.take_changes()) {
+    auto log_it = [&](std::string_view event) {
+      log::info(event, {{"lane", to_string(config_.feed.lane_ids[x.lane])},
+                        {"topic", config_.feed.topic},
+                        {"partition", config_.feed.source.number.value},
+                        {"offset", x.cut.value}});
+    };
+    if (x.to == lane_mode::attached)
+      log_it("lane-rejoined");
+    else if (x.to == lane_mode::inactive)
+      log_it("lane-inactive");
+    else if (x.from == lane_mode::attached || x.from == lane_mode::inactive)
+      log_it("lane-detached");
+  }
 }
 
 caf::actor spawn_partition_consumer(caf::local_actor* parent,

@@ -6,7 +6,7 @@
 #include "actors/decode/decoder.hpp"
 #include "actors/source/kafka_consumer.hpp"
 #include "actors/source/partition_feed.hpp"
-#include "config/pipeline.hpp"
+#include "actors/source/partition_reading.hpp"
 #include "messages/lane.hpp"
 #include "messages/source.hpp"
 #include "messages/store.hpp"
@@ -29,8 +29,7 @@ struct partition_consumer_config {
   feed_config feed;
   program_ptr program;
 
-  /// One turn of reading takes at most this much, then others get theirs.
-  drain_limits turn;
+  partition_reading_config reading;
 
   /// A lane that is busy gets its next batch at the latest after this time; an
   /// idle one gets it at once.
@@ -42,12 +41,8 @@ struct partition_consumer_config {
   /// How often lag is measured and overdue acks are looked for.
   std::chrono::milliseconds tick{250};
 
-  /// Assign anew when records are there and none has come for this long: about
-  /// one of some hundred new assignments gets none from librdkafka 2.8.
-  std::chrono::milliseconds stall{5'000};
-
-  /// What to do about offsets that are not delivered (rule 4c).
-  gap_policy gaps = gap_policy::verify;
+  /// Between a catch-up reader that was lost and the next one.
+  std::chrono::milliseconds catch_up_pause{1'000};
 
   std::chrono::milliseconds store_timeout{30'000};
   std::chrono::milliseconds source_timeout{60'000};
@@ -69,10 +64,13 @@ struct partition_consumer_peers {
 ///
 /// Starts from durable truth each time: view, log bounds, floor act, and only
 /// then the first record (rules 2 to 4). Holes in the offsets are read a
-/// second time before a batch may claim them (rule 4c); nothing is cut while
-/// one is open. Ends with its SOURCE and its ROUTER; the next SOURCE starts a
+/// second time before a batch may claim them (rule 4c); nothing of a reading
+/// is cut while one of its own is open. Lanes that hold the others up, that
+/// are resumed or that need little again are brought their events by a second
+/// reading (rule 7). A lane that retention ran past is halted in its row, the
+/// others go on. Ends with its SOURCE and its ROUTER; the next SOURCE starts a
 /// new one.
-class partition_consumer_state {
+class partition_consumer_state : private partition_reading::owner {
 public:
   static inline const char* name = "millrace.partition-consumer";
 
@@ -80,14 +78,16 @@ public:
                            partition_consumer_config config,
                            partition_consumer_peers peers);
 
-  ~partition_consumer_state();
+  partition_consumer_state(const partition_consumer_state&) = delete;
+
+  partition_consumer_state& operator=(const partition_consumer_state&) = delete;
+
+  ~partition_consumer_state() override;
 
   partition_consumer_actor::behavior_type make_behavior();
 
 private:
   using clock = partition_cursor::clock;
-
-  class reader;
 
   /// Where the start from durable truth has got to.
   enum class phase : uint8_t { starting, reading, halted };
@@ -98,24 +98,29 @@ private:
   void on_view(partition_view& view);
   void on_log(const partition_view& view, offset_range log);
   void first_floor_act();
-  void assign_queue();
-  void on_queue(partition_queue_ptr queue);
-  void start_again(const std::string& why);
-  void halt(partition_halt why, const std::string& reason);
+  void stop_reading();
+  void start_again(const std::string& why) override;
+  void halt(partition_halt why, const std::string& reason) override;
 
   // -- reading ----------------------------------------------------------------
 
   void drain();
-  void on_drained(const drain_result& result);
-  void on_read_error(const kafka_error& x);
-  void note_hole(offset from, offset to);
-  bool may_verify();
-  void verify_holes();
-  void on_verified();
+  void on_read_error(const kafka_error& x) override;
+  void on_queue(reading_kind which) override;
+  void on_turn(reading_kind which, int64_t events, bool more) override;
+  void on_verified(reading_kind which) override;
+  void on_no_reader(reading_kind which, const std::string& why) override;
+  void tend_catch_up();
+  void wake_blocked();
+  void note_changes();
 
   // -- sending ----------------------------------------------------------------
 
-  void cut_idle_lanes();
+  partition_reading& reading(reading_kind which) noexcept {
+    return which == reading_kind::main ? main_ : catch_up_;
+  }
+
+  void cut_idle_lanes(reading_kind which);
   void arm_linger();
   void send(std::vector<fed_batch> batches);
   void on_answer(const lane_answer& x);
@@ -140,8 +145,9 @@ private:
   void judge_view(const asked_view& x);
   void propose_floor();
   void measure_lag();
-  void watch_for_stall();
-  void drop_queue();
+  void remember_time(offset to, int64_t oldest_ms);
+  void tell_lost();
+  void tell_next_lost();
 
   /// The actor system's clock.
   clock::time_point now() const;
@@ -161,45 +167,39 @@ private:
   /// Grows with each start; answers to an older one are ignored.
   int64_t starts_ = 0;
 
-  /// Grows with each assignment that is asked for; queues of an older one are
-  /// not taken.
-  int64_t assigns_ = 0;
-  partition_queue_ptr queue_;
+  partition_reading main_;
+  partition_reading catch_up_;
+
+  /// No run begins before.
+  clock::time_point catch_up_from_;
   slot slot_;
 
   /// By lane; empty handles where nobody writes the lane now.
   std::vector<caf::actor> writers_;
 
-  /// Offsets that were not there, until a second reader has looked.
-  std::vector<offset_range> holes_;
-  bool verifying_ = false;
-
   /// Came while holes were open; judged once they are closed.
   std::optional<asked_view> late_view_;
-  int gaps_found_ = 0;
 
-  bool blocked_ = false;
+  /// Lanes whose rows do not say yet that they are lost; the last one is being
+  /// told of.
+  std::vector<lost_lane> lost_;
   bool lingering_ = false;
   bool asking_ = false;
   bool checking_ = false;
   clock::time_point last_floor_;
   std::optional<offset> log_end_;
 
-  /// When a record or the end of the log was last seen, or could not be.
-  clock::time_point progress_;
-  bool at_end_ = false;
-  int64_t stalls_ = 0;
-  int stalls_in_a_row_ = 0;
-
   /// Fresh starts because of an offset or topic that was not there.
   int doubts_in_a_row_ = 0;
 
   /// Ends and oldest record times of what was sent, for the lag in seconds.
+  /// At most some thousand.
   std::deque<std::pair<offset, int64_t>> sent_times_;
-  int64_t last_read_ms_ = 0;
   int64_t events_ = 0;
+  int64_t caught_up_events_ = 0;
   int64_t batches_ = 0;
   int64_t counted_bytes_ = 0;
+  int64_t counted_detached_ = 0;
 };
 
 /// The spawnable type: `self->spawn<partition_consumer>(config, peers)`.

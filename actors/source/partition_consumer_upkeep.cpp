@@ -15,16 +15,16 @@ namespace millrace {
 
 namespace {
 
-/// Stalls in a row before the client is given up.
-constexpr int max_stalls = 2;
+/// Batches whose record times are remembered one by one.
+constexpr std::size_t max_sent_times = 4'096;
 
 } // namespace
 
 // -- sending ------------------------------------------------------------------
 
-void partition_consumer_state::cut_idle_lanes() {
-  if (holes_.empty())
-    send(feed_.cut_idle(now()));
+void partition_consumer_state::cut_idle_lanes(reading_kind which) {
+  if (!reading(which).has_holes())
+    send(feed_.cut_idle(now(), which));
 }
 
 void partition_consumer_state::arm_linger() {
@@ -34,15 +34,17 @@ void partition_consumer_state::arm_linger() {
   self_->run_delayed(config_.linger, [this] {
     lingering_ = false;
     // Whoever goes on reading or closes the last hole arms it again.
-    if (phase_ == phase::reading && holes_.empty())
-      send(feed_.cut_all(now()));
+    if (phase_ == phase::reading)
+      for (auto which : {reading_kind::main, reading_kind::catch_up})
+        if (!reading(which).has_holes())
+          send(feed_.cut_all(now(), which));
   });
 }
 
 void partition_consumer_state::send(std::vector<fed_batch> batches) {
   for (auto& x : batches) {
     if (x.data->oldest_timestamp_ms > 0)
-      sent_times_.emplace_back(x.data->range.to, x.data->oldest_timestamp_ms);
+      remember_time(x.data->range.to, x.data->oldest_timestamp_ms);
     ++batches_;
     metrics_.batches_sent->inc();
     // Without a writer the batch is lost on the way, as any message may be:
@@ -66,10 +68,13 @@ void partition_consumer_state::on_answer(const lane_answer& x) {
     if (phase_ != phase::reading)
       return;
   }
-  cut_idle_lanes();
+  for (auto which : {reading_kind::main, reading_kind::catch_up}) {
+    if (reading(which).is_blocked() && !reading(which).has_holes())
+      send(feed_.cut_full(now(), which));
+    cut_idle_lanes(which);
+  }
   arm_linger();
-  if (blocked_)
-    drain();
+  tend_catch_up();
 }
 
 void partition_consumer_state::on_route(const lane_route& x) {
@@ -80,14 +85,14 @@ void partition_consumer_state::on_route(const lane_route& x) {
 }
 
 void partition_consumer_state::follow(partition_feed::consequence x) {
-  if (!holes_.empty() && (x.reread || !x.batches.empty())) {
+  if (main_.has_holes() && (x.reread || !x.batches.empty())) {
     // What is open may not be sent before its holes are verified.
     start_again("a lane needs events again while holes are open");
     return;
   }
   send(std::move(x.batches));
   if (x.reread)
-    assign_queue();
+    main_.assign();
 }
 
 // -- upkeep -------------------------------------------------------------------
@@ -95,40 +100,26 @@ void partition_consumer_state::follow(partition_feed::consequence x) {
 void partition_consumer_state::tick() {
   self_->run_delayed(config_.tick, [this] { tick(); });
   measure_lag();
-  if (phase_ == phase::reading && queue_ && queue_->stale())
+  if (phase_ != phase::reading)
+    return;
+  if (main_.is_stale()) {
     start_again("the assignment was taken away");
-  if (phase_ == phase::reading) {
-    watch_for_stall();
-    keep_up();
-  }
-}
-
-void partition_consumer_state::watch_for_stall() {
-  if (!queue_ || blocked_ || at_end_ || !log_end_
-      || *log_end_ <= feed_.cursor().position()
-      || now() - progress_ < config_.stall)
-    return;
-  ++stalls_;
-  log::warn("partition-stalled",
-            {{"pipeline", config_.feed.pipeline},
-             {"topic", config_.feed.topic},
-             {"partition", config_.feed.source.number.value},
-             {"position", feed_.cursor().position().value},
-             {"log_end", log_end_->value}});
-  if (++stalls_in_a_row_ < max_stalls) {
-    assign_queue();
     return;
   }
-  // The client itself is stuck: only a new one helps, and a new SOURCE brings
-  // it. We end with the old one.
-  self_->send_exit(peers_.source,
-                   caf::make_error(caf::sec::runtime_error,
-                                   "the Kafka client delivers nothing"));
+  if (catch_up_.is_stale())
+    on_no_reader(reading_kind::catch_up, "the assignment was taken away");
+  if (log_end_)
+    main_.watch_for_stall(*log_end_);
+  if (feed_.cursor().is_running())
+    catch_up_.watch_for_stall(feed_.cursor().position());
+  feed_.watch(now());
+  tend_catch_up();
+  keep_up();
 }
 
 void partition_consumer_state::keep_up() {
   // No floor may pass a hole that is not verified (I5).
-  if (asking_ || !holes_.empty())
+  if (asking_ || main_.has_holes())
     return;
   auto time = now();
   if (time - last_floor_ >= config_.floor_interval) {
@@ -195,7 +186,7 @@ void partition_consumer_state::audit() {
         asking_ = false;
         asked_view asked{std::move(view), acks};
         // What is open may not be cut before its holes are verified.
-        if (holes_.empty())
+        if (!main_.has_holes())
           judge_view(asked);
         else
           late_view_ = std::move(asked);
@@ -211,10 +202,39 @@ void partition_consumer_state::judge_view(const asked_view& x) {
   if (!lanes_as_made(x.view))
     return;
   follow(feed_.audit(x.view, now(), x.acks));
-  if (feed_.cursor().needs_assign())
+  if (feed_.cursor().needs_assign()) {
     start_again("the database has moved on, or back");
-  else if (blocked_)
-    drain();
+    return;
+  }
+  tell_lost();
+  tend_catch_up();
+}
+
+void partition_consumer_state::tell_lost() {
+  if (!lost_.empty())
+    return;
+  lost_ = feed_.cursor().lost();
+  tell_next_lost();
+}
+
+/// One at a time: there may be thousands.
+void partition_consumer_state::tell_next_lost() {
+  if (lost_.empty())
+    return;
+  // After an error the next audit finds the row active still, and we ask again.
+  auto next = [this, n = starts_] {
+    if (n != starts_)
+      return;
+    lost_.pop_back();
+    tell_next_lost();
+  };
+  const auto& x = lost_.back();
+  self_
+    ->request(peers_.pool, config_.store_timeout,
+              retention_halt_request{config_.feed.lane_ids[x.lane], slot_,
+                                     x.effective, x.reason})
+    .then([next](const lane_row&) { next(); },
+          [next](const caf::error&) { next(); });
 }
 
 void partition_consumer_state::measure_lag() {
@@ -222,35 +242,39 @@ void partition_consumer_state::measure_lag() {
   auto lent = static_cast<int64_t>(cursor.lent_bytes() + feed_.open_bytes());
   metrics_.inflight_bytes->inc(lent - counted_bytes_);
   counted_bytes_ = lent;
+  auto detached = static_cast<int64_t>(cursor.detached_lanes());
+  metrics_.lanes_detached->inc(detached - counted_detached_);
+  counted_detached_ = detached;
   if (phase_ == phase::halted && log_end_)
     lag_.lag_messages->value(
       std::max<int64_t>(0, *log_end_ - feed_.cursor().floor()));
   if (phase_ != phase::reading)
     return;
-  if (queue_)
-    if (auto high = queue_->high_watermark())
-      log_end_ = std::max(log_end_.value_or(*high), *high);
+  if (auto high = main_.high_watermark())
+    log_end_ = std::max(log_end_.value_or(*high), *high);
   auto durable = feed_.durable_hint();
   while (!sent_times_.empty() && sent_times_.front().first <= durable)
     sent_times_.pop_front();
   auto lag = log_end_ ? std::max<int64_t>(0, *log_end_ - durable) : 0;
   lag_.lag_messages->value(lag);
-  auto oldest = sent_times_.empty() ? last_read_ms_
+  auto oldest = sent_times_.empty() ? main_.last_read_ms()
                                     : sent_times_.front().second;
   auto age_ms = lag == 0 || oldest <= 0 ? 0 : vitals::now_ms() - oldest;
   lag_.lag_seconds->value(static_cast<double>(std::max<int64_t>(0, age_ms))
                           / 1e3);
 }
 
+void partition_consumer_state::remember_time(offset to, int64_t oldest_ms) {
+  if (sent_times_.size() < max_sent_times)
+    sent_times_.emplace_back(to, oldest_ms);
+  else
+    // Rather too old than forgotten.
+    sent_times_.back().first = std::max(sent_times_.back().first, to);
+}
+
 partition_consumer_state::clock::time_point
 partition_consumer_state::now() const {
   return self_->clock().now();
-}
-
-void partition_consumer_state::drop_queue() {
-  if (queue_)
-    queue_->set_wakeup({});
-  queue_.reset();
 }
 
 } // namespace millrace

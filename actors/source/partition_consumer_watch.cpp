@@ -1,5 +1,4 @@
-// What a PARTITION CONSUMER asks of the log while it reads (rules 3 and 9a),
-// and what it makes of holes.
+// What a PARTITION CONSUMER asks of the log while it reads (rules 3 and 9a).
 
 #include "actors/cluster/log.hpp"
 #include "actors/cluster/supervisor.hpp"
@@ -40,7 +39,7 @@ bool partition_consumer_state::lanes_as_made(const partition_view& view) {
              {"topic", config_.feed.topic},
              {"partition", config_.feed.source.number.value}});
   ++starts_;
-  drop_queue();
+  stop_reading();
   // SOURCE finds out what the lanes are now, and makes another consumer.
   self_->send(peers_.source, lanes_changed{config_.feed.source});
   self_->quit();
@@ -78,7 +77,7 @@ void partition_consumer_state::check_log() {
                    {"reason", reason_text(reason)}});
         // No floor without the check, but acks are held against the database
         // whether Kafka answers or not.
-        if (!asking_ && holes_.empty())
+        if (!asking_ && !main_.has_holes())
           audit();
       });
 }
@@ -98,30 +97,9 @@ void partition_consumer_state::on_checked(offset_range log,
                 + ", beyond the next record to read");
     return;
   }
-  if (at_end_ && log.to > position) {
-    // There is more than the client has told: it has some time to do so.
-    at_end_ = false;
-    progress_ = now();
-  }
-  if (!asking_ && holes_.empty())
+  main_.note_log_end(log.to);
+  if (!asking_ && !main_.has_holes())
     propose_floor();
-}
-
-bool partition_consumer_state::may_verify() {
-  switch (config_.gaps) {
-    case gap_policy::verify:
-      return true;
-    case gap_policy::allow:
-      holes_.clear();
-      return false;
-    case gap_policy::strict:
-      halt(partition_halt::gap,
-           "offsets " + std::to_string(holes_.front().from.value) + " to "
-             + std::to_string(holes_.back().to.value - 1)
-             + " were not delivered, and gaps = \"strict\"");
-      return false;
-  }
-  return true;
 }
 
 } // namespace millrace

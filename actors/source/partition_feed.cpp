@@ -35,7 +35,9 @@ std::size_t rows_of(const batch& x) {
 partition_feed::partition_feed(feed_config config)
   : config_{std::move(config)},
     cursor_{config_.lane_ids, config_.cursor},
-    open_(config_.lane_ids.size()) {
+    open_(config_.lane_ids.size()),
+    holds_{config_.lane_ids.size(), config_.cursor.detach_after},
+    loads_(config_.lane_ids.size()) {
   for (std::size_t i = 0; i < config_.lane_ids.size(); ++i) {
     const auto& id = config_.lane_ids[i];
     index_.emplace(id, i);
@@ -65,13 +67,15 @@ partition_feed::~partition_feed() = default;
 void partition_feed::assign(const partition_view& view, offset_range log) {
   for (std::size_t i = 0; i < open_.size(); ++i)
     drop(i);
+  full_ = {};
   cursor_.assign(view, log);
 }
 
-record_verdict partition_feed::begin(offset at) {
-  auto result = cursor_.judge(at);
+record_verdict partition_feed::begin(offset at, reading_kind which) {
   current_ = at;
-  return result;
+  current_reading_ = which;
+  current_batch_ = nullptr;
+  return cursor_.judge(at, which);
 }
 
 batch* partition_feed::open(std::string_view tenant, uint64_t route_hash) {
@@ -86,9 +90,9 @@ batch& partition_feed::unrouted() {
 }
 
 batch& partition_feed::open_lane(std::size_t lane) {
-  cursor_.touch(lane, current_);
-  current_lane_ = lane;
-  if (!cursor_.wants(lane, current_)) {
+  if (current_reading_ == reading_kind::main)
+    cursor_.touch(lane, current_);
+  if (!cursor_.wants(lane, current_, current_reading_)) {
     for (auto& block : skipped_.blocks)
       block.clear();
     skipped_.rejects.clear();
@@ -96,16 +100,19 @@ batch& partition_feed::open_lane(std::size_t lane) {
   }
   if (!open_[lane])
     open_[lane] = make_batch(lane);
-  return *open_[lane];
+  current_batch_ = open_[lane].get();
+  return *current_batch_;
 }
 
 void partition_feed::end() {
-  cursor_.advance(current_ + 1);
+  cursor_.advance(current_ + 1, current_reading_);
   // Measuring walks over the rejects, so it is not done for every record.
-  if (const auto* x = open_[current_lane_].get())
+  if (const auto* x = current_batch_)
     if (x->events % measure_every == 0 || rows_of(*x) >= config_.batch_rows
-        || bytes_of_rows(*x) >= config_.batch_bytes)
-      full_ = full_ || is_full(*x);
+        || bytes_of_rows(*x) >= config_.batch_bytes) {
+      auto& full = full_[current_reading_ == reading_kind::main ? 0 : 1];
+      full = full || is_full(*x);
+    }
 }
 
 bool partition_feed::is_full(const batch& x) const {
@@ -113,45 +120,112 @@ bool partition_feed::is_full(const batch& x) const {
          || size_bytes(x) >= config_.batch_bytes;
 }
 
-void partition_feed::skip_to(offset to) {
-  cursor_.advance(to);
+void partition_feed::skip_to(offset to, reading_kind which) {
+  cursor_.advance(to, which);
 }
 
-bool partition_feed::has_credit() const noexcept {
+// -- lanes that hold others up ------------------------------------------------
+
+bool partition_feed::is_blocked(std::size_t lane) const {
+  return !cursor_.has_credit(lane) && open_[lane] && is_full(*open_[lane]);
+}
+
+bool partition_feed::is_blocked(reading_kind which,
+                                clock::time_point now) const {
+  if (which == reading_kind::main && cursor_.main_waits(now))
+    return true;
   for (std::size_t i = 0; i < open_.size(); ++i)
-    if (!cursor_.has_credit(i))
-      return false;
-  return true;
+    if (cursor_.is_read_by(i, which) && is_blocked(i))
+      return true;
+  return false;
+}
+
+void partition_feed::watch(clock::time_point now) {
+  for (std::size_t i = 0; i < loads_.size(); ++i) {
+    loads_[i] = cursor_.load(i);
+    loads_[i].blocked = is_blocked(i);
+  }
+  for (auto lane : holds_.judge(loads_, now))
+    detach(lane);
+}
+
+void partition_feed::detach(std::size_t lane) {
+  drop(lane);
+  cursor_.detach(lane);
+}
+
+partition_feed::catch_up_plan
+partition_feed::tend(bool verified, bool may_start, clock::time_point now) {
+  using state = partition_cursor::run_state;
+  catch_up_plan result;
+  shed_blocked();
+  cursor_.join_run();
+  auto ran = cursor_.is_running();
+  auto ends = cursor_.tend_run(verified, now);
+  result.stop = ran && ends != state::going;
+  drop_void();
+  cursor_.attach_ready();
+  if (!cursor_.is_running() && may_start)
+    result.start = cursor_.begin_run(now);
+  return result;
+}
+
+/// A blocked lane of the catch-up waits for its credit, and its run with it,
+/// unless that holds others up.
+void partition_feed::shed_blocked() {
+  auto blocked = false;
+  auto others = cursor_.others_wait()
+                || cursor_.position(reading_kind::catch_up)
+                     == cursor_.position();
+  for (std::size_t i = 0; i < open_.size(); ++i)
+    if (cursor_.is_read_by(i, reading_kind::catch_up)) {
+      blocked = blocked || is_blocked(i);
+      others = others || !is_blocked(i);
+    }
+  if (!blocked || !others)
+    return;
+  for (std::size_t i = 0; i < open_.size(); ++i)
+    if (cursor_.is_read_by(i, reading_kind::catch_up) && is_blocked(i))
+      detach(i);
+}
+
+void partition_feed::stop_catch_up() {
+  if (cursor_.is_running())
+    cursor_.end_run();
+  drop_void();
 }
 
 // -- cutting ------------------------------------------------------------------
 
-std::vector<fed_batch> partition_feed::cut_full(clock::time_point now) {
-  std::vector<fed_batch> result;
-  full_ = false;
-  for (std::size_t i = 0; i < open_.size(); ++i) {
-    const auto* x = open_[i].get();
-    if (holds_events(x) && is_full(*x))
-      result.push_back(cut(i, now));
-  }
-  return result;
-}
-
-std::vector<fed_batch> partition_feed::cut_idle(clock::time_point now) {
+template <class Predicate>
+std::vector<fed_batch> partition_feed::cut_if(reading_kind which,
+                                              clock::time_point now,
+                                              Predicate pred) {
   std::vector<fed_batch> result;
   for (std::size_t i = 0; i < open_.size(); ++i)
-    if (holds_events(open_[i].get()) && cursor_.is_idle(i))
+    if (holds_events(open_[i].get()) && cursor_.is_read_by(i, which)
+        && cursor_.has_credit(i) && pred(i))
       result.push_back(cut(i, now));
   return result;
 }
 
-std::vector<fed_batch> partition_feed::cut_all(clock::time_point now) {
-  std::vector<fed_batch> result;
-  full_ = false;
-  for (std::size_t i = 0; i < open_.size(); ++i)
-    if (holds_events(open_[i].get()))
-      result.push_back(cut(i, now));
-  return result;
+std::vector<fed_batch> partition_feed::cut_full(clock::time_point now,
+                                                reading_kind which) {
+  full_[which == reading_kind::main ? 0 : 1] = false;
+  return cut_if(which, now,
+                [this](std::size_t i) { return is_full(*open_[i]); });
+}
+
+std::vector<fed_batch> partition_feed::cut_idle(clock::time_point now,
+                                                reading_kind which) {
+  return cut_if(which, now,
+                [this](std::size_t i) { return cursor_.is_idle(i); });
+}
+
+std::vector<fed_batch> partition_feed::cut_all(clock::time_point now,
+                                               reading_kind which) {
+  full_[which == reading_kind::main ? 0 : 1] = false;
+  return cut_if(which, now, [](std::size_t) { return true; });
 }
 
 bool partition_feed::has_open_events() const noexcept {
@@ -174,10 +248,14 @@ partition_feed::consequence partition_feed::answer(std::size_t lane,
       if (cursor_.would_rewind(lane, x.at, x.number)) {
         // The others' events up to here are sent before the position goes
         // back, or they would be read into their batches twice.
+        auto back = cursor_.goes_back(lane);
         drop(lane);
-        if (x.at < cursor_.position())
+        if (back && x.at < cursor_.position())
           result.batches = cut_all(now);
-        result.reread = cursor_.nack(lane, x.at, x.number, now);
+        result.reread = cursor_.nack(lane, x.at, x.number, now, back);
+        if (result.reread)
+          take_open_back();
+        drop_void();
       }
       break;
     case lane_reply::kind::hand_back:
@@ -193,7 +271,20 @@ partition_feed::audit(const partition_view& view, clock::time_point now,
   consequence result;
   result.batches = cut_all(now);
   result.reread = cursor_.audit(view, now, acks_then);
+  drop_void();
+  if (result.reread)
+    take_open_back();
   return result;
+}
+
+/// Lanes without credit could not be sent what is open for them: it is read
+/// once more.
+void partition_feed::take_open_back() {
+  for (std::size_t i = 0; i < open_.size(); ++i)
+    if (open_[i] && cursor_.is_read_by(i, reading_kind::main)) {
+      drop(i);
+      cursor_.read_again(i);
+    }
 }
 
 void partition_feed::writer_changed(std::size_t lane) {
@@ -233,15 +324,28 @@ std::unique_ptr<batch> partition_feed::make_batch(std::size_t lane) {
   result->topic = config_.topic;
   result->map_version = config_.map_version;
   result->shape = config_.shape;
+  result->rewind = cursor_.number_of(lane);
   return result;
 }
 
 fed_batch partition_feed::cut(std::size_t lane, clock::time_point now) {
   std::unique_ptr<batch> data = std::exchange(open_[lane], nullptr);
   auto [range, number] = cursor_.cut(lane, size_bytes(*data), now);
+  assert(data->rewind == number);
+  assert(!first_event(*data) || range.contains(*first_event(*data)));
   data->range = range;
-  data->rewind = number;
   return {lane, batch_ptr{std::move(data)}};
+}
+
+/// What was collected for lanes that nobody reads for, or under a number that
+/// is over.
+void partition_feed::drop_void() {
+  for (std::size_t i = 0; i < open_.size(); ++i) {
+    auto mode = cursor_.mode(i);
+    auto read = mode == lane_mode::attached || mode == lane_mode::catching_up;
+    if (open_[i] && (!read || open_[i]->rewind != cursor_.number_of(i)))
+      drop(i);
+  }
 }
 
 void partition_feed::drop(std::size_t lane) {

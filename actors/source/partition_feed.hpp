@@ -6,6 +6,7 @@
 #include "messages/lane_reply.hpp"
 #include "messages/partition_view.hpp"
 
+#include <array>
 #include <cstddef>
 #include <map>
 #include <memory>
@@ -49,11 +50,16 @@ inline constexpr std::string_view unrouted_tenant = "_unrouted";
 
 /// Collects a partition's events into one open batch per lane: the pure part
 /// of a PARTITION CONSUMER. The cursor decides what is read, wanted and sent
-/// again; this keeps the batches in step with it.
+/// again; this keeps the batches in step with it, for both readings.
 ///
-/// Use per record: `begin`, then decode into `*this`, then `end`. Invariant:
-/// an open batch holds exactly the lane's wanted events between its cut and
-/// the read position.
+/// A lane without credit goes on collecting until its open batch is full; then
+/// it is *blocked*, and its reading waits for it or goes on without it. So a
+/// lane holds less than its credit and two batches, and a detached one
+/// nothing that is not on its way.
+///
+/// Use per record: `begin`, then decode into `*this`, then `end`. Invariant,
+/// asserted: an open batch holds exactly the lane's wanted events between its
+/// cut and the position of its reading.
 class partition_feed final : public batch_sink {
 public:
   using clock = partition_cursor::clock;
@@ -67,8 +73,9 @@ public:
   /// Starts anew from durable truth; open batches are dropped.
   void assign(const partition_view& view, offset_range log);
 
-  /// Judges the next record. Only after `expected` may it be decoded.
-  record_verdict begin(offset at);
+  /// Judges the next record of a reading. Only after `expected` may it be
+  /// decoded.
+  record_verdict begin(offset at, reading_kind which = reading_kind::main);
 
   batch* open(std::string_view tenant, uint64_t route_hash) override;
 
@@ -82,23 +89,59 @@ public:
 
   /// Nothing is in the log below `to`: the end of the partition was seen
   /// there, or a hole was verified.
-  void skip_to(offset to);
+  void skip_to(offset to, reading_kind which = reading_kind::main);
 
-  /// Whether every lane that is written may lend more bytes.
-  bool has_credit() const noexcept;
+  // -- lanes that hold others up (rule 7) -------------------------------------
+
+  /// Whether the reading has to wait: one of its lanes is blocked, or the
+  /// catch-up is about to meet the main reading.
+  bool is_blocked(reading_kind which, clock::time_point now) const;
+
+  /// To be called every few hundred milliseconds: detaches lanes that hold
+  /// the partition, see `hold_watch`.
+  void watch(clock::time_point now);
+
+  /// Leaves a lane behind at its cut.
+  void detach(std::size_t lane);
+
+  /// What the catch-up reading has to do next.
+  struct catch_up_plan {
+    /// Its run is over: drop its queue and holes.
+    bool stop = false;
+
+    /// A run began: read from `cursor().position(reading_kind::catch_up)`.
+    bool start = false;
+  };
+
+  /// To be called whenever a position, a credit or a lane's mode has moved.
+  /// `verified`: no hole of the catch-up is open. `may_start`: a reader can be
+  /// had.
+  catch_up_plan tend(bool verified, bool may_start, clock::time_point now);
+
+  /// See `partition_cursor::take_changes`.
+  std::vector<lane_change> take_changes() {
+    return cursor_.take_changes();
+  }
+
+  /// The catch-up cannot be read on; its lanes wait.
+  void stop_catch_up();
 
   // -- cutting ----------------------------------------------------------------
 
-  /// Some open batch has reached its limit.
-  bool any_full() const noexcept {
-    return full_;
+  /// Some open batch of the reading has reached its limit.
+  bool any_full(reading_kind which = reading_kind::main) const noexcept {
+    return full_[which == reading_kind::main ? 0 : 1];
   }
 
-  /// Cuts what has reached its limit, what belongs to lanes with nothing on
-  /// its way, or all that holds events.
-  std::vector<fed_batch> cut_full(clock::time_point now);
-  std::vector<fed_batch> cut_idle(clock::time_point now);
-  std::vector<fed_batch> cut_all(clock::time_point now);
+  /// Cuts, of the lanes of one reading that have credit, what has reached its
+  /// limit, what belongs to lanes with nothing on its way, or all that holds
+  /// events.
+  std::vector<fed_batch> cut_full(clock::time_point now,
+                                  reading_kind which = reading_kind::main);
+  std::vector<fed_batch> cut_idle(clock::time_point now,
+                                  reading_kind which = reading_kind::main);
+  std::vector<fed_batch> cut_all(clock::time_point now,
+                                 reading_kind which = reading_kind::main);
 
   bool has_open_events() const noexcept;
 
@@ -153,8 +196,16 @@ private:
 
   std::unique_ptr<batch> make_batch(std::size_t lane);
   bool is_full(const batch& x) const;
+  bool is_blocked(std::size_t lane) const;
+
+  template <class Predicate>
+  std::vector<fed_batch>
+  cut_if(reading_kind which, clock::time_point now, Predicate pred);
   fed_batch cut(std::size_t lane, clock::time_point now);
   void drop(std::size_t lane);
+  void drop_void();
+  void shed_blocked();
+  void take_open_back();
 
   feed_config config_;
   partition_cursor cursor_;
@@ -166,8 +217,13 @@ private:
   /// Takes events that their lane has already.
   batch skipped_;
   offset current_;
-  std::size_t current_lane_ = 0;
-  bool full_ = false;
+  reading_kind current_reading_ = reading_kind::main;
+
+  /// Where the current record is collected; null where it is skipped.
+  batch* current_batch_ = nullptr;
+  std::array<bool, 2> full_{};
+  hold_watch holds_;
+  std::vector<lane_load> loads_;
 };
 
 } // namespace millrace

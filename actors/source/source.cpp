@@ -42,6 +42,8 @@ source_state::source_state(source_actor::pointer self, source_config config,
 }
 
 source_state::~source_state() {
+  if (catch_up_)
+    catch_up_->close();
   if (consumer_)
     consumer_->close();
 }
@@ -151,7 +153,13 @@ source_state::doubt(const log_request& x,
 caf::result<partition_queue_ptr> source_state::assign(const assign_request& x) {
   if (!consumer_)
     return caf::make_error(source_errc::retry, "not connected yet");
-  auto queue = consumer_->assign({{x.topic, x.number}, x.start});
+  if (x.catch_up && !catch_up_)
+    catch_up_.emplace(client_settings(config_.catch_up_queue_bytes),
+                      config_.catch_up_idle);
+  kafka_assignment wanted{{x.topic, x.number}, x.start};
+  auto queue = x.catch_up
+                 ? catch_up_->assign(wanted, std::chrono::steady_clock::now())
+                 : consumer_->assign(wanted);
   if (!queue)
     return to_source_error(queue.error());
   return std::move(*queue);
@@ -200,6 +208,10 @@ void source_state::poll() {
     log::warn("source-problem",
               {{"pipeline", config_.pipeline}, {"reason", fault.message}});
   }
+  if (catch_up_)
+    for (const auto& fault : catch_up_->poll(std::chrono::steady_clock::now()))
+      log::warn("source-problem",
+                {{"pipeline", config_.pipeline}, {"reason", fault.message}});
 }
 
 caf::actor spawn_source(caf::local_actor* parent, source_config config,

@@ -6,6 +6,7 @@
 #include "actors/source/kafka_client.hpp"
 #include "actors/source/kafka_consumer.hpp"
 #include "actors/source/kafka_reader.hpp"
+#include "actors/source/kafka_side_reader.hpp"
 #include "actors/source/partition_consumer.hpp"
 #include "messages/source.hpp"
 #include "messages/store_requests.hpp"
@@ -57,6 +58,11 @@ struct source_config {
   /// Bytes that the client may hold ready for one partition.
   std::size_t queue_bytes = std::size_t{4} << 20;
 
+  /// The same for a partition that is caught up, by a client of its own, which
+  /// is closed when nothing has been caught up for a while.
+  std::size_t catch_up_queue_bytes = std::size_t{1} << 20;
+  std::chrono::milliseconds catch_up_idle{60'000};
+
   /// What every PARTITION CONSUMER gets; its feed's partition, lanes, map
   /// version and shape are filled in by the SOURCE.
   partition_consumer_config consumer;
@@ -99,6 +105,7 @@ private:
   void look_later(std::chrono::milliseconds delay);
   void try_later(const std::string& why);
   std::expected<void, kafka_error> open_clients();
+  kafka_consumer_config client_settings(std::size_t queue_bytes) const;
   std::expected<topic_survey, kafka_error> survey();
   std::expected<boot_request, kafka_error> prepare(const topic_survey& found);
   std::vector<bool> ask_compacted(const std::vector<std::string>& topics);
@@ -160,6 +167,7 @@ private:
   std::optional<kafka_client> client_;
   std::optional<kafka_consumer> consumer_;
   std::optional<kafka_reader> reader_;
+  std::optional<kafka_side_reader> catch_up_;
   int64_t verified_ = 0;
 };
 

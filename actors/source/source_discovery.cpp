@@ -140,6 +140,20 @@ void source_state::settle(const topic_survey& found) {
 
 // -- what ---------------------------------------------------------------------
 
+kafka_consumer_config
+source_state::client_settings(std::size_t queue_bytes) const {
+  kafka_consumer_config result;
+  result.properties = config_.properties;
+  result.group = "millrace-" + config_.pipeline;
+  result.queue_bytes = queue_bytes;
+  result.on_log = pass_on;
+  result.on_wakeup = [weak = self_->address()] {
+    if (auto strong = caf::actor_cast<caf::actor>(weak))
+      caf::anon_send(strong, poll_atom_v);
+  };
+  return result;
+}
+
 std::expected<void, kafka_error> source_state::open_clients() {
   if (!client_) {
     auto client = kafka_client::open(config_.properties,
@@ -150,16 +164,7 @@ std::expected<void, kafka_error> source_state::open_clients() {
   }
   if (consumer_)
     return {};
-  kafka_consumer_config config;
-  config.properties = config_.properties;
-  config.group = "millrace-" + config_.pipeline;
-  config.queue_bytes = config_.queue_bytes;
-  config.on_log = pass_on;
-  config.on_wakeup = [weak = self_->address()] {
-    if (auto strong = caf::actor_cast<caf::actor>(weak))
-      caf::anon_send(strong, poll_atom_v);
-  };
-  auto consumer = kafka_consumer::open(std::move(config));
+  auto consumer = kafka_consumer::open(client_settings(config_.queue_bytes));
   if (!consumer)
     return std::unexpected{consumer.error()};
   consumer_ = std::move(*consumer);
@@ -276,6 +281,8 @@ void source_state::take_away(const std::vector<consumer_set::key>& which) {
   for (const auto& [topic, number] : which)
     names.push_back({topic, partition{number}});
   consumer_->unassign(names);
+  if (catch_up_)
+    catch_up_->take_away(names);
 }
 
 void source_state::tell_recreated(const topic_survey& found,
@@ -309,7 +316,7 @@ void source_state::add_consumer(const booted_partition& which,
   feed.shape = config_.program->shape();
   feed.lane_ids = lanes_;
   config.program = config_.program;
-  config.gaps = gaps;
+  config.reading.gaps = gaps;
   child_spec spec;
   spec.name = child_name(which.topic, which.source.number.value);
   spec.restart = restart_kind::transient;

@@ -190,6 +190,10 @@ void simulation::add_consumer(std::size_t p) {
   config.lane_ids = ids_;
   config.map_version = version;
   config.shape = rows_shape;
+  // Small ones, so that lanes run out of credit.
+  config.batch_rows = 1 + pick(4);
+  config.cursor.credit_bytes = pick(2) == 0 ? 500 : 4 << 20;
+  config.cursor.near_offsets = static_cast<int64_t>(pick(8));
   x.feed = std::make_unique<partition_feed>(std::move(config));
 }
 
@@ -212,16 +216,41 @@ void simulation::read_some(std::size_t who, std::size_t limit) {
     assign(x);
     return;
   }
+  // Whatever is decided about it: any lane may be left behind at any time.
+  if (auto lane = pick(config_.lanes);
+      chance(.05) && x.feed->cursor().mode(lane) == lane_mode::attached)
+    x.feed->detach(lane);
+  tend(who);
+  read(who, reading_kind::main, limit);
+  read(who, reading_kind::catch_up, limit);
+  tend(who);
+}
+
+void simulation::read(std::size_t who, reading_kind which, std::size_t limit) {
+  auto& x = consumers_[who];
   auto& feed = *x.feed;
+  if (which == reading_kind::catch_up && !feed.cursor().is_running())
+    return;
+  if (which == reading_kind::catch_up
+      && config_.broken == sabotage::blind_catch_up && chance(.2)) {
+    feed.skip_to(feed.cursor().position(), which);
+    return;
+  }
   std::size_t done = 0;
+  auto at_end = true;
   for (const auto& e : log_[x.partition]) {
-    if (e.at < feed.cursor().position())
+    if (e.at < feed.cursor().position(which))
       continue;
-    if (done++ == limit)
+    if (done++ == limit || feed.is_blocked(which, now_)) {
+      at_end = false;
       break;
-    if (feed.begin(e.at) == record_verdict::hole) {
-      feed.skip_to(e.at);
-      feed.begin(e.at);
+    }
+    auto verdict = feed.begin(e.at, which);
+    if (verdict == record_verdict::beyond)
+      break;
+    if (verdict == record_verdict::hole) {
+      feed.skip_to(e.at, which);
+      feed.begin(e.at, which);
     }
     if (e.lane) {
       auto& b = feed.open_lane(*e.lane);
@@ -233,11 +262,22 @@ void simulation::read_some(std::size_t who, std::size_t limit) {
       ++b.events;
     }
     feed.end();
+    send(who, feed.cut_full(now_, which));
   }
-  if (done <= limit && feed.cursor().position() < end_[x.partition])
-    feed.skip_to(end_[x.partition]);
+  auto end = which == reading_kind::main ? end_[x.partition]
+                                         : feed.cursor().position();
+  if (at_end && feed.cursor().position(which) < end)
+    feed.skip_to(end, which);
   if (chance(.8))
-    send(who, feed.cut_all(now_));
+    send(who, feed.cut_all(now_, which));
+}
+
+void simulation::tend(std::size_t who) {
+  auto& feed = *consumers_[who].feed;
+  feed.tend(true, chance(.9), now_);
+  for (const auto& x : feed.take_changes())
+    if (x.from == lane_mode::catching_up && x.to == lane_mode::attached)
+      ++rejoined_;
 }
 
 void simulation::send(std::size_t who, std::vector<fed_batch> batches) {
@@ -392,9 +432,16 @@ void simulation::chaos() {
         deliver(sent);
     } else if (x < .90) {
       auto f = static_cast<double>(random_() >> 11) * 0x1.0p-53;
-      advance(pick(writers_.size()), f < .85   ? fate::done
-                                     : f < .93 ? fate::nothing_happened
-                                               : fate::outcome_unknown);
+      auto who = pick(writers_.size());
+      // A table that is locked for a while stops its lane's writer.
+      if (writers_[who].lane == locked_lane_ && step < locked_until_)
+        continue;
+      advance(who, f < .85   ? fate::done
+                   : f < .93 ? fate::nothing_happened
+                             : fate::outcome_unknown);
+    } else if (x < .905) {
+      locked_lane_ = pick(config_.lanes);
+      locked_until_ = step + pick(60);
     } else if (x < .92) {
       add_writer(pick(config_.lanes)); // the old one stays as a zombie
     } else if (x < .94) {
@@ -459,6 +506,7 @@ bool simulation::finish() {
       const auto& c = consumers_[last_consumer(p)];
       done = done && c.assigned && !c.feed->cursor().needs_assign()
              && c.feed->cursor().position() >= end_[p]
+             && c.feed->cursor().detached_lanes() == 0
              && !c.feed->has_open_events()
              && c.feed->cursor().lent_bytes() == 0;
     }

@@ -28,6 +28,8 @@ enum class sabotage : uint8_t {
   floor_unguarded,
   /// Nobody reads the effective offsets again.
   no_resync,
+  /// A catch-up claims to have read what it has not.
+  blind_catch_up,
 };
 
 struct simulation_config {
@@ -47,6 +49,11 @@ public:
   ~simulation();
 
   std::optional<std::string> run();
+
+  /// Lanes that a catch-up brought back to the main reading.
+  std::size_t rejoined() const noexcept {
+    return rejoined_;
+  }
 
 private:
   struct event {
@@ -123,6 +130,8 @@ private:
   void add_consumer(std::size_t partition);
   void assign(consumer& x);
   void read_some(std::size_t who, std::size_t limit);
+  void read(std::size_t who, reading_kind which, std::size_t limit);
+  void tend(std::size_t who);
   void send(std::size_t who, std::vector<fed_batch> batches);
   void follow(std::size_t who, partition_feed::consequence x);
   void keep_floor(std::size_t who);
@@ -156,6 +165,9 @@ private:
   std::vector<consumer> consumers_;
   std::vector<parcel> parcels_;
   std::vector<letter> letters_;
+  std::size_t rejoined_ = 0;
+  std::size_t locked_lane_ = 0;
+  std::size_t locked_until_ = 0;
 };
 
 } // namespace millrace::test

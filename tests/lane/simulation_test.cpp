@@ -31,11 +31,16 @@ std::optional<uint64_t> first_caught(sabotage broken, uint64_t limit) {
 } // namespace
 
 TEST_CASE("every run ends with each event once and in order", "[simulation]") {
+  std::size_t rejoined = 0;
   for (uint64_t seed = 1; seed <= runs(); ++seed) {
-    auto failure = simulation{{.seed = seed}}.run();
+    simulation world{{.seed = seed}};
+    auto failure = world.run();
     INFO("repeat with seed " << seed);
     REQUIRE(failure.value_or("") == "");
+    rejoined += world.rejoined();
   }
+  // Else nothing is said about lanes that were left behind.
+  CHECK(rejoined > runs());
 }
 
 TEST_CASE("a run repeats with its seed", "[simulation]") {
@@ -57,4 +62,8 @@ TEST_CASE("a floor that is raised unguarded is caught", "[simulation]") {
 
 TEST_CASE("a consumer that never looks again is caught", "[simulation]") {
   CHECK(first_caught(sabotage::no_resync, 200));
+}
+
+TEST_CASE("a catch-up that leaves events out is caught", "[simulation]") {
+  CHECK(first_caught(sabotage::blind_catch_up, 200));
 }
