@@ -225,6 +225,24 @@ TEST_CASE_METHOD(detach_fixture, "a rewind reads again what could not be sent "
         == texts{"1: 12-15 = 12 13", "2: 11-15 = 11 14"});
 }
 
+TEST_CASE_METHOD(detach_fixture, "so does an audit") {
+  auto at = exhaust(2, 10);
+  read(2, at);
+  read(1, at + 1, 90'000);
+  feed.cut_all(now);
+  read(1, at + 2, 90'000);
+  feed.cut_all(now);
+  feed.writer_changed(1);
+  auto seen = view(10);
+  seen.lanes[1].effective = {12};
+  CHECK(feed.audit(seen, now).reread);
+  CHECK(feed.cursor().position() == offset{11});
+  CHECK_FALSE(feed.has_open_events());
+  ack(2, 11);
+  read(2, 11);
+  CHECK(show(feed.cut_all(now)) == texts{"2: 11-12 = 11"});
+}
+
 TEST_CASE_METHOD(detach_fixture, "a lane that halts has nothing open, one that "
                                  "is resumed is caught up") {
   read(1, 10);
