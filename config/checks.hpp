@@ -21,6 +21,10 @@ void check_postgresql(reader& in, const postgresql_config& x);
 /// Brokers or embedded, and properties that the protocol depends on.
 void check_kafka(reader& in, const kafka_config& x);
 
+/// The static table: names, addresses and patterns that do not fit together.
+/// Needs tenants and pipelines.
+void check_cluster(reader& in, const config& all);
+
 /// Limits that contradict each other, tenants and code tables that do not
 /// exist. Expressions as such are checked by decode.
 void check_pipeline(reader& in, const config& all, const pipeline_config& x);

@@ -15,7 +15,7 @@
 
 namespace millrace {
 
-/// Where a server of ours listens. Only loopback addresses are accepted.
+/// Where a server of ours listens. Other than loopback addresses need mTLS.
 struct listen_config {
   std::string listen = "127.0.0.1";
 
@@ -55,7 +55,10 @@ struct node_config {
   int32_t threads = 0;
 
   listen_config admin{"127.0.0.1", 9650};
-  listen_config cluster{"127.0.0.1", 0};
+
+  /// Where other nodes connect to; what is empty or 0 comes from the node's
+  /// own address in `[[cluster.static]]`.
+  listen_config cluster{"", 0};
   log_config log;
 };
 
@@ -161,8 +164,43 @@ struct dead_letters_config {
   int64_t max_bytes = 10LL << 30;
 };
 
+/// One node of the static table, and what is placed on it.
+struct cluster_node_config {
+  std::string node;
+
+  /// `host:port`, where the others reach it.
+  std::string address;
+
+  /// `PIPELINE/TENANT/SHARDS`, see `placement`.
+  std::vector<std::string> lanes;
+
+  /// `PIPELINE/TOPIC/PARTITIONS`.
+  std::vector<std::string> partitions;
+
+  source_position at;
+};
+
+/// Files for TLS between nodes; either all are given or none.
+struct cluster_tls_config {
+  std::string certificate;
+  std::string key;
+  std::string authority;
+
+  bool enabled() const noexcept {
+    return !certificate.empty() && !key.empty() && !authority.empty();
+  }
+};
+
+struct cluster_config {
+  cluster_tls_config tls;
+
+  /// Empty: this node is alone and has everything.
+  std::vector<cluster_node_config> nodes;
+};
+
 struct config {
   node_config node;
+  cluster_config cluster;
   postgresql_config postgresql;
   kafka_config kafka;
   std::optional<redis_config> redis;

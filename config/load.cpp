@@ -284,6 +284,31 @@ void read_tenants(reader& in, const tree_node& root, config& to) {
   }
 }
 
+void read_cluster(reader& in, const tree_node& root, cluster_config& to) {
+  const auto& table = table_in(in, root, "cluster", "cluster");
+  section_info known;
+  known.path = "cluster";
+  known.children = {"static", "tls"};
+  for (const auto& member : table.members)
+    if (std::ranges::find(known.children, member.key) == known.children.end())
+      add_unknown_key(in, known, member, "cluster");
+  read_section(in, schema::cluster_tls(),
+               table_in(in, table, "tls", "cluster.tls"), "cluster.tls",
+               to.tls);
+  if (!table.find("static"))
+    return;
+  auto tables = tables_in(in, table, "static", "cluster.static",
+                          "cluster.static");
+  for (std::size_t i = 0; i < tables.size(); ++i) {
+    auto path = std::format("cluster.static[{}]", i);
+    cluster_node_config node;
+    node.at = tables[i]->at;
+    read_section(in, schema::cluster_static(), *tables[i], path, node);
+    check_required(in, schema::cluster_static(), node.at, path);
+    to.nodes.push_back(std::move(node));
+  }
+}
+
 template <class T>
 void read_table(reader& in, const section<T>& what, const tree_node& parent,
                 T& to) {
@@ -315,11 +340,15 @@ void read_root(reader& in, const tree_node& root,
     check_required(in, schema::redis(), redis->value.at, "redis");
   }
   read_table(in, schema::dead_letters(), root, to.dead_letters);
+  if (!in.outside().node_name.empty())
+    to.node.name = in.outside().node_name;
+  read_cluster(in, root, to.cluster);
   read_tenants(in, root, to);
   read_pipelines(in, root, problems, to);
   for (const auto& pipeline : to.pipelines)
     if (!pipeline.name.empty())
       check_pipeline(in, to, pipeline);
+  check_cluster(in, to);
 }
 
 /// The file's own problems first, each file from top to bottom.

@@ -35,6 +35,9 @@ struct load_options {
   /// Where `pack = "ticks"` looks for `ticks.toml`, in this order.
   std::vector<std::filesystem::path> pack_directories;
 
+  /// In place of `node.name` in the file; empty: what the file says.
+  std::string node_name;
+
   /// The environment; nothing when the variable is not set. The process's own
   /// environment unless given.
   std::function<std::optional<std::string>(const std::string&)> environment;

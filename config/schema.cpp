@@ -11,7 +11,6 @@ using enum option_type;
 
 constexpr auto loopback_form = "a loopback address (127.0.0.1, ::1 or "
                                "localhost) until nodes speak mTLS";
-constexpr auto path_form = "the path of a file";
 
 section<listen_config> make_listen(std::string path, std::string description,
                                    std::string port) {
@@ -357,12 +356,6 @@ const section<listen_config>& admin() {
   return result;
 }
 
-const section<listen_config>& cluster() {
-  static const auto result = make_listen("node.cluster",
-                                         "Where other nodes connect to.", "0");
-  return result;
-}
-
 const section<log_config>& log() {
   static const auto result = make_log();
   return result;
@@ -394,16 +387,17 @@ const section<tenant_config>& tenant() {
 }
 
 std::vector<const section_info*> all() {
-  return {&node(),   &admin(), &cluster(),      &log(),    &postgresql(),
-          &kafka(),  &redis(), &dead_letters(), &tenant(), &pipeline(),
-          &limits(), &event(), &write()};
+  return {&node(),       &admin(),          &cluster(),    &log(),
+          &postgresql(), &kafka(),          &redis(),      &dead_letters(),
+          &tenant(),     &pipeline(),       &limits(),     &event(),
+          &write(),      &cluster_static(), &cluster_tls()};
 }
 
 const std::vector<std::string>& roots() {
   static const std::vector<std::string> result{"node",         "postgresql",
                                                "kafka",        "redis",
                                                "dead_letters", "tenant",
-                                               "pipeline"};
+                                               "pipeline",     "cluster"};
   return result;
 }
 

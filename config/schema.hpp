@@ -12,6 +12,8 @@ namespace millrace::schema {
 const section<node_config>& node();
 const section<listen_config>& admin();
 const section<listen_config>& cluster();
+const section<cluster_tls_config>& cluster_tls();
+const section<cluster_node_config>& cluster_static();
 const section<log_config>& log();
 const section<postgresql_config>& postgresql();
 const section<kafka_config>& kafka();

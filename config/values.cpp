@@ -291,6 +291,25 @@ bool is_loopback(std::string_view x) {
          && std::ranges::all_of(parts, number_below_256);
 }
 
+std::optional<host_and_port> parse_address(std::string_view x) {
+  auto colon = x.rfind(':');
+  if (colon == x.npos || x.contains(',') || !is_host_and_port(x))
+    return std::nullopt;
+  auto port = parse_number(x.substr(colon + 1));
+  auto host = x.substr(0, colon);
+  if (host.starts_with('[') && host.ends_with(']'))
+    host = host.substr(1, host.size() - 2);
+  else if (host.contains(':'))
+    return std::nullopt;
+  if (!port || *port < 1 || *port > 65'535 || host.empty())
+    return std::nullopt;
+  return host_and_port{std::string{host}, static_cast<uint16_t>(*port)};
+}
+
+bool is_address(std::string_view x) {
+  return parse_address(x).has_value();
+}
+
 bool is_bootstrap(std::string_view x) {
   return !x.empty()
          && std::ranges::all_of(x | std::views::split(','), [](auto&& part) {

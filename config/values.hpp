@@ -62,6 +62,18 @@ bool is_topic_or_pattern(std::string_view x);
 /// 127.0.0.0/8, ::1 or localhost.
 bool is_loopback(std::string_view x);
 
+/// `host:port` of an address to listen on or to connect to; brackets around
+/// IPv6 addresses. Nothing when it is none.
+struct host_and_port {
+  std::string host;
+  uint16_t port = 0;
+};
+
+std::optional<host_and_port> parse_address(std::string_view x);
+
+/// Whether `parse_address` reads it.
+bool is_address(std::string_view x);
+
 /// `host[:port]` with commas in between; brackets around IPv6 addresses.
 bool is_bootstrap(std::string_view x);
 
