@@ -152,8 +152,8 @@ bool placement::knows_self() const noexcept {
 
 const std::string& placement::lane_owner(std::string_view pipeline,
                                          std::string_view tenant,
-                                         int32_t shard) const {
-  return owner(&node_entry::lanes, "lane", pipeline, tenant, shard);
+                                         int32_t number) const {
+  return owner(&node_entry::lanes, "lane", pipeline, tenant, number);
 }
 
 const std::string& placement::partition_owner(std::string_view pipeline,

@@ -5,6 +5,7 @@
 #include "config/config.hpp"
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -69,15 +70,15 @@ public:
   bool knows_self() const noexcept;
 
   const std::string& lane_owner(std::string_view pipeline,
-                                std::string_view tenant, int32_t shard) const;
+                                std::string_view tenant, int32_t number) const;
 
   const std::string& partition_owner(std::string_view pipeline,
                                      std::string_view topic,
                                      int32_t number) const;
 
   bool has_lane(std::string_view pipeline, std::string_view tenant,
-                int32_t shard) const {
-    return lane_owner(pipeline, tenant, shard) == self_;
+                int32_t number) const {
+    return lane_owner(pipeline, tenant, number) == self_;
   }
 
   bool has_partition(std::string_view pipeline, std::string_view topic,
@@ -110,5 +111,7 @@ private:
   std::vector<node_entry> nodes_;
   uint64_t fingerprint_ = 0;
 };
+
+using placement_ptr = std::shared_ptr<const placement>;
 
 } // namespace millrace

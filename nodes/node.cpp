@@ -86,6 +86,27 @@ std::string host_name() {
   return buffer.data();
 }
 
+/// How the other nodes of the static table are reached; nothing without any.
+std::optional<network_config> to_network_config(const config& all) {
+  if (all.cluster.nodes.size() < 2)
+    return std::nullopt;
+  network_config result;
+  const auto& tls = all.cluster.tls;
+  if (tls.enabled())
+    result.tls = network_tls{tls.certificate, tls.key, tls.authority};
+  return result;
+}
+
+/// Why this process cannot be a node of its cluster.
+std::optional<std::string> unfit(const config& all, const placement& where,
+                                 const std::optional<network_config>& network) {
+  if (!where.knows_self())
+    return to_string(all.cluster.nodes.front().at)
+           + ": cluster.static: found no node '" + all.node.name
+           + "', expected this node's name; set node.name or --name";
+  return network ? validate(*network) : std::nullopt;
+}
+
 /// Prepares until it works, a signal comes, or waiting cannot help.
 std::optional<std::vector<prepared_pipeline>>
 prepare_patiently(const config& all, signal_watch& signals,
@@ -116,11 +137,18 @@ int run_node(const config& given, const node_options& options) {
     all.node.name = host_name();
   log::setup(to_log_config(all.node.log));
   signal_watch signals;
+  auto where = std::make_shared<const placement>(all.cluster, all.node.name);
+  auto network = to_network_config(all);
+  if (auto wrong = unfit(all, *where, network)) {
+    log::error("node-refused", {{"reason", *wrong}});
+    return exit_config;
+  }
   init_node_types();
   escalation trouble;
   auto code = exit_ok;
   caf_config settings;
   settings.threads = static_cast<std::size_t>(all.node.threads);
+  settings.network = std::move(network);
   caf_runtime runtime{settings};
   auto board = std::make_shared<readiness_board>();
   board->require("prepared");
@@ -132,7 +160,7 @@ int run_node(const config& given, const node_options& options) {
                               {"pid", static_cast<int64_t>(::getpid())}});
   auto pipelines = prepare_patiently(all, signals, trouble, *board, code);
   if (pipelines) {
-    plant_tree(runtime.system(), root, all, *pipelines);
+    plant_tree(runtime.system(), root, all, where, *pipelines);
     board->set("prepared", true);
     log::info("node-ready", {{"pipelines", pipelines->size()}});
     readiness_watch watch{runtime.system(), root, board};

@@ -1,11 +1,15 @@
 #include "nodes/tree.hpp"
 
 #include "actors/admin/admin.hpp"
+#include "actors/admin/metrics.hpp"
 #include "actors/cluster/directory.hpp"
+#include "actors/cluster/network.hpp"
+#include "actors/cluster/peers.hpp"
 #include "actors/cluster/router.hpp"
 #include "actors/lane/lane_writer.hpp"
 #include "actors/source/source.hpp"
 #include "actors/store/pool.hpp"
+#include "config/values.hpp"
 
 #include <caf/scoped_actor.hpp>
 #include <caf/send.hpp>
@@ -19,6 +23,9 @@ namespace {
 
 /// Sessions for questions about lanes and floors, and for `_unrouted`.
 constexpr int32_t control_sessions = 2;
+
+/// A batch for another node is cut before it would need a second frame.
+constexpr std::size_t cluster_batch_bytes = std::size_t{960} << 10;
 
 /// Who runs the statements that are no tenant's own.
 constexpr std::string_view control_tenant = unrouted_tenant;
@@ -76,8 +83,8 @@ child_spec lane_child(const config& all, const prepared_pipeline& pipeline,
   return result;
 }
 
-/// TENANT: its pool, then its lanes in all pipelines.
-child_spec tenant_child(const config& all,
+/// TENANT: its pool, then its lanes on this node in all pipelines.
+child_spec tenant_child(const config& all, const placement& where,
                         const std::vector<prepared_pipeline>& pipelines,
                         const std::string& tenant, int32_t sessions) {
   supervisor_config settings;
@@ -88,7 +95,8 @@ child_spec tenant_child(const config& all,
       continue;
     auto lanes = tenant == unrouted_tenant ? 1 : pipeline.config.lanes;
     for (int32_t i = 0; i < lanes; ++i)
-      settings.children.push_back(lane_child(all, pipeline, tenant, i));
+      if (where.has_lane(pipeline.config.name, tenant, i))
+        settings.children.push_back(lane_child(all, pipeline, tenant, i));
   }
   // All lanes end with their pool: that is one failure, not many. Short delays
   // keep the window, which must hold them all, short as well.
@@ -102,7 +110,19 @@ child_spec tenant_child(const config& all,
   return result;
 }
 
-source_config source_settings(const config& all,
+/// Whether the tenant has a lane of some pipeline on this node.
+bool has_lanes(const placement& where,
+               const std::vector<prepared_pipeline>& pipelines,
+               const std::string& tenant) {
+  for (const auto& pipeline : pipelines)
+    if (pipeline.plans.contains(tenant))
+      for (int32_t i = 0; i < pipeline.config.lanes; ++i)
+        if (where.has_lane(pipeline.config.name, tenant, i))
+          return true;
+  return false;
+}
+
+source_config source_settings(const config& all, const placement_ptr& where,
                               const prepared_pipeline& pipeline) {
   const auto& limits = pipeline.config.limits;
   source_config result;
@@ -119,32 +139,80 @@ source_config source_settings(const config& all,
   result.queue_bytes = static_cast<std::size_t>(limits.credit_bytes);
   auto& feed = result.consumer.feed;
   feed.batch_bytes = static_cast<std::size_t>(limits.batch_bytes);
+  if (!where->alone())
+    feed.batch_bytes = std::min(feed.batch_bytes, cluster_batch_bytes);
   feed.batch_rows = static_cast<std::size_t>(limits.batch_rows);
   feed.cursor.credit_bytes = static_cast<std::size_t>(limits.credit_bytes);
   feed.cursor.resync = limits.resync;
   feed.cursor.detach_after = limits.detach_after;
   result.consumer.linger = limits.linger;
   result.consumer.floor_interval = limits.floor_interval;
+  result.reads = [where, name = result.pipeline](const std::string& topic,
+                                                 partition number) {
+    return where->has_partition(name, topic, number.value);
+  };
   return result;
 }
 
 /// PIPELINE: its SOURCE, which adds a child for each partition.
-child_spec pipeline_child(const config& all,
+child_spec pipeline_child(const config& all, const placement_ptr& where,
                           const prepared_pipeline& pipeline) {
   child_spec source_child;
   source_child.name = "source";
-  source_child.factory
-    = [settings = source_settings(all, pipeline)](caf::local_actor* self) {
-        auto parent = caf::actor_cast<supervisor_actor>(self);
-        return spawn_source(self, settings,
-                            find_pool(self->system(), control_tenant), parent);
-      };
+  source_child.factory =
+    [settings = source_settings(all, where, pipeline)](caf::local_actor* self) {
+      auto parent = caf::actor_cast<supervisor_actor>(self);
+      return spawn_source(self, settings,
+                          find_pool(self->system(), control_tenant), parent);
+    };
   supervisor_config settings;
   settings.name = "pipeline " + pipeline.config.name;
   settings.children.push_back(std::move(source_child));
   auto result = supervisor_child(std::move(settings));
   result.on_limit = limit_reaction::park;
   result.stop_grace += std::chrono::seconds{5};
+  return result;
+}
+
+/// What this node says of itself to others.
+peer_hello introduction(const config& all, const placement& where,
+                        const std::vector<prepared_pipeline>& pipelines) {
+  peer_hello result;
+  result.node = all.node.name;
+  result.placement_fingerprint = where.fingerprint();
+  for (const auto& x : pipelines)
+    result.pipelines.push_back(
+      {x.config.name, x.program->map_fingerprint(), x.config.lanes});
+  std::ranges::sort(result.pipelines, {}, &peer_pipeline::name);
+  return result;
+}
+
+/// CLUSTER: NETWORK and PEERS.
+child_spec cluster_child(const config& all, const placement_ptr& where,
+                         const std::vector<prepared_pipeline>& pipelines) {
+  peers_config settings;
+  settings.me = introduction(all, *where, pipelines);
+  settings.owner = [where](const lane_id& x) {
+    return where->lane_owner(x.pipeline, x.tenant, x.number.value);
+  };
+  for (const auto& x : all.cluster.nodes) {
+    auto address = parse_address(x.address).value_or(host_and_port{});
+    if (x.node != all.node.name) {
+      settings.others.push_back({x.node, address.host, address.port});
+      continue;
+    }
+    settings.listen = all.node.cluster.listen.empty() ? address.host
+                                                      : all.node.cluster.listen;
+    settings.port = all.node.cluster.port == 0 ? address.port
+                                               : all.node.cluster.port;
+  }
+  child_spec result;
+  result.name = "peers";
+  result.factory = [settings](caf::local_actor* self) mutable {
+    auto& sys = self->system();
+    settings.connected = peers_connected_gauge(sys);
+    return spawn_peers(self, settings, find_router(sys), spawn_network(self));
+  };
   return result;
 }
 
@@ -184,20 +252,24 @@ root_config(const config& all, const node_options& options,
 }
 
 void plant_tree(caf::actor_system& sys, const supervisor_actor& root,
-                const config& all,
+                const config& all, const placement_ptr& where,
                 const std::vector<prepared_pipeline>& pipelines) {
   add(root, router_child());
-  add(root, tenant_child(all, pipelines, std::string{control_tenant},
+  if (!where->alone())
+    add(root, cluster_child(all, where, pipelines));
+  add(root, tenant_child(all, *where, pipelines, std::string{control_tenant},
                          control_sessions));
   for (const auto& tenant : all.tenants)
-    add(root, tenant_child(all, pipelines, tenant.name, tenant.sessions));
+    if (has_lanes(*where, pipelines, tenant.name))
+      add(root,
+          tenant_child(all, *where, pipelines, tenant.name, tenant.sessions));
   // A supervisor that answers has started its children: from here on the
   // pools can be found.
   caf::scoped_actor self{sys};
   self->request(root, std::chrono::seconds{5}, inspect_atom_v)
     .receive([](const actor_report&) {}, [](const caf::error&) {});
   for (const auto& pipeline : pipelines)
-    add(root, pipeline_child(all, pipeline));
+    add(root, pipeline_child(all, where, pipeline));
 }
 
 } // namespace millrace

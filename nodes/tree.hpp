@@ -6,6 +6,7 @@
 #include "actors/admin/readiness.hpp"
 #include "actors/cluster/supervisor.hpp"
 #include "config/config.hpp"
+#include "config/placement.hpp"
 #include "nodes/node.hpp"
 #include "nodes/prepare.hpp"
 
@@ -25,10 +26,12 @@ root_config(const config& all, const node_options& options,
             std::shared_ptr<readiness_board> board,
             std::function<void(const std::string&)> on_escalation);
 
-/// Adds everything else: ROUTER, a TENANT for each tenant and one for the
-/// control database, a PIPELINE for each pipeline.
+/// Adds everything else: ROUTER, a TENANT for each tenant that has lanes here
+/// and one for the control database, a PIPELINE for each pipeline; PEERS when
+/// there are other nodes. Only lanes and partitions that `where` gives this
+/// node are written and read here.
 void plant_tree(caf::actor_system& sys, const supervisor_actor& root,
-                const config& all,
+                const config& all, const placement_ptr& where,
                 const std::vector<prepared_pipeline>& pipelines);
 
 } // namespace millrace

@@ -169,6 +169,29 @@ inline constexpr metric_info reconnects{
   {"tenant"},
   "Connections to PostgreSQL made after the first one was lost."};
 
+// -- between nodes -----------------------------------------------------------
+
+inline constexpr metric_info peers_connected{
+  "millrace_peers_connected",
+  metric_kind::gauge,
+  "nodes",
+  {},
+  "Other nodes of the cluster that this one works with now."};
+
+inline constexpr metric_info peer_batches_sent{
+  "millrace_peer_batches_sent_total",
+  metric_kind::counter,
+  "batches",
+  {"pipeline"},
+  "Batches sent to lane writers of other nodes, repeats included."};
+
+inline constexpr metric_info peer_bytes_sent{
+  "millrace_peer_bytes_sent_total",
+  metric_kind::counter,
+  "bytes",
+  {"pipeline"},
+  "Bytes of the batches sent to lane writers of other nodes."};
+
 // -- the process --------------------------------------------------------------
 // Their names are those of every Prometheus client, without our prefix.
 
@@ -240,6 +263,9 @@ inline constexpr std::array all{&events_read,
                                 &in_doubt,
                                 &sessions,
                                 &reconnects,
+                                &peers_connected,
+                                &peer_batches_sent,
+                                &peer_bytes_sent,
                                 &build_info,
                                 &process_cpu_seconds,
                                 &process_open_fds,

@@ -110,6 +110,9 @@ pipeline_metrics make_pipeline_metrics(caf::actor_system& sys,
     .batches_nacked = find_counter(sys, names::batches_nacked, {pipeline}),
     .inflight_bytes = find_gauge(sys, names::inflight_bytes, {pipeline}),
     .lanes_detached = find_gauge(sys, names::lanes_detached, {pipeline}),
+    .peer_batches_sent = find_counter(sys, names::peer_batches_sent,
+                                      {pipeline}),
+    .peer_bytes_sent = find_counter(sys, names::peer_bytes_sent, {pipeline}),
     .batches_dropped = counters_by_label{dropped},
   };
 }
@@ -169,6 +172,10 @@ pool_metrics make_pool_metrics(caf::actor_system& sys,
     .sessions_down = in_state("down"),
     .reconnects = find_counter(sys, names::reconnects, {tenant}),
   };
+}
+
+int_gauge* peers_connected_gauge(caf::actor_system& sys) {
+  return find_gauge(sys, metric_names::peers_connected, {});
 }
 
 int_counter* floor_acts_counter(caf::actor_system& sys, std::string_view kind,

@@ -52,6 +52,10 @@ struct pipeline_metrics {
   int_counter* batches_nacked;
   int_gauge* inflight_bytes;
   int_gauge* lanes_detached;
+
+  /// Of batches that leave the node.
+  int_counter* peer_batches_sent;
+  int_counter* peer_bytes_sent;
   counters_by_label batches_dropped;
 };
 
@@ -103,6 +107,9 @@ struct pool_metrics {
 };
 
 pool_metrics make_pool_metrics(caf::actor_system& sys, std::string_view tenant);
+
+/// PEERS.
+int_gauge* peers_connected_gauge(caf::actor_system& sys);
 
 /// Whoever runs the statements on `partition_floor`.
 int_counter* floor_acts_counter(caf::actor_system& sys, std::string_view kind,

@@ -21,11 +21,15 @@ std::optional<std::string> validate(const caf_config& config) {
   constexpr std::size_t most_threads = 1'024;
   if (config.threads > most_threads)
     return "threads must not exceed 1024";
+  if (config.network)
+    return validate(*config.network);
   return std::nullopt;
 }
 
 caf_runtime::caf_runtime(const caf_config& config)
   : system_{fill(raw_, config)} {
+  if (config.network && config.network->tls && !network_authenticates(system_))
+    throw std::runtime_error{"caf: TLS is configured and does not work"};
 }
 
 caf::actor_system_config& caf_runtime::fill(caf::actor_system_config& raw,
@@ -40,6 +44,8 @@ caf::actor_system_config& caf_runtime::fill(caf::actor_system_config& raw,
   // would keep its thread until the log ends, and nobody would write them.
   raw.set("caf.scheduler.max-throughput", messages_per_turn);
   raw.set("caf.metrics-filters.actors.includes", config.measured_actors);
+  if (config.network)
+    load_network(raw, *config.network);
   return raw;
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "actors/cluster/network.hpp"
 #include "messages/supervision.hpp"
 
 #include <caf/actor_system.hpp>
@@ -23,6 +24,9 @@ struct caf_config {
   /// Actors, by name with `*`, whose mailbox size and processing time appear
   /// in the metrics. Names of actors, not of instances: a bounded set.
   std::vector<std::string> measured_actors{"millrace.*"};
+
+  /// Nothing: this process is alone and opens no port for others.
+  std::optional<network_config> network{};
 };
 
 /// Names the first value that makes no sense, or returns nothing.
@@ -41,7 +45,9 @@ void init_message_types() {
 class caf_runtime {
 public:
   /// Starts the threads. Throws std::invalid_argument when `validate`
-  /// complains. Message types must be registered by then.
+  /// complains, and std::runtime_error when TLS is asked for and CAF would
+  /// let peers in without a certificate. Message types must be registered by
+  /// then.
   explicit caf_runtime(const caf_config& config);
 
   /// Waits for every actor. If `stop` returned false that can take for ever.

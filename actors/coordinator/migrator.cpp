@@ -64,6 +64,12 @@ store_result<void> lock(connection& conn, const std::string& schema) {
     {schema});
   if (!locked)
     return std::unexpected{locked.error()};
+  // Who held the lock may have made the schema while we waited. PostgreSQL
+  // looks for such news when it locks a relation, not for an advisory lock:
+  // without this, `IF NOT EXISTS` would go by what was true before.
+  auto news = conn.query("SELECT 1 FROM pg_catalog.pg_namespace LIMIT 1", {});
+  if (!news)
+    return std::unexpected{news.error()};
   return {};
 }
 

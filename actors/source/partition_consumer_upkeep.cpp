@@ -3,6 +3,7 @@
 
 #include "actors/cluster/log.hpp"
 #include "actors/cluster/supervisor.hpp"
+#include "actors/source/batch_post.hpp"
 #include "actors/source/partition_consumer.hpp"
 
 #include <caf/actor_system.hpp>
@@ -50,8 +51,10 @@ void partition_consumer_state::send(std::vector<fed_batch> batches) {
     // Without a writer the batch is lost on the way, as any message may be:
     // the next route or resync sends it again.
     if (const auto& writer = writers_[x.lane])
-      caf::anon_send(writer, lane_batch{std::move(x.data), slot_,
-                                        caf::actor_cast<caf::actor>(self_)});
+      post_batch(writer,
+                 lane_batch{std::move(x.data), slot_,
+                            caf::actor_cast<caf::actor>(self_)},
+                 metrics_);
   }
 }
 

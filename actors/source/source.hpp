@@ -17,6 +17,7 @@
 
 #include <chrono>
 #include <expected>
+#include <functional>
 #include <optional>
 #include <random>
 #include <string>
@@ -52,6 +53,9 @@ struct source_config {
   int32_t lanes = 1;
   std::vector<boot_tenant> tenants;
   program_ptr program;
+
+  /// Whether a partition of a topic is read by this node; unset: all are.
+  std::function<bool(const std::string& topic, partition number)> reads;
 
   kafka_properties properties;
 

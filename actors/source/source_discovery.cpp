@@ -258,6 +258,9 @@ void source_state::on_booted(const topic_survey& found,
   for (const auto& [topic, number] : change.remove)
     self_->send(parent_, remove_child_atom_v, child_name(topic, number));
   for (const auto& x : change.add) {
+    // Known here, so that nobody waits for it, but read by another node.
+    if (config_.reads && !config_.reads(x.topic, x.source.number))
+      continue;
     auto i = std::ranges::find(asked.topics, x.source.topic, &boot_topic::id);
     auto expected_holes = i != asked.topics.end()
                           && i->gaps == to_string(gap_policy::allow);

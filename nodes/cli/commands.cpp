@@ -1,5 +1,6 @@
 #include "nodes/cli/commands.hpp"
 
+#include "config/values.hpp"
 #include "nodes/cli/adder.hpp"
 #include "nodes/cli/config_command.hpp"
 #include "nodes/cli/examples.hpp"
@@ -23,6 +24,12 @@ void add_node(adder& all, const node_runner& runner) {
   app->add_option("CONFIG", x->config, "The configuration, TOML")
     ->type_name("FILE")
     ->required();
+  app->add_option("--name", x->name, "The node's name, in place of node.name")
+    ->type_name("NAME")
+    ->check([](const std::string& name) {
+      return is_node_name(name) ? std::string{}
+                                : "not a name of A-Z, a-z, 0-9, ., _ and -";
+    });
   app
     ->add_option("--port-file", x->port_file,
                  "Write the admin port into this file once it is open")

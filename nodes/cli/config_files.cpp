@@ -25,9 +25,11 @@ pack_directories(const std::vector<std::string>& given) {
 }
 
 std::expected<config, findings>
-load_checked(const std::string& file, const std::vector<std::string>& packs) {
+load_checked(const std::string& file, const std::vector<std::string>& packs,
+             const std::string& node_name) {
   load_options options;
   options.pack_directories = pack_directories(packs);
+  options.node_name = node_name;
   auto loaded = load_config(file, options);
   findings wrong;
   if (!loaded) {

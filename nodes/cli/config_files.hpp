@@ -16,8 +16,9 @@ std::vector<std::filesystem::path>
 pack_directories(const std::vector<std::string>& given);
 
 /// Reads a configuration and checks all that can be checked without a server,
-/// expressions included.
+/// expressions included. `node_name` stands in for the file's, unless empty.
 std::expected<config, findings>
-load_checked(const std::string& file, const std::vector<std::string>& packs);
+load_checked(const std::string& file, const std::vector<std::string>& packs,
+             const std::string& node_name = {});
 
 } // namespace millrace::cli

@@ -7,7 +7,7 @@ namespace millrace::cli {
 
 exit_code run_node_command(const node_arguments& what,
                            const node_runner& runner, console& to) {
-  auto all = load_checked(what.config, what.pack_dirs);
+  auto all = load_checked(what.config, what.pack_dirs, what.name);
   if (!all) {
     to.tell(all.error());
     return exit_code::usage;

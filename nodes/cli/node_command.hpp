@@ -12,6 +12,9 @@ namespace millrace::cli {
 /// What `millrace node` got from the command line.
 struct node_arguments {
   std::string config;
+
+  /// In place of `node.name`; empty: what the file says.
+  std::string name;
   std::string port_file;
   std::vector<std::string> pack_dirs;
 };

@@ -16,6 +16,7 @@ import sys
 import time
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
+from urllib.request import urlopen
 
 sys.dont_write_bytecode = True
 TOP = Path(__file__).resolve().parents[2]
@@ -140,6 +141,31 @@ class Laboratory:
         node = self.spawn(name, "millrace", "node", config)
         self.nodes[name] = node
         return node
+
+    def start_peer(self, name):
+        """A node of a cluster: all have one file and each its own name."""
+        config = self.directory / "shared.toml"
+        config.write_text(CONFIG.format(
+            node="nobody", kafka=self.kafka, topic=self.topic,
+            lanes=self.lanes, more=self.more))
+        node = self.spawn(name, "millrace", "node", config, "--name", name,
+                          "--port-file", self.directory / f"{name}.port")
+        self.nodes[name] = node
+        return node
+
+    def log_of(self, name):
+        return (self.directory / f"{name}.log").read_text(errors="replace")
+
+    def admin(self, name, path):
+        """A page of the node, or nothing while there is none."""
+        try:
+            address = (self.directory / f"{name}.port").read_text().strip()
+            if ":" not in address:
+                address = f"127.0.0.1:{address}"
+            with urlopen(f"http://{address}{path}", timeout=5) as answer:
+                return answer.read().decode()
+        except OSError:
+            return ""
 
     def kill_node(self, name):
         node = self.nodes.pop(name)

@@ -71,6 +71,27 @@ TEST_CASE_METHOD(fixture, "all built-in migrations apply to an empty database, "
   }
 }
 
+TEST_CASE_METHOD(fixture, "a schema that another node made while this one "
+                          "waited is found") {
+  auto other = open();
+  REQUIRE(other.run("BEGIN; SELECT pg_advisory_xact_lock("
+                    "hashtext('millrace.migrations'), hashtext('raced'))"));
+  std::expected<migration_report, std::string> result;
+  std::jthread waiter{[&] {
+    result = migrator{conn}.up(set_of("CREATE TABLE t (i int);"),
+                               {"raced", std::nullopt});
+  }};
+  while (db.value("SELECT count(*) FROM pg_locks WHERE NOT granted "
+                  "AND locktype = 'advisory'")
+         == "0")
+    std::this_thread::yield();
+  auto made = other.run("CREATE SCHEMA raced; COMMIT");
+  waiter.join();
+  CHECK(made);
+  INFO(result.error_or(std::string{}));
+  CHECK(result);
+}
+
 TEST_CASE_METHOD(fixture, "what up made, down takes away") {
   auto files = load_embedded_migrations("control").value();
   auto pack = load_embedded_migrations("ticks").value();

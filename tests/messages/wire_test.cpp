@@ -1,3 +1,4 @@
+#include "messages/cluster.hpp"
 #include "messages/lane.hpp"
 #include "messages/supervision.hpp"
 #include "tests/support/deterministic.hpp"
@@ -249,6 +250,45 @@ TEST_CASE_METHOD(wire, "a record copy keeps its bytes") {
   CHECK(got.headers.size() == 2);
 }
 
+namespace {
+
+peer_hello sample_hello() {
+  peer_hello result;
+  result.node = "one";
+  result.placement_fingerprint = 0x0102030405060708;
+  result.pipelines = {{"p", 0x1112131415161718, 4}};
+  return result;
+}
+
+constexpr auto hello_hex = "00000001036f6e6501020304050607080101701112131415"
+                           "161718000000040000000000000000ff";
+
+} // namespace
+
+TEST_CASE_METHOD(wire, "a peer's hello keeps its bytes") {
+  auto got = round_trip(sample_hello(), hello_hex);
+  CHECK(got.wire == wire_version);
+  CHECK(got.node == "one");
+  CHECK(got.placement_fingerprint == sample_hello().placement_fingerprint);
+  CHECK(got.pipelines == sample_hello().pipelines);
+  CHECK_FALSE(got.peers);
+}
+
+TEST_CASE_METHOD(wire, "a peer's answer keeps its bytes") {
+  peer_answer x{"no", sample_hello()};
+  auto got = round_trip(x, std::string{"026e6f"} + hello_hex);
+  CHECK(got.refusal == "no");
+  CHECK(got.me.node == "one");
+}
+
+TEST_CASE_METHOD(wire, "a peer's routes keep their bytes") {
+  peer_routes x;
+  x.routes = {{sample_lane(), {}}};
+  auto got = round_trip(x, "0101700174000000020000000000000000ff");
+  REQUIRE(got.routes.size() == 1);
+  CHECK(got.routes[0].lane == sample_lane());
+}
+
 TEST_CASE_METHOD(wire, "an actor report keeps its bytes") {
   actor_report child;
   child.name = "c";
@@ -297,4 +337,8 @@ TEST_CASE("type ids stand where they stood, since they travel as numbers") {
   CHECK(caf::type_id_v<record_copy> == first + 12);
   CHECK(caf::type_id_v<inspect_atom> == first + 100);
   CHECK(caf::type_id_v<actor_report> == first + 105);
+  CHECK(caf::type_id_v<peer_hello> == first + 400);
+  CHECK(caf::type_id_v<peer_answer> == first + 401);
+  CHECK(caf::type_id_v<peer_routes> == first + 402);
+  CHECK(caf::type_id_v<peer_pipeline> == first + 403);
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "messages/cluster.hpp"
 #include "messages/lane.hpp"
 #include "messages/source.hpp"
 #include "messages/store.hpp"
@@ -17,6 +18,7 @@ inline const bool message_types_ready = [] {
   init_global_meta_objects<caf::id_block::millrace_supervision>();
   init_global_meta_objects<caf::id_block::millrace_store>();
   init_global_meta_objects<caf::id_block::millrace_source>();
+  init_global_meta_objects<caf::id_block::millrace_cluster>();
   return true;
 }();
 

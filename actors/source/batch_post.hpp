@@ -1,0 +1,31 @@
+#pragma once
+
+#include "actors/admin/metrics.hpp"
+#include "messages/lane.hpp"
+
+#include <caf/actor.hpp>
+
+#include <cstddef>
+#include <vector>
+
+namespace millrace {
+
+/// Largest batch, by `size_bytes`, that leaves a node in one piece: with what
+/// is around it, its frame stays below 1 MiB. Frames of one connection follow
+/// each other, so that a larger one would hold up everybody's answers.
+inline constexpr std::size_t max_remote_batch_bytes = (1U << 20) - 8'192;
+
+/// Cuts a batch into such whose ranges follow each other and make up the whole
+/// range, each at most `max_bytes` large, except where a single record is
+/// larger: it goes alone. A batch that is small enough is returned as it is.
+///
+/// Rows and rejects are in offset order, as a feed makes them. What is only
+/// counted (`filtered`, `crossed`) is in the last piece; times are in all.
+std::vector<batch_ptr> split_batch(const batch_ptr& x, std::size_t max_bytes);
+
+/// Sends a batch to its LANE WRITER: as it is on this node, in pieces that a
+/// frame can hold, and counted, to another one.
+void post_batch(const caf::actor& writer, lane_batch x,
+                pipeline_metrics& metrics);
+
+} // namespace millrace

@@ -1,0 +1,268 @@
+#!/usr/bin/env python3
+"""Black box: two nodes on one machine, partitions on one and lanes on the
+other; whatever happens to either, every record is in the tables exactly once.
+
+    cluster_test.py --bin FOLDER [NAME_OF_A_TEST…]
+"""
+
+import argparse
+import json
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import unittest
+from pathlib import Path
+
+from laboratory import Laboratory, millrace_kinds, up
+
+SKIPPED = 77
+RECORDS = 40_000
+RATE = 10_000
+
+BIN = None
+SERVERS = None
+
+
+def free_ports(n):
+    """Free a moment ago; a node tries again when one is taken."""
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(n)]
+    ports = [x.getsockname()[1] for x in sockets]
+    for x in sockets:
+        x.close()
+    return ports
+
+
+def table(*nodes):
+    """The static table of (name, port, settings)."""
+    return "".join(f"""
+[[cluster.static]]
+node = "{name}"
+address = "127.0.0.1:{port}"
+{settings}
+""" for name, port, settings in nodes)
+
+
+class Cluster(unittest.TestCase):
+    def laboratory(self, more, **options):
+        name = self.id().rsplit(".", 1)[-1].removeprefix("test_")[:40]
+        lab = Laboratory(BIN, SERVERS, name, more=more, lanes=4, **options)
+        self.addCleanup(lambda: lab.close(failed=self.failed()))
+        return lab
+
+    def reader_and_writer(self):
+        """One node reads everything, the other one writes everything."""
+        one, two = free_ports(2)
+        return self.laboratory(table(
+            ("reader", one, 'partitions = ["ticks/*"]'),
+            ("writer", two, 'lanes = ["ticks/*"]')))
+
+    def spread(self):
+        """Half of both on each."""
+        one, two = free_ports(2)
+        lab = self.laboratory(table(("one", one, ""), ("two", two, "")))
+        lab.more = table(
+            ("one", one, 'lanes = ["ticks/demo/0-1"]\n'
+             f'partitions = ["ticks/{lab.topic}/0-1"]'),
+            ("two", two, 'lanes = ["ticks/demo/2-3", "ticks/_unrouted/0"]\n'
+             f'partitions = ["ticks/{lab.topic}/2-3"]'))
+        return lab
+
+    def failed(self):
+        result = self._outcome.result
+        return any(test is self for test, _ in result.errors
+                   + result.failures)
+
+    def feed(self, lab, *names, records=RECORDS, rate=RATE):
+        lab.produce(records, rate=rate, wait=False)
+        time.sleep(.5)
+        for name in names:
+            lab.start_peer(name)
+        lab.wait_for_rows(1)
+
+    def go_on(self, lab):
+        """Waits for the next row, unless all have been produced."""
+        before = lab.rows()
+        lab.wait_until(lambda: lab.rows() > before
+                       or lab.producer.poll() is not None, 60, "a row")
+
+    def prove(self, lab):
+        lab.finish_producing()
+        lab.check()
+        lab.end_nodes()
+        lab.check(1)
+
+    def actor(self, lab, node, name):
+        """What /v1/actors says of an actor, or nothing."""
+        def walk(x):
+            if x.get("name") == name:
+                return x
+            for child in x.get("children", []):
+                found = walk(child)
+                if found:
+                    return found
+            return None
+        page = lab.admin(node, "/v1/actors")
+        return walk(json.loads(page)) if page else None
+
+    def test_one_reads_and_the_other_writes(self):
+        lab = self.reader_and_writer()
+        self.feed(lab, "reader", "writer")
+        peers = self.actor(lab, "reader", "peers")
+        self.assertEqual(peers["children"][0]["name"], "writer")
+        self.assertEqual(peers["children"][0]["state"], "connected")
+        self.assertIsNone(self.actor(lab, "reader", "tenant demo"))
+        metrics = lab.admin("reader", "/metrics")
+        self.assertIn("millrace_peers_connected 1", metrics)
+        sent = [x for x in metrics.splitlines()
+                if x.startswith("millrace_peer_batches_sent_total{")]
+        self.assertGreater(float(sent[0].split()[-1]), 0)
+        self.prove(lab)
+
+    def test_each_reads_and_writes_a_half(self):
+        lab = self.spread()
+        self.feed(lab, "one", "two")
+        self.prove(lab)
+
+    def test_a_hash_spreads_what_nobody_lists(self):
+        one, two = free_ports(2)
+        lab = self.laboratory(table(("one", one, ""), ("two", two, "")))
+        self.feed(lab, "two", "one")
+        self.prove(lab)
+
+    def test_the_writer_is_killed_and_comes_back(self):
+        lab = self.reader_and_writer()
+        self.feed(lab, "reader", "writer")
+        for _ in range(4):
+            time.sleep(random.uniform(0, .5))
+            lab.kill_node("writer")
+            lab.start_peer("writer")
+            self.go_on(lab)
+        self.prove(lab)
+
+    def test_the_reader_is_killed_and_comes_back(self):
+        lab = self.reader_and_writer()
+        self.feed(lab, "reader", "writer")
+        for _ in range(4):
+            time.sleep(random.uniform(0, .5))
+            lab.kill_node("reader")
+            lab.start_peer("reader")
+            self.go_on(lab)
+        self.prove(lab)
+
+    def test_either_is_killed_at_random(self):
+        lab = self.spread()
+        self.feed(lab, "one", "two", records=80_000)
+        while lab.producer.poll() is None:
+            victim = random.choice(("one", "two"))
+            lab.kill_node(victim)
+            time.sleep(random.uniform(0, 1))
+            lab.start_peer(victim)
+            time.sleep(random.uniform(0, 2))
+        self.prove(lab)
+
+    def test_a_peer_that_is_frozen_for_a_while(self):
+        lab = self.reader_and_writer()
+        self.feed(lab, "reader", "writer")
+        for name in ("writer", "reader"):
+            lab.nodes[name].send_signal(signal.SIGSTOP)
+            time.sleep(4)
+            lab.nodes[name].send_signal(signal.SIGCONT)
+            self.go_on(lab)
+        self.prove(lab)
+
+    def test_nodes_with_different_tables_refuse_each_other(self):
+        one, two = free_ports(2)
+        lab = self.laboratory(table(("one", one, ""), ("two", two, "")))
+        lab.produce(100)
+        lab.start_peer("one")
+        time.sleep(1)
+        lab.more = table(("one", one, 'lanes = ["ticks/*"]'),
+                         ("two", two, ""))
+        lab.start_peer("two")
+        for name in ("one", "two"):
+            lab.wait_until(lambda: "peer-refused" in lab.log_of(name), 60,
+                           f"the refusal in the log of {name}")
+            self.assertIn("different tables", lab.log_of(name))
+
+    def test_a_node_that_nobody_lists_does_not_start(self):
+        lab = self.reader_and_writer()
+        node = lab.start_peer("stranger")
+        del lab.nodes["stranger"]
+        self.assertEqual(node.wait(60), 2)
+        self.assertIn("stranger", lab.log_of("stranger"))
+
+    @unittest.skipUnless(shutil.which("openssl"), "no openssl")
+    def test_nodes_with_certificates_let_no_stranger_in(self):
+        lab = self.reader_and_writer()
+        plain = lab.more
+        for authority in ("ours", "theirs"):
+            self.certify(lab.directory, authority)
+        lab.more = plain + self.tls(lab.directory, "ours")
+        self.feed(lab, "reader", "writer")
+        lab.kill_node("reader")
+        # Without a certificate, and with one of another authority.
+        for more in (plain, plain + self.tls(lab.directory, "theirs")):
+            lab.more = more
+            lab.start_peer("reader")
+            lab.wait_until(lambda: "peer-waiting" in lab.log_of("reader"), 60,
+                           "a refusal")
+            time.sleep(2)
+            self.assertEqual(self.actor(
+                lab, "writer", "peers")["children"][0]["state"], "expected")
+            lab.kill_node("reader")
+            (lab.directory / "reader.log").write_text("")
+        lab.more = plain + self.tls(lab.directory, "ours")
+        lab.start_peer("reader")
+        self.prove(lab)
+
+    @staticmethod
+    def certify(folder, authority):
+        """A private authority and one node's certificate."""
+        def openssl(*words):
+            subprocess.run(["openssl", *words], check=True, cwd=folder,
+                           stdout=subprocess.DEVNULL,
+                           stderr=subprocess.DEVNULL)
+        openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
+                "-subj", f"/CN={authority}", "-keyout", f"{authority}-ca.key",
+                "-out", f"{authority}-ca.pem")
+        openssl("req", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=node",
+                "-keyout", f"{authority}.key", "-out", f"{authority}.csr")
+        openssl("x509", "-req", "-in", f"{authority}.csr", "-days", "2",
+                "-CA", f"{authority}-ca.pem", "-CAkey", f"{authority}-ca.key",
+                "-CAcreateserial", "-out", f"{authority}.pem")
+
+    @staticmethod
+    def tls(folder, authority):
+        return f"""
+[cluster.tls]
+certificate = "{folder / authority}.pem"
+key = "{folder / authority}.key"
+authority = "{folder / authority}-ca.pem"
+"""
+
+
+def main():
+    global BIN, SERVERS
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--bin", type=Path, required=True)
+    known, rest = parser.parse_known_args()
+    why = millrace_kinds.why_no_kafka()
+    if why:
+        print(f"skipped: no real Kafka ({why})")
+        return SKIPPED
+    BIN = known.bin.resolve()
+    SERVERS = up("cluster")
+    try:
+        names = [x if "." in x else f"Cluster.{x}" for x in rest]
+        program = unittest.main(argv=[sys.argv[0], "-v", *names], exit=False)
+        return 0 if program.result.wasSuccessful() else 1
+    finally:
+        SERVERS.down()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
