@@ -90,7 +90,8 @@ class Cluster(unittest.TestCase):
                        or lab.producer.poll() is not None, 60, "a row")
 
     def prove(self, lab):
-        lab.finish_producing()
+        if lab.producer:
+            lab.finish_producing()
         lab.check()
         lab.end_nodes()
         lab.check(1)
@@ -172,6 +173,21 @@ class Cluster(unittest.TestCase):
             time.sleep(4)
             lab.nodes[name].send_signal(signal.SIGCONT)
             self.go_on(lab)
+        self.prove(lab)
+
+    def test_a_peer_that_is_frozen_until_it_counts_as_lost(self):
+        lab = self.reader_and_writer()
+        self.feed(lab, "reader", "writer", records=20_000)
+        for frozen, other in (("writer", "reader"), ("reader", "writer")):
+            lab.nodes[frozen].send_signal(signal.SIGSTOP)
+            lab.wait_until(lambda: "peer-lost" in lab.log_of(other), 90,
+                           "the loss to be noticed")
+            lab.nodes[frozen].send_signal(signal.SIGCONT)
+            lab.wait_until(lambda: self.actor(lab, other, "peers")[
+                "children"][0]["state"] == "connected", 60,
+                "the nodes to find each other again")
+        lab.finish_producing()
+        lab.produce(40_000)
         self.prove(lab)
 
     def test_nodes_with_different_tables_refuse_each_other(self):

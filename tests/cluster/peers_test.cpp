@@ -4,6 +4,7 @@
 #include "tests/support/message_types.hpp"
 
 #include <caf/event_based_actor.hpp>
+#include <caf/send.hpp>
 #include <caf/telemetry/gauge.hpp>
 
 #include <catch2/catch_test_macros.hpp>
@@ -226,10 +227,14 @@ TEST_CASE_METHOD(peers_fixture, "a lane that the placement gives to another "
   write(b, 2);
   CHECK_FALSE(b.heard->count(lane(12)) > 0);
   CHECK_FALSE(a.heard->count(lane(2)) > 0);
-  self->send(caf::actor_cast<peers_actor>(a.peers),
-             peer_routes{{{lane(13), a.consumer}}});
+  // Told by the right one, by the wrong one, and by a stranger.
+  caf::send_as(b.peers, a.peers, peer_routes{{{lane(13), a.consumer}}});
+  caf::send_as(b.peers, a.peers, peer_routes{{{lane(3), a.consumer}}});
+  caf::anon_send(a.peers, peer_routes{{{lane(14), a.consumer}}});
   drain();
-  CHECK_FALSE(a.heard->contains(lane(13)));
+  CHECK(a.heard->contains(lane(13)));
+  CHECK_FALSE(a.heard->contains(lane(3)));
+  CHECK_FALSE(a.heard->contains(lane(14)));
 }
 
 TEST_CASE_METHOD(peers_fixture, "a peer that is lost is found again, and its "
