@@ -14,8 +14,9 @@ namespace {
 
 constexpr std::chrono::seconds patience{3};
 
-constexpr std::array<std::string_view, 5> unwell_states{
-  "halted", "parked", "waiting", "waiting for PostgreSQL", "no answer"};
+constexpr std::array<std::string_view, 6> unwell_states{
+  "halted",    "parked", "waiting", "waiting for PostgreSQL",
+  "no answer", "refused"};
 
 } // namespace
 

@@ -203,6 +203,8 @@ class Cluster(unittest.TestCase):
             lab.wait_until(lambda: "peer-refused" in lab.log_of(name), 60,
                            f"the refusal in the log of {name}")
             self.assertIn("different tables", lab.log_of(name))
+            lab.wait_until(lambda: "different tables" in lab.admin(
+                name, "/readyz"), 20, f"{name} to say that it is not ready")
 
     def test_a_node_that_nobody_lists_does_not_start(self):
         lab = self.reader_and_writer()

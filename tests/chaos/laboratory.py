@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from urllib.error import HTTPError
 from urllib.parse import urlsplit, urlunsplit
 from urllib.request import urlopen
 
@@ -164,6 +165,8 @@ class Laboratory:
                 address = f"127.0.0.1:{address}"
             with urlopen(f"http://{address}{path}", timeout=5) as answer:
                 return answer.read().decode()
+        except HTTPError as answer:
+            return answer.read().decode()
         except OSError:
             return ""
 
