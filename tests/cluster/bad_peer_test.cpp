@@ -110,6 +110,7 @@ pool_actor::behavior_type keeper(std::shared_ptr<database> pg) {
       return row;
     },
     [pg](const halt_request& x) { return pg->row_of(x.lane); },
+    [pg](const retention_halt_request& x) { return pg->row_of(x.lane); },
     [pg](const load_request& x) { return pg->row_of(x.lane); },
     [](const boot_request&) { return boot_result{}; },
     [pg](const view_request&) { return pg->view(); },
@@ -163,9 +164,25 @@ public:
 
   std::vector<fed_batch> read(int64_t records,
                               partition_cursor::clock::time_point now) {
-    while (records-- > 0 && feed_.cursor().position() < offset{event_count}) {
-      auto at = feed_.cursor().position();
-      feed_.begin(at);
+    feed_.tend(true, true, now);
+    auto result = read_on(reading_kind::main, records, offset{event_count},
+                          now);
+    // Lanes that were rewound alone come by the second reading.
+    if (feed_.cursor().is_running())
+      std::ranges::move(read_on(reading_kind::catch_up, records,
+                                feed_.cursor().position(), now),
+                        std::back_inserter(result));
+    feed_.tend(true, true, now);
+    return result;
+  }
+
+  std::vector<fed_batch> read_on(reading_kind which, int64_t records,
+                                 offset end,
+                                 partition_cursor::clock::time_point now) {
+    const auto& cursor = feed_.cursor();
+    while (records-- > 0 && cursor.position(which) < end) {
+      auto at = cursor.position(which);
+      feed_.begin(at, which);
       auto& x = feed_.open_lane(lane_of(at.value));
       x.blocks.resize(1);
       x.blocks[0].bytes.push_back(std::byte{1});
@@ -175,7 +192,7 @@ public:
       ++x.events;
       feed_.end();
     }
-    return feed_.cut_all(now);
+    return feed_.cut_all(now, which);
   }
 
   std::vector<fed_batch> answer(const lane_answer& x,

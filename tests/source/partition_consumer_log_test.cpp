@@ -37,7 +37,7 @@ TEST_CASE_METHOD(consumer_fixture,
     for (int i = 0; i < 4; ++i) {
       fail();
       CHECK(report().state == "waiting");
-      advance(100ms);
+      advance(1s);
       CHECK(report().state == "reading");
     }
     fail();
@@ -130,8 +130,14 @@ TEST_CASE_METHOD(consumer_fixture, "a log that ends before what was read, or "
     advance(250ms);
   CHECK(report().state == "waiting");
   advance(100ms);
-  CHECK(report().state == "halted");
-  CHECK(kafka->assigned.size() == 1);
+  if (kafka->bounds.to < offset{13}) {
+    CHECK(report().state == "halted");
+    CHECK(kafka->assigned.size() == 1);
+  } else {
+    // Both lanes have lost records; the partition goes on.
+    CHECK(report().state == "reading");
+    CHECK(store->losses.asked.size() == 2);
+  }
 }
 
 TEST_CASE_METHOD(consumer_fixture, "a stall behind the end that was seen is "
