@@ -48,6 +48,12 @@ void create_topic(const std::string& brokers, const std::string& topic) {
   auto client = kafka_client::open({{"bootstrap.servers", brokers}});
   REQUIRE(client);
   REQUIRE(client->create_topic(topic, 2, {}, 20s));
+  // A broker may answer for a while from metadata of before.
+  auto deadline = std::chrono::steady_clock::now() + 20s;
+  for (int32_t i = 0; i < 2; ++i)
+    while (!client->watermarks({topic, partition{i}}, 20s)
+           && std::chrono::steady_clock::now() < deadline)
+      std::this_thread::sleep_for(20ms);
 }
 
 /// Records in all partitions of a topic.

@@ -311,3 +311,33 @@ TEST_CASE("only the statements that a flush needs are sent") {
     CHECK(*rows.statements()[i].sql != "");
   }
 }
+
+TEST_CASE(
+  "a part of a batch folds only its own rows, and none of an event that "
+  "was refused") {
+  auto plan = plan_of({target(upsert, {"k", "a"}), target(erase, {"k"})});
+  auto data = std::make_shared<batch>();
+  data->blocks.resize(2);
+  auto& block = data->blocks[1];
+  for (int64_t at : {0, 1, 2, 2, 3, 4, 5}) {
+    block.bytes.insert(block.bytes.end(), {std::byte{0}, std::byte{1}});
+    block.bytes.insert(block.bytes.end(), 4, std::byte{0xff});
+    block.row_ends.push_back(static_cast<uint32_t>(block.bytes.size()));
+    block.offsets.push_back(at);
+    block.keys.push_back({0, block.row_ends.size()});
+  }
+  auto rows = [&](int64_t trim, int64_t keep, std::vector<int64_t> bad) {
+    flush_source source{data, offset{trim}, offset{keep}};
+    for (auto at : bad)
+      source.refused.emplace_back().at = offset{at};
+    flush work;
+    work.sources.push_back(std::move(source));
+    return folded_rows{work, plan->writes.front()}.data().rows;
+  };
+  CHECK(rows(0, 9, {}) == 7);
+  CHECK(rows(1, 5, {}) == 5);
+  CHECK(rows(1, 5, {2}) == 3);
+  CHECK(rows(0, 9, {0, 5}) == 5);
+  CHECK(rows(0, 3, {0, 1, 2}) == 0);
+  CHECK(rows(5, 5, {}) == 0);
+}
