@@ -38,6 +38,32 @@ def run_together(*tasks):
             time.sleep(STEP_S)
 
 
+def create_directory(directory):
+    """False when it is there already. Nobody else may write to its parent."""
+    root = directory.parent
+    for _ in range(10):
+        try:
+            root.mkdir(mode=0o755, parents=True, exist_ok=True)
+            if root.stat().st_uid != os.getuid():
+                raise ServerError(f"{root} belongs to somebody else; set "
+                                  "MILLRACE_STATE to a directory of your own")
+            directory.mkdir(mode=0o755)
+            return True
+        except FileExistsError:
+            return False
+        except FileNotFoundError:  # the last set just removed the root
+            continue
+    raise ServerError(f"cannot create {directory}")
+
+
+def log_to(directory):
+    log = os.open(directory / "keeper.log", os.O_WRONLY | os.O_CREAT
+                  | os.O_APPEND, 0o644)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    os.close(log)
+
+
 def remove_tree(directory):
     """Servers that are just ending may still write for a moment."""
     for _ in range(50):
@@ -326,5 +352,19 @@ def report(pipe, message):
     return True
 
 
+def main():
+    plan, ready = json.loads(sys.argv[1]), int(sys.argv[2])
+    directory = Path(plan["directory"])
+    try:
+        if not create_directory(directory):
+            report(ready, {"exists": True})
+            return 1
+        log_to(directory)
+    except (ServerError, OSError) as error:
+        report(ready, {"error": str(error)})
+        return 1
+    return Keeper(plan).run(ready)
+
+
 if __name__ == "__main__":
-    sys.exit(Keeper(json.loads(sys.argv[1])).run(int(sys.argv[2])))
+    sys.exit(main())

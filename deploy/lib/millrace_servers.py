@@ -34,27 +34,14 @@ def root():
         else Path(f"/tmp/millrace-{os.getuid()}")
 
 
-def create_directory(name):
-    """The set's own directory; None when it is there already."""
+def directory_of(name):
     if not name or name.startswith(".") or "/" in name:
         raise ServerError(f"'{name}' is no name for a set of servers")
     directory = root() / name
     if len(str(directory / "control")) > 100:
         raise ServerError(f"{directory} is too long for a socket; set "
                           "MILLRACE_STATE to a shorter path")
-    for _ in range(10):
-        try:
-            root().mkdir(mode=0o755, parents=True, exist_ok=True)
-            if root().stat().st_uid != os.getuid():
-                raise ServerError(f"{root()} belongs to somebody else; set "
-                                  "MILLRACE_STATE to a directory of your own")
-            directory.mkdir(mode=0o755)
-            return directory
-        except FileExistsError:
-            return None
-        except FileNotFoundError:  # the last set just removed the root
-            continue
-    raise ServerError(f"cannot create {directory}")
+    return directory
 
 
 keepers = {}  # by name of the set: the ones this process started
@@ -166,41 +153,47 @@ def up(name="dev", *, only=NAMES, kafka="auto", embedded=None, topics=(),
         if server not in NAMES:
             raise ServerError(f"there is no server '{server}', only "
                               + ", ".join(NAMES))
-    directory = create_directory(name)
-    if directory is None:
+    plan = {"name": name, "directory": str(directory_of(name)),
+            "only": list(only), "kafka": kafka, "embedded": embedded,
+            "topics": list(topics), "owner": owner, "owner_fd": owner_fd,
+            "settings": settings or {},
+            "env_file": env_file and str(Path(env_file).resolve())}
+    reply = start_keeper(name, plan)
+    if reply.get("exists"):
         try:
             Servers(name).status()
             return Servers(name)
         except ServerError:
             Servers(name).down()
-            directory = create_directory(name)
-            if directory is None:
-                raise
-    plan = {"name": name, "directory": str(directory), "only": list(only),
-            "kafka": kafka, "embedded": embedded, "topics": list(topics),
-            "owner": owner, "owner_fd": owner_fd, "settings": settings or {},
-            "env_file": env_file and str(Path(env_file).resolve())}
-    reader, writer = os.pipe()
-    kept = [writer] + ([owner_fd] if owner_fd is not None else [])
-    with open(directory / "keeper.log", "ab") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-B", keeper.__file__, json.dumps(plan),
-             str(writer)], pass_fds=kept, stdin=subprocess.DEVNULL,
-            stdout=log, stderr=log, cwd="/", start_new_session=True)
-    os.close(writer)
-    with os.fdopen(reader) as stream:
-        reply = json.loads(stream.readline() or "null")
-    if reply is None or "error" in reply:
-        process.wait(ANSWER_PATIENCE_S)
-    else:
-        keepers[name] = process
-    if reply is None:
-        log = directory / "keeper.log"
-        raise ServerError("the keeper ended while starting: "
-                          + (log.read_text() if log.exists() else ""))
+            reply = start_keeper(name, plan)
+    if reply.get("exists"):
+        raise ServerError(f"somebody else starts '{name}' at the same time")
     if "error" in reply:
         raise ServerError(reply["error"])
     return Servers(name)
+
+
+def start_keeper(name, plan):
+    """Its first words. The keeper makes the directory: should this process be
+    killed meanwhile, there is always somebody who removes it."""
+    owner_fd = plan["owner_fd"]
+    reader, writer = os.pipe()
+    kept = [writer] + ([owner_fd] if owner_fd is not None else [])
+    process = subprocess.Popen(
+        [sys.executable, "-B", keeper.__file__, json.dumps(plan),
+         str(writer)], pass_fds=kept, stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/",
+        start_new_session=True)
+    os.close(writer)
+    with os.fdopen(reader) as stream:
+        reply = json.loads(stream.readline() or "null")
+    if reply is None:
+        reply = {"error": "the keeper ended while starting"}
+    if "error" in reply or "exists" in reply:
+        process.wait(ANSWER_PATIENCE_S)
+    else:
+        keepers[name] = process
+    return reply
 
 
 def every():

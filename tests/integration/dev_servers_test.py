@@ -143,7 +143,7 @@ class DevServers(unittest.TestCase):
         self.nothing_left()
 
     def test_an_interrupted_up_leaves_nothing(self):
-        for wait_s in (0.05, 0.3, 0.6):
+        for wait_s in (0.02, 0.05, 0.1, 0.3, 0.6):
             starting = subprocess.Popen([PROGRAM, "up", "--only", "pg,redis"],
                                         stdout=subprocess.DEVNULL,
                                         stderr=subprocess.DEVNULL)
