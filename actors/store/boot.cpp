@@ -146,18 +146,22 @@ private:
   /// A new tenant's records were set aside by `_unrouted` so far: its lanes
   /// begin where that one ends, or they would write what is a dead letter too.
   /// A tenant that has a lane is not new: a lane that is missing begins at the
-  /// floor.
+  /// floor. A row that is there is not touched: an insert would wait for the
+  /// flush of whoever holds it, even of a node that is frozen.
   void add_lanes(const boot_tenant& tenant) {
-    query("INSERT INTO millrace.lane (pipeline, tenant, shard, map_version, "
-          "shape, next_off) SELECT $1, $2, shard, $3, $4, coalesce((SELECT "
-          "array_agg(greatest(f.floor, u.next_off[f.slot]) ORDER BY f.slot) "
-          "FROM millrace.partition_floor f LEFT JOIN millrace.lane u ON "
-          "u.pipeline = f.pipeline AND u.tenant = '_unrouted' AND u.shard = 0 "
-          "AND NOT EXISTS (SELECT 1 FROM millrace.lane o WHERE o.pipeline = $1 "
-          "AND o.tenant = $2) WHERE f.pipeline = $1), '{}') FROM "
-          "generate_series(0, $5::int - 1) AS shard ON CONFLICT DO NOTHING",
-          {request_.pipeline, tenant.name, sql(version_), sql(tenant.shape),
-           sql(request_.lanes)});
+    query(
+      "INSERT INTO millrace.lane (pipeline, tenant, shard, map_version, "
+      "shape, next_off) SELECT $1, $2, g.shard, $3, $4, coalesce((SELECT "
+      "array_agg(greatest(f.floor, u.next_off[f.slot]) ORDER BY f.slot) "
+      "FROM millrace.partition_floor f LEFT JOIN millrace.lane u ON "
+      "u.pipeline = f.pipeline AND u.tenant = '_unrouted' AND u.shard = 0 "
+      "AND NOT EXISTS (SELECT 1 FROM millrace.lane o WHERE o.pipeline = $1 "
+      "AND o.tenant = $2) WHERE f.pipeline = $1), '{}') FROM "
+      "generate_series(0, $5::int - 1) AS g(shard) WHERE NOT EXISTS (SELECT 1 "
+      "FROM millrace.lane p WHERE p.pipeline = $1 AND p.tenant = $2 AND "
+      "p.shard = g.shard) ON CONFLICT DO NOTHING",
+      {request_.pipeline, tenant.name, sql(version_), sql(tenant.shape),
+       sql(request_.lanes)});
   }
 
   void check_shape(const boot_tenant& tenant) {

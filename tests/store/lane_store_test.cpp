@@ -3,6 +3,7 @@
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
+#include <pqxx/pqxx>
 
 #include <atomic>
 #include <thread>
@@ -69,6 +70,15 @@ TEST_CASE_METHOD(fixture, "a later start offset does not move what stands") {
   for (auto& p : again.topics[0].partitions)
     p.start = offset{500};
   CHECK(must(store().boot(again)).partitions[0].floor == offset{100});
+}
+
+TEST_CASE_METHOD(fixture,
+                 "a boot does not wait for the flush of somebody else") {
+  // A frozen node's open transaction holds its lane's row.
+  pqxx::connection frozen{db.url()};
+  pqxx::work flush{frozen};
+  flush.exec("UPDATE millrace.lane SET next_seq = next_seq + 1");
+  CHECK(must(store().boot(boot_of(2))).lanes.size() == 2);
 }
 
 TEST_CASE_METHOD(fixture, "a new partition gets a slot in every lane before it "
