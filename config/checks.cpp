@@ -227,25 +227,38 @@ void check_topics(reader& in, const pipeline_config& x,
 
 } // namespace
 
-void check_postgresql(reader& in, const postgresql_config& x) {
-  auto at = in.where("postgresql", {in.file(), 1, 1});
-  auto url = in.given("postgresql.url");
-  auto host = in.given("postgresql.host");
-  auto database = in.given("postgresql.database");
+void check_postgresql(reader& in, const postgresql_config& x,
+                      const std::string& path) {
+  auto at = in.where(path, {in.file(), 1, 1});
+  auto url = in.given(path + ".url");
+  auto host = in.given(path + ".host");
+  auto database = in.given(path + ".database");
   if (url) {
-    for (auto path :
-         {"postgresql.host", "postgresql.port", "postgresql.database"})
-      if (in.given(path))
-        in.add(in.where(path, at), path, "a part beside url",
+    for (auto key : {".host", ".port", ".database"})
+      if (in.given(path + key))
+        in.add(in.where(path + key, at), path + key, "a part beside url",
                "either url, or host and database");
   } else if (!host && !database) {
-    in.add(at, "postgresql.url", "nothing", "url, or host and database");
+    in.add(at, path + ".url", "nothing", "url, or host and database");
   } else if (!host || !database) {
-    in.add(at, host ? "postgresql.database" : "postgresql.host", "nothing",
+    in.add(at, path + (host ? ".database" : ".host"), "nothing",
            host ? "the name of a database"
                 : "a host name, an address or the folder of a socket");
   }
-  check_refused(in, refused_parameters, x.parameters, "postgresql.parameters");
+  check_refused(in, refused_parameters, x.parameters, path + ".parameters");
+}
+
+void check_sibling(reader& in, const postgresql_config& x,
+                   const std::string& path) {
+  auto at = in.where(path, {in.file(), 1, 1});
+  if (!in.given(path + ".database"))
+    in.add(at, path + ".database", "nothing",
+           "the name of another database of the server of [postgresql], or "
+           "url, or host and database");
+  if (in.given(path + ".port"))
+    in.add(in.where(path + ".port", at), path + ".port", "a port without host",
+           "host as well");
+  check_refused(in, refused_parameters, x.parameters, path + ".parameters");
 }
 
 void check_kafka(reader& in, const kafka_config& x) {

@@ -15,8 +15,14 @@ void check_write(reader& in, const write_config& x, const std::string& path);
 /// Writes of an event that do not go together. `path` names the event.
 void check_writes(reader& in, const event_config& x, const std::string& path);
 
-/// URL or parts, and parameters that are not the user's to choose.
-void check_postgresql(reader& in, const postgresql_config& x);
+/// URL or parts, and parameters that are not the user's to choose. `path` names
+/// the section.
+void check_postgresql(reader& in, const postgresql_config& x,
+                      const std::string& path);
+
+/// The same for another database of the server of `[postgresql]`.
+void check_sibling(reader& in, const postgresql_config& x,
+                   const std::string& path);
 
 /// Brokers or embedded, and properties that the protocol depends on.
 void check_kafka(reader& in, const kafka_config& x);

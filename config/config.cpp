@@ -1,5 +1,6 @@
 #include "config/config.hpp"
 
+#include <algorithm>
 #include <format>
 
 namespace millrace {
@@ -126,6 +127,9 @@ libpq_keywords(const postgresql_config& x) {
   };
   if (!x.url.empty()) {
     add("dbname", x.url.reveal());
+    // Another database of the server that the URL names: libpq takes only the
+    // first `dbname` for a URL, and the last one for the name.
+    add("dbname", x.database);
   } else {
     add("host", x.host);
     add("port", std::to_string(x.port));
@@ -139,6 +143,37 @@ libpq_keywords(const postgresql_config& x) {
   add("sslkey", x.sslkey);
   for (const auto& [name, value] : x.parameters)
     result.emplace_back(name, value.reveal());
+  return result;
+}
+
+std::vector<const postgresql_config*> all_databases(const config& all) {
+  std::vector<const postgresql_config*> result{&all.postgresql};
+  for (const auto& x : all.databases)
+    result.push_back(&x);
+  return result;
+}
+
+const postgresql_config* find_database(const config& all,
+                                       std::string_view name) {
+  auto known = all_databases(all);
+  auto i = std::ranges::find(known, name, [](const auto* x) -> const auto& {
+    return x->name;
+  });
+  return i == known.end() ? nullptr : *i;
+}
+
+const postgresql_config& database_of(const config& all,
+                                     std::string_view tenant) {
+  auto i = std::ranges::find(all.tenants, tenant, &tenant_config::name);
+  const auto* result = i == all.tenants.end() ? nullptr
+                                              : find_database(all, i->database);
+  return result ? *result : all.postgresql;
+}
+
+std::string reading_name(std::string_view pipeline, std::string_view database) {
+  std::string result{pipeline};
+  if (database != control_database)
+    result.append("@").append(database);
   return result;
 }
 

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -76,7 +77,14 @@ enum class ssl_mode : uint8_t {
 /// As libpq spells it, for example `verify-full`; empty for `unset`.
 std::string to_string(ssl_mode x);
 
+/// What the database of the section `[postgresql]` is called.
+constexpr std::string_view control_database = "postgresql";
+
+/// A database: `[postgresql]`, or a `[database.NAME]`.
 struct postgresql_config {
+  /// `control_database`, or NAME.
+  std::string name{control_database};
+
   /// `postgresql://…`, or empty when the parts below are used. May carry a
   /// password when it came from the environment or a file.
   secret url;
@@ -107,6 +115,8 @@ struct postgresql_config {
 
   /// Whether a node applies missing migrations when it starts.
   bool auto_migrate = true;
+
+  source_position at;
 };
 
 /// What PQconnectdbParams wants, with expand_dbname = 1: the url first (as
@@ -148,8 +158,11 @@ struct tenant_config {
   /// [a-z][a-z0-9_]{0,40}, unique.
   std::string name;
 
-  /// `tenant_<name>` unless given; unique.
+  /// `tenant_<name>` unless given; unique within its database.
   std::string schema;
+
+  /// Name of the database that holds its rows.
+  std::string database{control_database};
 
   int32_t sessions = 4;
 
@@ -202,6 +215,9 @@ struct config {
   node_config node;
   cluster_config cluster;
   postgresql_config postgresql;
+
+  /// Those beside `postgresql`, in the order of the file.
+  std::vector<postgresql_config> databases;
   kafka_config kafka;
   std::optional<redis_config> redis;
   dead_letters_config dead_letters;
@@ -212,5 +228,21 @@ struct config {
   /// Never empty.
   std::vector<pipeline_config> pipelines;
 };
+
+/// `[postgresql]` first, then the others.
+std::vector<const postgresql_config*> all_databases(const config& all);
+
+/// The database of that name, or nullptr.
+const postgresql_config* find_database(const config& all,
+                                       std::string_view name);
+
+/// Where the tenant's rows are; the control database for what is no
+/// `[[tenant]]`, such as `_unrouted`.
+const postgresql_config& database_of(const config& all,
+                                     std::string_view tenant);
+
+/// What a pipeline's reading for one database is called: the pipeline's name,
+/// with `@NAME` behind it unless that is the control database.
+std::string reading_name(std::string_view pipeline, std::string_view database);
 
 } // namespace millrace

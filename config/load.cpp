@@ -2,13 +2,13 @@
 
 #include "config/checks.hpp"
 #include "config/file.hpp"
+#include "config/load_parts.hpp"
 #include "config/reader.hpp"
 #include "config/schema.hpp"
 #include "config/values.hpp"
 
 #include <algorithm>
 #include <format>
-#include <set>
 #include <tuple>
 
 namespace millrace {
@@ -22,53 +22,6 @@ constexpr std::size_t max_problems = 200;
 
 /// Each costs a consumer with its own connections.
 constexpr std::size_t max_pipelines = 256;
-
-const tree_node nothing;
-
-/// The table of that name, or an empty one; adds a problem when something
-/// else stands there.
-const tree_node& table_in(reader& in, const tree_node& parent,
-                          std::string_view key, const std::string& path) {
-  const auto* member = parent.find(key);
-  if (!member)
-    return nothing;
-  in.note(path, member->value.at);
-  if (member->value.kind == node_kind::table)
-    return member->value;
-  auto list = member->value.kind == node_kind::list;
-  in.add(member->value.at, path, describe(member->value),
-         path == "pipeline" ? "tables [pipeline.NAME]"
-                            : std::format("a table [{}]", path),
-         list ? "write single brackets" : "");
-  return nothing;
-}
-
-/// The tables of a `[[list]]`; adds a problem for everything else.
-std::vector<const tree_node*>
-tables_in(reader& in, const tree_node& parent, std::string_view key,
-          const std::string& path, const std::string& header) {
-  std::vector<const tree_node*> result;
-  const auto* member = parent.find(key);
-  auto expected = std::format("at least one [[{}]]", header);
-  if (!member) {
-    in.add(parent.at, path, "nothing", expected);
-    return result;
-  }
-  const auto& value = member->value;
-  if (value.kind != node_kind::list || value.items.empty()) {
-    in.add(value.at, path, describe(value), expected,
-           value.kind == node_kind::table ? "write double brackets" : "");
-    return result;
-  }
-  for (std::size_t i = 0; i < value.items.size(); ++i) {
-    if (value.items[i].kind == node_kind::table)
-      result.push_back(&value.items[i]);
-    else
-      in.add(value.items[i].at, std::format("{}[{}]", path, i),
-             describe(value.items[i]), "a table");
-  }
-  return result;
-}
 
 // -- pipelines ----------------------------------------------------------------
 
@@ -113,7 +66,7 @@ void read_keys(reader& in, const tree_node& from, const std::string& path,
                pipeline_config& to) {
   read_section(in, schema::pipeline(), from, path, to);
   auto limits = path + ".limits";
-  read_section(in, schema::limits(), table_in(in, from, "limits", limits),
+  read_section(in, schema::limits(), *table_in(in, from, "limits", limits),
                limits, to.limits);
 }
 
@@ -239,8 +192,8 @@ pipeline_config read_pipeline(reader& in, const tree_member& member,
 void read_pipelines(reader& in, const tree_node& root,
                     std::vector<problem>& problems, config& to) {
   const auto* member = root.find("pipeline");
-  const auto& table = table_in(in, root, "pipeline", "pipeline");
-  if (!member || (&table != &nothing && table.members.empty()))
+  const auto& table = *table_in(in, root, "pipeline", "pipeline");
+  if (!member || (&table != &no_table && table.members.empty()))
     in.add(member ? member->value.at : root.at, "pipeline", "nothing",
            "at least one [pipeline.NAME]");
   if (table.members.size() > max_pipelines) {
@@ -260,32 +213,8 @@ void read_pipelines(reader& in, const tree_node& root,
 
 // -- the rest -----------------------------------------------------------------
 
-void read_tenants(reader& in, const tree_node& root, config& to) {
-  auto tables = tables_in(in, root, "tenant", "tenant", "tenant");
-  std::set<std::string> names;
-  std::set<std::string> schemas;
-  for (std::size_t i = 0; i < tables.size(); ++i) {
-    auto path = std::format("tenant[{}]", i);
-    tenant_config tenant;
-    tenant.at = tables[i]->at;
-    tenant.sessions = to.postgresql.sessions;
-    read_section(in, schema::tenant(), *tables[i], path, tenant);
-    check_required(in, schema::tenant(), tenant.at, path);
-    if (tenant.schema.empty() && !tenant.name.empty())
-      tenant.schema = "tenant_" + tenant.name;
-    if (!tenant.name.empty() && !names.insert(tenant.name).second)
-      in.add(in.where(path + ".name", tenant.at), path + ".name",
-             in_quotes(tenant.name) + " a second time", "a name of its own");
-    else if (!tenant.schema.empty() && !schemas.insert(tenant.schema).second)
-      in.add(in.where(path + ".schema", tenant.at), path + ".schema",
-             in_quotes(tenant.schema) + " a second time",
-             "a schema of its own");
-    to.tenants.push_back(std::move(tenant));
-  }
-}
-
 void read_cluster(reader& in, const tree_node& root, cluster_config& to) {
-  const auto& table = table_in(in, root, "cluster", "cluster");
+  const auto& table = *table_in(in, root, "cluster", "cluster");
   section_info known;
   known.path = "cluster";
   known.children = {"static", "tls"};
@@ -293,7 +222,7 @@ void read_cluster(reader& in, const tree_node& root, cluster_config& to) {
     if (std::ranges::find(known.children, member.key) == known.children.end())
       add_unknown_key(in, known, member, "cluster");
   read_section(in, schema::cluster_tls(),
-               table_in(in, table, "tls", "cluster.tls"), "cluster.tls",
+               *table_in(in, table, "tls", "cluster.tls"), "cluster.tls",
                to.tls);
   if (!table.find("static"))
     return;
@@ -314,7 +243,7 @@ void read_table(reader& in, const section<T>& what, const tree_node& parent,
                 T& to) {
   fill_defaults(in, what, to);
   auto key = what.path.substr(what.path.rfind('.') + 1);
-  read_section(in, what, table_in(in, parent, key, what.path), what.path, to);
+  read_section(in, what, *table_in(in, parent, key, what.path), what.path, to);
 }
 
 void read_root(reader& in, const tree_node& root,
@@ -326,12 +255,13 @@ void read_root(reader& in, const tree_node& root,
       add_unknown_key(in, top, member, "");
   read_table(in, schema::node(), root, to.node);
   const auto* node_member = root.find("node");
-  const auto& node = node_member ? node_member->value : nothing;
+  const auto& node = node_member ? node_member->value : no_table;
   read_table(in, schema::admin(), node, to.node.admin);
   read_table(in, schema::cluster(), node, to.node.cluster);
   read_table(in, schema::log(), node, to.node.log);
   read_table(in, schema::postgresql(), root, to.postgresql);
-  check_postgresql(in, to.postgresql);
+  check_postgresql(in, to.postgresql, "postgresql");
+  read_databases(in, root, to);
   read_table(in, schema::kafka(), root, to.kafka);
   check_kafka(in, to.kafka);
   if (const auto* redis = root.find("redis")) {

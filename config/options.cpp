@@ -27,10 +27,10 @@ bool matches(std::string_view pattern, std::string_view path) {
 }
 
 std::string default_text(const option& x) {
-  if (!x.default_value.empty())
-    return std::format("`{}`", x.default_value);
   if (!x.default_note.empty())
     return x.default_note;
+  if (!x.default_value.empty())
+    return std::format("`{}`", x.default_value);
   return x.required ? "**required**" : "";
 }
 
@@ -222,10 +222,10 @@ std::optional<std::string> describe_option(std::string_view path) {
       result += std::format("  form: {}\n", x.form);
     if (auto bounds = range(x); !bounds.empty())
       result += std::format("  range: {}\n", bounds);
-    if (!x.default_value.empty())
-      result += std::format("  default: {}\n", x.default_value);
-    else if (!x.default_note.empty())
+    if (!x.default_note.empty())
       result += std::format("  default: {}\n", x.default_note);
+    else if (!x.default_value.empty())
+      result += std::format("  default: {}\n", x.default_value);
     if (x.required)
       result += "  required\n";
     return result + std::format("  {}\n", x.description);

@@ -60,7 +60,8 @@ struct option {
   /// As it is written in TOML; empty when there is none.
   std::string default_value{};
 
-  /// Instead of a value: where the default comes from.
+  /// Instead of a value: where the default comes from. With both, the value
+  /// is that of where it comes from.
   std::string default_note{};
 
   bool required = false;

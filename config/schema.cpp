@@ -91,143 +91,6 @@ section<log_config> make_log() {
     });
 }
 
-bound<postgresql_config> timeout(bound<postgresql_config> x,
-                                 std::string default_value) {
-  x.info.type = duration;
-  x.info.default_value = std::move(default_value);
-  x.info.least = 100;
-  x.info.most = day;
-  return x;
-}
-
-bound<postgresql_config> file(bound<postgresql_config> x) {
-  x.info.type = text;
-  x.info.form = path_form;
-  return x;
-}
-
-std::vector<bound<postgresql_config>> postgresql_target() {
-  using c = postgresql_config;
-  return {
-    bind<&c::url, is_postgresql_url>(
-      {.path = "url",
-       .type = url,
-       .form = "postgresql://[user@]host[:port]/database",
-       .description = "The database as a URL, in place of `host`, `port` and "
-                      "`database`. A URL that holds a password comes from "
-                      "`{ env = \"NAME\" }` or `{ file = \"PATH\" }`."}),
-    bind<&c::host, is_plain_text>(
-      {.path = "host",
-       .type = text,
-       .form = "a host name, an address or the folder of a socket",
-       .description = "Server, or several with commas in between: the first "
-                      "that takes writes is used."}),
-    bind<&c::port>({.path = "port",
-                    .type = integer,
-                    .default_value = "5432",
-                    .least = 1,
-                    .most = 65535,
-                    .description = "TCP port of the server."}),
-    bind<&c::database, is_plain_text>(
-      {.path = "database",
-       .type = text,
-       .form = "the name of a database",
-       .description = "Database that holds the tenants' schemas and the "
-                      "control schema `millrace`."}),
-    bind<&c::user, is_plain_text>(
-      {.path = "user",
-       .type = text,
-       .form = "the name of a role",
-       .default_note = "libpq's: the user of the process",
-       .description = "Role that writes."}),
-    bind<&c::password>({.path = "password",
-                        .type = option_type::secret,
-                        .description = "Password of the role."}),
-    bind<&c::sslmode>(
-      {.path = "sslmode",
-       .type = choice,
-       .default_note = "libpq's: `prefer`",
-       .choices = choices(ssl_mode::disable, ssl_mode::verify_full),
-       .description = "How far TLS is demanded. Across a network: "
-                      "`verify-full`, with `sslrootcert`."}),
-    file(bind<&c::sslrootcert, is_plain_text>(
-      {.path = "sslrootcert",
-       .description = "Certificates that may sign the server's one; `system` "
-                      "takes those of the machine."})),
-    file(bind<&c::sslcert, is_plain_text>(
-      {.path = "sslcert", .description = "Certificate of this client."})),
-    file(bind<&c::sslkey, is_plain_text>(
-      {.path = "sslkey",
-       .description = "Private key of this client; readable by its owner "
-                      "only."})),
-    bind<&c::parameters>(
-      {.path = "parameters",
-       .type = properties,
-       .description = "Any other libpq parameter, for example "
-                      "`keepalives_idle = 30`. Passed on as it is."}),
-  };
-}
-
-std::vector<bound<postgresql_config>> postgresql_use() {
-  using c = postgresql_config;
-  return {
-    bind<&c::sessions>({.path = "sessions",
-                        .type = integer,
-                        .default_value = "4",
-                        .least = 1,
-                        .most = 1000,
-                        .description = "Connections per tenant and node, "
-                                       "unless the tenant says otherwise."}),
-    timeout(bind<&c::connect_timeout>(
-              {.path = "connect_timeout",
-               .description = "To open a connection, log-in included."}),
-            "\"10s\""),
-    timeout(bind<&c::statement_timeout>(
-              {.path = "statement_timeout",
-               .description = "For one statement of a flush."}),
-            "\"60s\""),
-    timeout(bind<&c::lock_timeout>(
-              {.path = "lock_timeout",
-               .description = "To wait for a lock; the flush is tried again "
-                              "afterwards."}),
-            "\"5s\""),
-    timeout(bind<&c::idle_in_transaction_timeout>(
-              {.path = "idle_in_transaction_timeout",
-               .description = "After which the server ends a transaction "
-                              "whose client fell silent, so that a frozen "
-                              "node cannot hold a lane."}),
-            "\"60s\""),
-    timeout(bind<&c::tcp_user_timeout>(
-              {.path = "tcp_user_timeout",
-               .description = "For sent bytes to be acknowledged by the other "
-                              "machine before the connection counts as "
-                              "lost."}),
-            "\"30s\""),
-    timeout(bind<&c::connection_check_interval>(
-              {.path = "connection_check_interval",
-               .description = "How often the server looks during a statement "
-                              "whether its client is still there."}),
-            "\"10s\""),
-    bind<&c::auto_migrate>(
-      {.path = "auto_migrate",
-       .type = boolean,
-       .default_value = "true",
-       .description = "Apply missing migrations when the node starts. When "
-                      "false, run `millrace migrate up` before."}),
-  };
-}
-
-section<postgresql_config> make_postgresql() {
-  auto entries = postgresql_target();
-  for (auto& x : postgresql_use())
-    entries.push_back(std::move(x));
-  return make_section<postgresql_config>(
-    "postgresql",
-    "Where rows go: either `url`, or `host` and `database` with the other "
-    "parts.",
-    std::move(entries));
-}
-
 section<kafka_config> make_kafka() {
   return make_section<kafka_config>(
     "kafka", "Where records come from.",
@@ -332,7 +195,15 @@ section<tenant_config> make_tenant() {
          .form = "the name of a schema: a-z, 0-9 and _, at most 48 "
                  "characters, neither millrace nor pg_...",
          .default_note = "`tenant_` and the name",
-         .description = "Schema that holds the tenant's tables, unique."}),
+         .description = "Schema that holds the tenant's tables, unique "
+                        "within its database."}),
+      bind<&tenant_config::database, is_name>(
+        {.path = "database",
+         .type = text,
+         .form = "the name of a [database.NAME]",
+         .default_note = "that of `[postgresql]`",
+         .description = "Database that holds the tenant's rows. A tenant that "
+                        "has been written cannot be given another one."}),
       bind<&tenant_config::sessions>(
         {.path = "sessions",
          .type = integer,
@@ -361,11 +232,6 @@ const section<log_config>& log() {
   return result;
 }
 
-const section<postgresql_config>& postgresql() {
-  static const auto result = make_postgresql();
-  return result;
-}
-
 const section<kafka_config>& kafka() {
   static const auto result = make_kafka();
   return result;
@@ -387,17 +253,16 @@ const section<tenant_config>& tenant() {
 }
 
 std::vector<const section_info*> all() {
-  return {&node(),       &admin(),          &cluster(),    &log(),
-          &postgresql(), &kafka(),          &redis(),      &dead_letters(),
-          &tenant(),     &pipeline(),       &limits(),     &event(),
-          &write(),      &cluster_static(), &cluster_tls()};
+  return {&node(),         &admin(),    &cluster(),        &log(),
+          &postgresql(),   &database(), &kafka(),          &redis(),
+          &dead_letters(), &tenant(),   &pipeline(),       &limits(),
+          &event(),        &write(),    &cluster_static(), &cluster_tls()};
 }
 
 const std::vector<std::string>& roots() {
-  static const std::vector<std::string> result{"node",         "postgresql",
-                                               "kafka",        "redis",
-                                               "dead_letters", "tenant",
-                                               "pipeline",     "cluster"};
+  static const std::vector<std::string> result{
+    "node",         "postgresql", "database", "kafka",  "redis",
+    "dead_letters", "tenant",     "pipeline", "cluster"};
   return result;
 }
 

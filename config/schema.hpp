@@ -16,6 +16,7 @@ const section<cluster_tls_config>& cluster_tls();
 const section<cluster_node_config>& cluster_static();
 const section<log_config>& log();
 const section<postgresql_config>& postgresql();
+const section<postgresql_config>& database();
 const section<kafka_config>& kafka();
 const section<redis_config>& redis();
 const section<dead_letters_config>& dead_letters();
