@@ -5,6 +5,7 @@
 #include "actors/cluster/log.hpp"
 #include "actors/cluster/supervisor.hpp"
 #include "nodes/message_types.hpp"
+#include "nodes/preparation.hpp"
 #include "nodes/prepare.hpp"
 #include "nodes/readiness_watch.hpp"
 #include "nodes/signals.hpp"
@@ -15,7 +16,9 @@
 #include <cstdio>
 #include <cstdlib>
 #include <mutex>
+#include <optional>
 #include <thread>
+#include <utility>
 
 #include <unistd.h>
 
@@ -27,8 +30,8 @@ constexpr int exit_ok = 0;
 constexpr int exit_config = 2;
 constexpr int exit_escalated = 70;
 
-/// Between tries to reach a PostgreSQL that does not answer.
-constexpr std::chrono::milliseconds prepare_retry{2'000};
+/// Between looks at databases that are being prepared.
+constexpr std::chrono::milliseconds prepare_interval{50};
 
 /// Between looks at the tree for `/readyz`.
 constexpr std::chrono::milliseconds watch_interval{1'000};
@@ -107,26 +110,43 @@ std::optional<std::string> unfit(const config& all, const placement& where,
   return network ? validate(*network) : std::nullopt;
 }
 
-/// Prepares until it works, a signal comes, or waiting cannot help.
-std::optional<std::vector<prepared_pipeline>>
-prepare_patiently(const config& all, signal_watch& signals,
-                  const escalation& trouble, readiness_board& board,
-                  int& code) {
+/// What belongs to a node that runs.
+struct running_node {
+  caf::actor_system& sys;
+  const supervisor_actor& root;
+  placement_ptr where;
+  std::shared_ptr<readiness_board> board;
+};
+
+/// Adds what belongs to each database as it gets ready, and watches over all
+/// of it, until a signal comes, the root gives up, or waiting cannot help.
+int serve(const config& all, const running_node& node, signal_watch& signals,
+          const escalation& trouble) {
+  std::optional<readiness_watch> watch;
+  preparation databases{
+    all, node.board, [&all](const auto& x) { return prepare(all, x); },
+    [&](const postgresql_config& x, const auto& pipelines) {
+      plant_database(node.sys, node.root, all, node.where, x, pipelines);
+      if (!watch)
+        watch.emplace(node.sys, node.root, node.board);
+      log::info("database-ready",
+                {{"database", x.name}, {"pipelines", pipelines.size()}});
+    }};
+  using clock = preparation::clock;
+  clock::time_point next_look;
+  auto waiting = true;
   while (!signals.stop_requested() && !trouble.raised()) {
-    auto result = prepare(all);
-    if (result)
-      return std::move(*result);
-    for (const auto& problem : result.error().problems)
-      log::error(result.error().passing ? "prepare-waiting" : "prepare-failed",
-                 {{"problem", problem}});
-    if (!result.error().passing) {
-      code = exit_config;
-      return std::nullopt;
+    if (!databases.advance(clock::now()))
+      return exit_config;
+    if (std::exchange(waiting, databases.waiting() > 0) && !waiting)
+      log::info("node-ready", {{"pipelines", all.pipelines.size()}});
+    if (watch && clock::now() >= next_look) {
+      watch->look();
+      next_look = clock::now() + watch_interval;
     }
-    board.set("prepared", false, result.error().problems.front());
-    signals.wait(prepare_retry);
+    signals.wait(waiting ? prepare_interval : watch_interval);
   }
-  return std::nullopt;
+  return exit_ok;
 }
 
 } // namespace
@@ -151,24 +171,14 @@ int run_node(const config& given, const node_options& options) {
   settings.network = std::move(network);
   caf_runtime runtime{settings};
   auto board = std::make_shared<readiness_board>();
-  board->require("prepared");
   auto root = runtime.system().spawn<supervisor>(
     root_config(all, options, board,
                 [&trouble](const std::string& text) { trouble.raise(text); }));
   log::info("node-starting", {{"node", all.node.name},
                               {"version", options.version},
                               {"pid", static_cast<int64_t>(::getpid())}});
-  auto pipelines = prepare_patiently(all, signals, trouble, *board, code);
-  if (pipelines) {
-    plant_tree(runtime.system(), root, all, where, *pipelines);
-    board->set("prepared", true);
-    log::info("node-ready", {{"pipelines", pipelines->size()}});
-    readiness_watch watch{runtime.system(), root, board};
-    while (!signals.stop_requested() && !trouble.raised()) {
-      watch.look();
-      signals.wait(watch_interval);
-    }
-  }
+  plant_tree(root, all, where);
+  code = serve(all, {runtime.system(), root, where, board}, signals, trouble);
   if (trouble.raised()) {
     log::error("node-escalated", {{"reason", trouble.message()}});
     code = exit_escalated;

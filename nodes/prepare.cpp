@@ -5,6 +5,8 @@
 #include "actors/source/partition_feed.hpp"
 #include "actors/store/catalog.hpp"
 #include "actors/store/connection.hpp"
+#include "nodes/homes.hpp"
+#include "nodes/shares.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -13,16 +15,13 @@ namespace millrace {
 
 namespace {
 
-/// False when the pipeline's tenant is a constant and another one. Its tables
-/// have no business in that tenant's schema.
-bool may_serve(const pipeline_config& pipeline, const tenant_config& tenant) {
-  std::string_view text = pipeline.tenant.text;
-  auto constant = text.size() >= 2 && text.front() == '\''
-                  && text.find('\'', 1) == text.size() - 1;
-  return !constant || text.substr(1, text.size() - 2) == tenant.name;
-}
-
 using problems = std::vector<std::string>;
+
+/// How a sentence names the database.
+std::string text_of(const postgresql_config& x) {
+  return x.name == control_database ? "PostgreSQL"
+                                    : "database '" + x.name + '\'';
+}
 
 std::unexpected<prepare_failure> fail(std::string text) {
   return std::unexpected{prepare_failure{false, {std::move(text)}}};
@@ -39,15 +38,16 @@ std::unexpected<prepare_failure> fail(const store_error& x,
   return std::unexpected{prepare_failure{passing, {std::move(text)}}};
 }
 
-std::expected<void, prepare_failure> migrate(connection& conn,
-                                             const config& all) {
-  migrator worker{conn, all.postgresql.lock_timeout};
+std::expected<void, prepare_failure>
+migrate(connection& conn, const config& all,
+        const postgresql_config& database) {
+  migrator worker{conn, database.lock_timeout};
   problems pending;
-  for (const auto& x : migration_jobs(all)) {
+  for (const auto& x : migration_jobs(all, database)) {
     auto files = load_embedded_migrations(x.set);
     if (!files)
       return fail(files.error());
-    if (all.postgresql.auto_migrate) {
+    if (database.auto_migrate) {
       auto report = worker.up(*files, x.target);
       if (!report)
         return fail("migrations of '" + x.set + "' in schema '"
@@ -68,7 +68,7 @@ std::expected<void, prepare_failure> migrate(connection& conn,
       pending.push_back("schema '" + x.target.schema + "' lacks "
                         + std::to_string(missing) + " migration(s) of '" + x.set
                         + "': run 'millrace migrate up', or set "
-                          "postgresql.auto_migrate = true");
+                        + section_of(database) + ".auto_migrate = true");
   }
   if (!pending.empty())
     return std::unexpected{prepare_failure{false, std::move(pending)}};
@@ -112,6 +112,14 @@ read_tables(connection& conn, const pipeline_config& pipeline,
   return result;
 }
 
+std::unexpected<prepare_failure>
+failed_compile(const std::vector<compile_problem>& all) {
+  prepare_failure failure;
+  for (const auto& x : all)
+    failure.problems.push_back(to_string(x));
+  return std::unexpected{std::move(failure)};
+}
+
 std::expected<program_ptr, prepare_failure>
 compile_for(connection& conn, const pipeline_config& pipeline,
             const tenant_config& tenant) {
@@ -121,10 +129,7 @@ compile_for(connection& conn, const pipeline_config& pipeline,
   auto program = compile(pipeline, *tables);
   if (program)
     return *program;
-  prepare_failure failure;
-  for (const auto& x : program.error())
-    failure.problems.push_back(to_string(x));
-  return std::unexpected{std::move(failure)};
+  return failed_compile(program.error());
 }
 
 write_method method_of(write_kind x) {
@@ -173,27 +178,29 @@ std::string migration_set_of(const pipeline_config& pipeline) {
   return pipeline.pack;
 }
 
-std::vector<migration_job> migration_jobs(const config& all) {
+std::string section_of(const postgresql_config& x) {
+  return x.name == control_database ? x.name : "database." + x.name;
+}
+
+std::vector<migration_job> migration_jobs(const config& all,
+                                          const postgresql_config& database) {
   std::vector<migration_job> result{{"control", {"millrace", std::nullopt}}};
   for (const auto& pipeline : all.pipelines) {
     auto set = migration_set_of(pipeline);
     if (set.empty())
       continue;
-    for (const auto& tenant : all.tenants) {
-      if (!may_serve(pipeline, tenant))
-        continue;
+    for (const auto* tenant : tenants_of(all, pipeline, database.name)) {
       auto known = std::ranges::any_of(result, [&](const migration_job& x) {
-        return x.set == set && x.target.schema == tenant.schema;
+        return x.set == set && x.target.schema == tenant->schema;
       });
       if (!known)
-        result.push_back({set, {tenant.schema, tenant.name}});
+        result.push_back({set, {tenant->schema, tenant->name}});
     }
   }
   return result;
 }
 
-session_config make_session_config(const config& all) {
-  const auto& x = all.postgresql;
+session_config make_session_config(const postgresql_config& x) {
   session_config result;
   result.keywords = libpq_keywords(x);
   result.application_name = "millrace";
@@ -206,35 +213,57 @@ session_config make_session_config(const config& all) {
   return result;
 }
 
+namespace {
+
+/// The tenants' tables and mappings; all have the same columns.
+std::expected<void, prepare_failure>
+prepare_tenants(connection& conn, const config& all, prepared_pipeline& to) {
+  const tenant_config* first = nullptr;
+  for (const auto* tenant : tenants_of(all, to.config, to.database)) {
+    auto program = compile_for(conn, to.config, *tenant);
+    if (!program)
+      return std::unexpected{program.error()};
+    if (!first) {
+      first = tenant;
+      to.program = *program;
+    }
+    if ((*program)->shape() != to.program->shape())
+      return fail(to_string(tenant->at) + ": tenant." + tenant->name
+                  + ": its tables for pipeline '" + to.config.name
+                  + "' have other columns or types than those of tenant '"
+                  + first->name
+                  + "'; bring both schemas to the same migration");
+    to.tenants.push_back({tenant->name, (*program)->shape()});
+    to.plans[tenant->name] = plan_for(to.config, **program, *tenant);
+  }
+  return {};
+}
+
+} // namespace
+
 std::expected<prepared_pipeline, prepare_failure>
 prepare_pipeline(connection& conn, const config& all,
+                 const postgresql_config& database,
                  const pipeline_config& pipeline) {
   prepared_pipeline result;
   result.config = pipeline;
-  for (const auto& tenant : all.tenants) {
-    if (!may_serve(pipeline, tenant))
-      continue;
-    auto program = compile_for(conn, pipeline, tenant);
-    if (!program)
-      return std::unexpected{program.error()};
-    if (!result.program)
-      result.program = *program;
-    const auto& constant = result.program->constant_tenant();
-    if (!constant.empty() && constant != tenant.name)
-      continue;
-    if ((*program)->shape() != result.program->shape())
-      return fail(to_string(tenant.at) + ": tenant." + tenant.name
-                  + ": its tables for pipeline '" + pipeline.name
-                  + "' have other columns or types than those of tenant '"
-                  + all.tenants.front().name
-                  + "'; bring both schemas to the same migration");
-    result.tenants.push_back({tenant.name, (*program)->shape()});
-    result.plans[tenant.name] = plan_for(pipeline, **program, tenant);
-  }
-  if (result.tenants.empty())
+  result.database = database.name;
+  result.share = share_of(all, pipeline, database.name);
+  if (auto done = prepare_tenants(conn, all, result); !done)
+    return std::unexpected{done.error()};
+  if (!result.program && !result.share)
     return fail(to_string(pipeline.tenant.at) + ": pipeline." + pipeline.name
                 + ".tenant: found " + pipeline.tenant.text
                 + ", expected the name of a [[tenant]]");
+  if (!result.program) {
+    // No tenant is here, only what is nobody's.
+    auto program = compile_routing(pipeline);
+    if (!program)
+      return failed_compile(program.error());
+    result.program = std::move(*program);
+  }
+  if (result.share && !result.share->unrouted)
+    return result;
   auto columns = result.program->shape();
   result.tenants.push_back({std::string{unrouted_tenant}, columns});
   result.plans[std::string{unrouted_tenant}]
@@ -242,22 +271,34 @@ prepare_pipeline(connection& conn, const config& all,
   return result;
 }
 
-std::expected<std::vector<prepared_pipeline>, prepare_failure>
-prepare(const config& all) {
-  auto settings = make_session_config(all);
+namespace {
+
+store_result<connection> open_session(const postgresql_config& database) {
+  auto settings = make_session_config(database);
   settings.application_name = "millrace prepare";
   // A migration may take as long as it needs.
   settings.statement_timeout = std::chrono::milliseconds{0};
   settings.transaction_timeout = std::chrono::milliseconds{0};
-  auto conn = connection::open(settings);
+  return connection::open(settings);
+}
+
+} // namespace
+
+std::expected<std::vector<prepared_pipeline>, prepare_failure>
+prepare(const config& all, const postgresql_config& database) {
+  auto conn = open_session(database);
   if (!conn)
-    return fail(conn.error(), "cannot connect to PostgreSQL");
-  if (auto done = migrate(*conn, all); !done)
+    return fail(conn.error(), "cannot connect to " + text_of(database));
+  if (auto done = migrate(*conn, all, database); !done)
+    return std::unexpected{done.error()};
+  if (auto done = check_identity(*conn, database); !done)
     return std::unexpected{done.error()};
   std::vector<prepared_pipeline> result;
   prepare_failure failure;
   for (const auto& pipeline : all.pipelines) {
-    auto x = prepare_pipeline(*conn, all, pipeline);
+    if (!is_read_for(all, pipeline, database.name))
+      continue;
+    auto x = prepare_pipeline(*conn, all, database, pipeline);
     if (x) {
       result.push_back(std::move(*x));
     } else {
@@ -268,6 +309,11 @@ prepare(const config& all) {
   }
   if (!failure.problems.empty())
     return std::unexpected{std::move(failure)};
+  auto settled = database.name == control_database
+                   ? settle_homes(*conn, all, result, open_session)
+                   : fetch_homes(*conn, all, database, result, open_session);
+  if (!settled)
+    return std::unexpected{settled.error()};
   return result;
 }
 

@@ -1,7 +1,9 @@
 #pragma once
 
 #include "actors/coordinator/migrator.hpp"
+#include "actors/decode/decoder.hpp"
 #include "actors/decode/program.hpp"
+#include "actors/source/share_start.hpp"
 #include "actors/store/connection.hpp"
 #include "actors/store/session_config.hpp"
 #include "actors/store/write_plan.hpp"
@@ -10,17 +12,27 @@
 
 #include <expected>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
 namespace millrace {
 
-/// A pipeline with all that its actors need to know before they start.
+/// A pipeline with all that its actors for one database need to know before
+/// they start.
 struct prepared_pipeline {
   pipeline_config config;
+
+  /// Name of the database.
+  std::string database;
   program_ptr program;
 
-  /// The pipeline's tenants, `_unrouted` among them.
+  /// Which records are for the database; nothing when all are.
+  std::optional<record_share> share;
+  std::vector<share_start> share_starts;
+
+  /// The pipeline's tenants in the database; `_unrouted` among them where it
+  /// has its records.
   std::vector<boot_tenant> tenants;
 
   /// By tenant.
@@ -37,18 +49,20 @@ struct prepare_failure {
   std::vector<std::string> problems;
 };
 
-/// How a session of this node reaches PostgreSQL. Holds secrets.
-session_config make_session_config(const config& all);
+/// How a session of this node reaches a database. Holds secrets.
+session_config make_session_config(const postgresql_config& database);
 
-/// Applies or checks the migrations, reads the target tables and compiles the
-/// mappings against them. Blocks.
+/// For one database: applies or checks the migrations, reads the target tables
+/// and compiles the mappings against them. All pipelines that are read for it.
+/// Blocks.
 std::expected<std::vector<prepared_pipeline>, prepare_failure>
-prepare(const config& all);
+prepare(const config& all, const postgresql_config& database);
 
-/// Reads a pipeline's target tables and compiles its mapping for each tenant.
-/// Changes nothing. Blocks.
+/// Reads a pipeline's target tables in one database and compiles its mapping
+/// for each tenant there. Changes nothing. Blocks.
 std::expected<prepared_pipeline, prepare_failure>
 prepare_pipeline(connection& conn, const config& all,
+                 const postgresql_config& database,
                  const pipeline_config& pipeline);
 
 /// One set of migrations and the schema it belongs into.
@@ -57,9 +71,14 @@ struct migration_job {
   migration_target target;
 };
 
-/// What a configuration needs applied, in that order: the control schema, then
-/// the packs of its pipelines for every tenant.
-std::vector<migration_job> migration_jobs(const config& all);
+/// What the configuration file calls the database: `postgresql`, or
+/// `database.NAME`.
+std::string section_of(const postgresql_config& x);
+
+/// What a database needs applied, in that order: the control schema, then the
+/// packs of its pipelines for every tenant.
+std::vector<migration_job> migration_jobs(const config& all,
+                                          const postgresql_config& database);
 
 /// The bundled set of migrations that a pipeline's tables come from, or empty
 /// when its tables are the user's own.

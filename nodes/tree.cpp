@@ -27,8 +27,11 @@ constexpr int32_t control_sessions = 2;
 /// A batch for another node is cut before it would need a second frame.
 constexpr std::size_t cluster_batch_bytes = std::size_t{960} << 10;
 
-/// Who runs the statements that are no tenant's own.
-constexpr std::string_view control_tenant = unrouted_tenant;
+/// The pool that runs the statements that are no tenant's own.
+std::string control_pool(std::string_view database) {
+  return database == control_database ? std::string{unrouted_tenant}
+                                      : "@" + std::string{database};
+}
 
 // -- children -----------------------------------------------------------------
 
@@ -43,12 +46,12 @@ child_spec router_child() {
   return result;
 }
 
-child_spec pool_child(const config& all, const std::string& tenant,
-                      int32_t sessions) {
+child_spec pool_child(const postgresql_config& database,
+                      const std::string& tenant, int32_t sessions) {
   pool_config settings;
   settings.tenant = tenant;
   settings.sessions = static_cast<uint32_t>(sessions);
-  settings.session = make_session_config(all);
+  settings.session = make_session_config(database);
   child_spec result;
   result.name = "pool";
   result.factory = [settings](caf::local_actor* self) {
@@ -84,12 +87,13 @@ child_spec lane_child(const config& all, const prepared_pipeline& pipeline,
 }
 
 /// TENANT: its pool, then its lanes on this node in all pipelines.
-child_spec tenant_child(const config& all, const placement& where,
+child_spec tenant_child(const config& all, const postgresql_config& database,
+                        const placement& where,
                         const std::vector<prepared_pipeline>& pipelines,
                         const std::string& tenant, int32_t sessions) {
   supervisor_config settings;
   settings.name = "tenant " + tenant;
-  settings.children.push_back(pool_child(all, tenant, sessions));
+  settings.children.push_back(pool_child(database, tenant, sessions));
   for (const auto& pipeline : pipelines) {
     if (!pipeline.plans.contains(tenant))
       continue;
@@ -106,6 +110,18 @@ child_spec tenant_child(const config& all, const placement& where,
                            * static_cast<int>(settings.limit.max_restarts);
   auto result = supervisor_child(std::move(settings));
   // One tenant's trouble must not stop the node.
+  result.on_limit = limit_reaction::park;
+  return result;
+}
+
+/// DATABASE: the pool for questions about its lanes and floors. In the control
+/// database `_unrouted` has it.
+child_spec database_child(const postgresql_config& database) {
+  supervisor_config settings;
+  settings.name = "database " + database.name;
+  settings.children.push_back(
+    pool_child(database, control_pool(database.name), control_sessions));
+  auto result = supervisor_child(std::move(settings));
   result.on_limit = limit_reaction::park;
   return result;
 }
@@ -127,6 +143,9 @@ source_config source_settings(const config& all, const placement_ptr& where,
   const auto& limits = pipeline.config.limits;
   source_config result;
   result.pipeline = pipeline.config.name;
+  result.reading = reading_name(pipeline.config.name, pipeline.database);
+  result.share = pipeline.share;
+  result.share_starts = pipeline.share_starts;
   result.topics = pipeline.config.topics;
   result.start_at_end = pipeline.config.start == start_position::latest;
   result.metadata_interval = all.kafka.metadata_interval;
@@ -154,19 +173,22 @@ source_config source_settings(const config& all, const placement_ptr& where,
   return result;
 }
 
-/// PIPELINE: its SOURCE, which adds a child for each partition.
+/// PIPELINE, one for each database: its SOURCE, which adds a child for each
+/// partition.
 child_spec pipeline_child(const config& all, const placement_ptr& where,
                           const prepared_pipeline& pipeline) {
   child_spec source_child;
   source_child.name = "source";
-  source_child.factory =
-    [settings = source_settings(all, where, pipeline)](caf::local_actor* self) {
-      auto parent = caf::actor_cast<supervisor_actor>(self);
-      return spawn_source(self, settings,
-                          find_pool(self->system(), control_tenant), parent);
-    };
+  source_child.factory
+    = [settings = source_settings(all, where, pipeline),
+       pool = control_pool(pipeline.database)](caf::local_actor* self) {
+        auto parent = caf::actor_cast<supervisor_actor>(self);
+        return spawn_source(self, settings, find_pool(self->system(), pool),
+                            parent);
+      };
   supervisor_config settings;
-  settings.name = "pipeline " + pipeline.config.name;
+  settings.name = "pipeline "
+                  + reading_name(pipeline.config.name, pipeline.database);
   settings.children.push_back(std::move(source_child));
   auto result = supervisor_child(std::move(settings));
   result.on_limit = limit_reaction::park;
@@ -175,23 +197,22 @@ child_spec pipeline_child(const config& all, const placement_ptr& where,
 }
 
 /// What this node says of itself to others.
-peer_hello introduction(const config& all, const placement& where,
-                        const std::vector<prepared_pipeline>& pipelines) {
+peer_hello introduction(const config& all, const placement& where) {
   peer_hello result;
   result.node = all.node.name;
   result.placement_fingerprint = where.fingerprint();
-  for (const auto& x : pipelines)
-    result.pipelines.push_back(
-      {x.config.name, x.program->map_fingerprint(), x.config.lanes});
+  for (const auto& x : all.pipelines)
+    if (auto program = compile_routing(x))
+      result.pipelines.push_back(
+        {x.name, (*program)->map_fingerprint(), x.lanes});
   std::ranges::sort(result.pipelines, {}, &peer_pipeline::name);
   return result;
 }
 
 /// CLUSTER: NETWORK and PEERS.
-child_spec cluster_child(const config& all, const placement_ptr& where,
-                         const std::vector<prepared_pipeline>& pipelines) {
+child_spec cluster_child(const config& all, const placement_ptr& where) {
   peers_config settings;
-  settings.me = introduction(all, *where, pipelines);
+  settings.me = introduction(all, *where);
   settings.owner = [where](const lane_id& x) {
     return where->lane_owner(x.pipeline, x.tenant, x.number.value);
   };
@@ -251,18 +272,27 @@ root_config(const config& all, const node_options& options,
   return result;
 }
 
-void plant_tree(caf::actor_system& sys, const supervisor_actor& root,
-                const config& all, const placement_ptr& where,
-                const std::vector<prepared_pipeline>& pipelines) {
+void plant_tree(const supervisor_actor& root, const config& all,
+                const placement_ptr& where) {
   add(root, router_child());
   if (!where->alone())
-    add(root, cluster_child(all, where, pipelines));
-  add(root, tenant_child(all, *where, pipelines, std::string{control_tenant},
-                         control_sessions));
+    add(root, cluster_child(all, where));
+}
+
+void plant_database(caf::actor_system& sys, const supervisor_actor& root,
+                    const config& all, const placement_ptr& where,
+                    const postgresql_config& database,
+                    const std::vector<prepared_pipeline>& pipelines) {
+  if (database.name == control_database)
+    add(root, tenant_child(all, database, *where, pipelines,
+                           std::string{unrouted_tenant}, control_sessions));
+  else
+    add(root, database_child(database));
   for (const auto& tenant : all.tenants)
-    if (has_lanes(*where, pipelines, tenant.name))
-      add(root,
-          tenant_child(all, *where, pipelines, tenant.name, tenant.sessions));
+    if (tenant.database == database.name
+        && has_lanes(*where, pipelines, tenant.name))
+      add(root, tenant_child(all, database, *where, pipelines, tenant.name,
+                             tenant.sessions));
   // A supervisor that answers has started its children: from here on the
   // pools can be found.
   caf::scoped_actor self{sys};

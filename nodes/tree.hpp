@@ -26,12 +26,17 @@ root_config(const config& all, const node_options& options,
             std::shared_ptr<readiness_board> board,
             std::function<void(const std::string&)> on_escalation);
 
-/// Adds everything else: ROUTER, a TENANT for each tenant that has lanes here
-/// and one for the control database, a PIPELINE for each pipeline; PEERS when
-/// there are other nodes. Only lanes and partitions that `where` gives this
-/// node are written and read here.
-void plant_tree(caf::actor_system& sys, const supervisor_actor& root,
-                const config& all, const placement_ptr& where,
-                const std::vector<prepared_pipeline>& pipelines);
+/// Adds what all databases share: ROUTER, and PEERS when there are other nodes.
+void plant_tree(const supervisor_actor& root, const config& all,
+                const placement_ptr& where);
+
+/// Adds what belongs to one database, after `plant_tree`: a pool for its
+/// control schema, a TENANT for each tenant of it that has lanes here, a
+/// PIPELINE for each pipeline. Only lanes and partitions that `where` gives
+/// this node are written and read here.
+void plant_database(caf::actor_system& sys, const supervisor_actor& root,
+                    const config& all, const placement_ptr& where,
+                    const postgresql_config& database,
+                    const std::vector<prepared_pipeline>& pipelines);
 
 } // namespace millrace

@@ -34,6 +34,13 @@ inline constexpr metric_info events_read{
   {"pipeline"},
   "Kafka records read and decoded, rejects included."};
 
+inline constexpr metric_info events_elsewhere{
+  "millrace_events_elsewhere_total",
+  metric_kind::counter,
+  "events",
+  {"pipeline"},
+  "Records read and passed over, as another database has their tenant."};
+
 inline constexpr metric_info lag_messages{
   "millrace_lag_messages",
   metric_kind::gauge,

@@ -106,6 +106,7 @@ pipeline_metrics make_pipeline_metrics(caf::actor_system& sys,
   };
   return {
     .events_read = find_counter(sys, names::events_read, {pipeline}),
+    .events_elsewhere = find_counter(sys, names::events_elsewhere, {pipeline}),
     .batches_sent = find_counter(sys, names::batches_sent, {pipeline}),
     .batches_nacked = find_counter(sys, names::batches_nacked, {pipeline}),
     .inflight_bytes = find_gauge(sys, names::inflight_bytes, {pipeline}),

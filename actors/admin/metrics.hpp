@@ -48,6 +48,7 @@ private:
 /// SOURCE and PARTITION CONSUMER, per pipeline.
 struct pipeline_metrics {
   int_counter* events_read;
+  int_counter* events_elsewhere;
   int_counter* batches_sent;
   int_counter* batches_nacked;
   int_gauge* inflight_bytes;

@@ -379,13 +379,27 @@ private:
 
 } // namespace
 
-std::expected<program_ptr, std::vector<compile_problem>>
-compile(const pipeline_config& config, std::span<const table_schema> tables) {
+using compile_result = std::expected<program_ptr, std::vector<compile_problem>>;
+
+compile_result compile(const pipeline_config& config,
+                       std::span<const table_schema> tables) {
   compiler run{config, tables};
   run.run();
   if (auto problems = run.problems(); !problems.empty())
     return std::unexpected{std::move(problems)};
   return std::make_shared<const program>(run.data());
+}
+
+compile_result compile_routing(const pipeline_config& config) {
+  compiler run{config, std::nullopt};
+  run.run();
+  if (auto problems = run.problems(); !problems.empty())
+    return std::unexpected{std::move(problems)};
+  auto data = run.data();
+  data->infos.clear();
+  data->writes.clear();
+  data->shape = fingerprint(std::span<const table_columns>{});
+  return std::make_shared<const program>(std::move(data));
 }
 
 std::vector<compile_problem> check_expressions(const pipeline_config& config) {

@@ -52,24 +52,34 @@ private:
 
 outcome decoder::impl::decode(const record_view& record, batch_sink& sink) {
   failure_.reset();
-  if (!facts_.open(record))
+  const auto* share = sink.share();
+  // The scan leaves numbers to their columns' encoders, which may not have
+  // been asked. A payload that is no JSON has no route that can be trusted.
+  // Where others have to come to the same answer, none of them may wait for
+  // what its encoders say.
+  if (!facts_.open(record) || (share && !facts_.check_payload()))
     note(facts_.take_failure());
   auto name = tenant();
   auto hash = lane_hash(record);
+  auto settled = share && !failure_;
+  if (settled && share->is_elsewhere(*name, record.offset))
+    return outcome::elsewhere;
   if (name && !failure_ && !rows_.encode())
     note(facts_.take_failure());
-  // The scan leaves numbers to their columns' encoders, which may not have
-  // been asked. A payload that is no JSON has no route that can be trusted.
-  if (failure_ && !facts_.check_payload())
+  if (failure_ && !settled && !facts_.check_payload())
     failure_ = facts_.take_failure();
-  if (failure_ && failure_->stage == reject_stage::decode) {
+  if (failure_ && !settled && failure_->stage == reject_stage::decode) {
     facts_.distrust_payload();
     hash = lane_hash(record);
     name = tenant();
   }
+  if (share && name && share->is_elsewhere(*name, record.offset))
+    return outcome::elsewhere;
   auto to = name ? sink.open(*name, hash) : nullptr;
   auto result = outcome::written;
   if (!to) {
+    if (share && !share->unrouted)
+      return outcome::elsewhere;
     if (name)
       note({reject_stage::map, "found the tenant \"" + printable(*name, 80)
                                  + "\", expected one that is registered"});

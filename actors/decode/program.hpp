@@ -108,6 +108,11 @@ std::vector<std::string> coordinate_columns(const program& x,
 std::expected<program_ptr, std::vector<compile_problem>>
 compile(const pipeline_config& config, std::span<const table_schema> tables);
 
+/// Compiles what says whose an event is, and no writes: for a database that
+/// holds none of the pipeline's tenants. Has the same map fingerprint.
+std::expected<program_ptr, std::vector<compile_problem>>
+compile_routing(const pipeline_config& config);
+
 /// Checks what can be checked without the tables: syntax, functions, code
 /// tables, keys. Empty when nothing is wrong.
 std::vector<compile_problem> check_expressions(const pipeline_config& config);

@@ -18,8 +18,8 @@ partition_consumer_state::partition_consumer_state(
     peers_{std::move(peers)},
     feed_{config_.feed},
     decoder_{config_.program},
-    metrics_{make_pipeline_metrics(self->system(), config_.feed.pipeline)},
-    lag_{make_partition_metrics(self->system(), config_.feed.pipeline,
+    metrics_{make_pipeline_metrics(self->system(), config_.feed.label())},
+    lag_{make_partition_metrics(self->system(), config_.feed.label(),
                                 config_.feed.topic,
                                 config_.feed.source.number.value)},
     delays_{config_.delays},
@@ -197,7 +197,7 @@ void partition_consumer_state::start_again(const std::string& why) {
   vitals_.become("waiting", why);
   auto delay = delays_.next(std::chrono::seconds{0}, chance_);
   log::info("partition-restart",
-            {{"pipeline", config_.feed.pipeline},
+            {{"pipeline", config_.feed.label()},
              {"topic", config_.feed.topic},
              {"partition", config_.feed.source.number.value},
              {"reason", why},
@@ -216,7 +216,7 @@ void partition_consumer_state::halt(partition_halt why,
   feed_.cursor().halt(why, reason);
   vitals_.become("halted", reason);
   log::error("partition-halted",
-             {{"pipeline", config_.feed.pipeline},
+             {{"pipeline", config_.feed.label()},
               {"topic", config_.feed.topic},
               {"partition", config_.feed.source.number.value},
               {"cause", to_string(why)},
@@ -238,7 +238,7 @@ void partition_consumer_state::on_queue(reading_kind which) {
   if (which == reading_kind::catch_up || phase_ != phase::starting)
     return;
   log::info("partition-assigned",
-            {{"pipeline", config_.feed.pipeline},
+            {{"pipeline", config_.feed.label()},
              {"topic", config_.feed.topic},
              {"partition", config_.feed.source.number.value},
              {"offset", feed_.cursor().position().value},
@@ -256,6 +256,7 @@ void partition_consumer_state::on_turn(reading_kind which, int64_t events,
       doubts_in_a_row_ = 0;
     events_ += events;
     metrics_.events_read->inc(events);
+    metrics_.events_elsewhere->inc(main_.take_elsewhere());
   } else {
     caught_up_events_ += events;
   }
@@ -289,7 +290,7 @@ void partition_consumer_state::on_no_reader(reading_kind which,
     return;
   }
   log::warn("catch-up-interrupted",
-            {{"pipeline", config_.feed.pipeline},
+            {{"pipeline", config_.feed.label()},
              {"topic", config_.feed.topic},
              {"partition", config_.feed.source.number.value},
              {"reason", why}});

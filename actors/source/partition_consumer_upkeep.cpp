@@ -170,7 +170,7 @@ void partition_consumer_state::propose_floor() {
           return;
         asking_ = false;
         log::warn("floor-act-failed",
-                  {{"pipeline", config_.feed.pipeline},
+                  {{"pipeline", config_.feed.label()},
                    {"topic", config_.feed.topic},
                    {"partition", config_.feed.source.number.value},
                    {"reason", reason_text(reason)}});

@@ -35,7 +35,7 @@ bool partition_consumer_state::lanes_as_made(const partition_view& view) {
       && view.map_version == config_.feed.map_version)
     return true;
   log::info("partition-lanes-changed",
-            {{"pipeline", config_.feed.pipeline},
+            {{"pipeline", config_.feed.label()},
              {"topic", config_.feed.topic},
              {"partition", config_.feed.source.number.value}});
   ++starts_;
@@ -71,7 +71,7 @@ void partition_consumer_state::check_log() {
           return;
         }
         log::warn("log-check-failed",
-                  {{"pipeline", config_.feed.pipeline},
+                  {{"pipeline", config_.feed.label()},
                    {"topic", config_.feed.topic},
                    {"partition", config_.feed.source.number.value},
                    {"reason", reason_text(reason)}});

@@ -86,6 +86,7 @@ batch* partition_feed::open(std::string_view tenant, uint64_t route_hash) {
 }
 
 batch& partition_feed::unrouted() {
+  assert(!config_.share || config_.share->unrouted);
   return open_lane(unrouted_);
 }
 

@@ -21,15 +21,28 @@ namespace millrace {
 /// What a partition's batches carry, and when they are cut.
 struct feed_config {
   std::string pipeline;
+
+  /// What logs and metrics call the pipeline, where each database has a reading
+  /// of its own; empty: by its name.
+  std::string reading;
+
+  const std::string& label() const noexcept {
+    return reading.empty() ? pipeline : reading;
+  }
+
   std::string topic;
   partition_id source;
 
   /// Lanes per tenant.
   int32_t lanes = 1;
 
-  /// All lanes of the pipeline, `_unrouted` among them, as every view of the
-  /// partition lists them.
+  /// All lanes of the pipeline in this database, as every view of the
+  /// partition lists them. `_unrouted` is among them, unless `share` leaves
+  /// its records to others.
   std::vector<lane_id> lane_ids;
+
+  /// Unset: all records are for these lanes.
+  std::optional<record_share> share;
 
   millrace::map_version map_version;
   millrace::shape shape;
@@ -80,6 +93,10 @@ public:
   batch* open(std::string_view tenant, uint64_t route_hash) override;
 
   batch& unrouted() override;
+
+  const record_share* share() const override {
+    return config_.share ? &*config_.share : nullptr;
+  }
 
   /// The same by the lane's index, for callers that routed themselves.
   batch& open_lane(std::size_t lane);

@@ -115,7 +115,7 @@ void partition_reading::watch_for_stall(offset target) {
     return;
   const auto& feed = feed_.config();
   log::warn("partition-stalled",
-            {{"pipeline", feed.pipeline},
+            {{"pipeline", feed.label()},
              {"topic", feed.topic},
              {"partition", feed.source.number.value},
              {"catch_up", which_ == reading_kind::catch_up},
@@ -177,7 +177,8 @@ bool partition_reading::read(const record_view& record) {
     note_hole(position(), at);
     feed_.begin(at, which_);
   }
-  decoder_.decode(record, feed_);
+  if (decoder_.decode(record, feed_) == outcome::elsewhere)
+    ++elsewhere_;
   feed_.end();
   last_read_ms_ = record.timestamp_ms;
   ++events_;

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace millrace {
@@ -123,6 +124,12 @@ public:
     return queue_ ? queue_->high_watermark() : std::nullopt;
   }
 
+  /// Records that were passed over since the last call, as they are for
+  /// another database.
+  int64_t take_elsewhere() noexcept {
+    return std::exchange(elsewhere_, 0);
+  }
+
   /// Timestamp of the record read last; 0 before the first.
   int64_t last_read_ms() const noexcept {
     return last_read_ms_;
@@ -170,6 +177,7 @@ private:
   bool at_end_ = false;
   int stalls_in_a_row_ = 0;
   int64_t events_ = 0;
+  int64_t elsewhere_ = 0;
   int64_t last_read_ms_ = 0;
 };
 

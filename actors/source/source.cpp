@@ -39,6 +39,8 @@ source_state::source_state(source_actor::pointer self, source_config config,
     chance_{std::random_device{}()},
     selector_{config_.topics},
     absent_{config_.absence_patience} {
+  if (config_.reading.empty())
+    config_.reading = config_.pipeline;
 }
 
 source_state::~source_state() {
@@ -197,7 +199,7 @@ void source_state::poll() {
   for (const auto& fault : consumer_->poll()) {
     if (fault.action == kafka_action::quit) {
       log::error("source-failed",
-                 {{"pipeline", config_.pipeline}, {"reason", fault.message}});
+                 {{"pipeline", config_.reading}, {"reason", fault.message}});
       self_->quit(to_source_error(fault));
       return;
     }
@@ -206,12 +208,12 @@ void source_state::poll() {
     if (fault.code == kafka_errc::topic_missing)
       take_away(consumers_.keys());
     log::warn("source-problem",
-              {{"pipeline", config_.pipeline}, {"reason", fault.message}});
+              {{"pipeline", config_.reading}, {"reason", fault.message}});
   }
   if (catch_up_)
     for (const auto& fault : catch_up_->poll(std::chrono::steady_clock::now()))
       log::warn("source-problem",
-                {{"pipeline", config_.pipeline}, {"reason", fault.message}});
+                {{"pipeline", config_.reading}, {"reason", fault.message}});
 }
 
 caf::actor spawn_source(caf::local_actor* parent, source_config config,

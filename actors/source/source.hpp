@@ -8,6 +8,7 @@
 #include "actors/source/kafka_reader.hpp"
 #include "actors/source/kafka_side_reader.hpp"
 #include "actors/source/partition_consumer.hpp"
+#include "actors/source/share_start.hpp"
 #include "messages/source.hpp"
 #include "messages/store_requests.hpp"
 #include "messages/supervision.hpp"
@@ -29,6 +30,10 @@ namespace millrace {
 struct source_config {
   std::string pipeline;
 
+  /// `reading_name`: the pipeline may be read for other databases as well.
+  /// Names the Kafka group, and the pipeline in logs and metrics.
+  std::string reading;
+
   /// Names, and patterns that begin with `^`.
   std::vector<std::string> topics;
 
@@ -49,9 +54,17 @@ struct source_config {
   /// What to do about holes. In a compacted topic `verify` becomes `allow`.
   gap_policy gaps = gap_policy::verify;
 
-  /// Lanes per tenant, and the tenants with the shape of their tables.
+  /// Lanes per tenant, and the tenants of this database with the shape of
+  /// their tables.
   int32_t lanes = 1;
   std::vector<boot_tenant> tenants;
+
+  /// Unset: all records are for this database.
+  std::optional<record_share> share;
+
+  /// For tenants of `share` that were unknown once; all else is from the first
+  /// offset on.
+  std::vector<share_start> share_starts;
   program_ptr program;
 
   /// Whether a partition of a topic is read by this node; unset: all are.

@@ -58,7 +58,7 @@ void source_state::look() {
   ++looks_;
   auto opened = open_clients();
   if (!opened) {
-    log::error("source-refused", {{"pipeline", config_.pipeline},
+    log::error("source-refused", {{"pipeline", config_.reading},
                                   {"reason", opened.error().message}});
     self_->quit(to_source_error(opened.error()));
     return;
@@ -76,7 +76,7 @@ void source_state::look() {
     const auto& why = request.error();
     if (why.action == kafka_action::quit && !booted_) {
       log::error("source-refused",
-                 {{"pipeline", config_.pipeline}, {"reason", why.message}});
+                 {{"pipeline", config_.reading}, {"reason", why.message}});
       self_->quit(to_source_error(why));
     } else {
       try_later(why.message);
@@ -107,7 +107,7 @@ void source_state::try_later(const std::string& why) {
   auto delay = delays_.next(std::chrono::seconds{0}, chance_);
   // What runs already goes on.
   vitals_.become(consumers_.size() > 0 ? "running" : "waiting", why);
-  log::warn("source-waiting", {{"pipeline", config_.pipeline},
+  log::warn("source-waiting", {{"pipeline", config_.reading},
                                {"reason", why},
                                {"retry_ms", delay.count()}});
   look_again_ = false;
@@ -132,7 +132,7 @@ void source_state::settle(const topic_survey& found) {
                             delays_.next(std::chrono::seconds{0}, chance_)});
   if (lacking != lacking_ && !lacking.empty())
     log::warn("source-lacks-topics",
-              {{"pipeline", config_.pipeline}, {"reason", lacking}});
+              {{"pipeline", config_.reading}, {"reason", lacking}});
   lacking_ = lacking;
   vitals_.become(consumers_.size() > 0 ? "running" : "waiting", lacking);
   look_later(next);
@@ -144,7 +144,7 @@ kafka_consumer_config
 source_state::client_settings(std::size_t queue_bytes) const {
   kafka_consumer_config result;
   result.properties = config_.properties;
-  result.group = "millrace-" + config_.pipeline;
+  result.group = "millrace-" + config_.reading;
   result.queue_bytes = queue_bytes;
   result.on_log = pass_on;
   result.on_wakeup = [weak = self_->address()] {
@@ -238,7 +238,7 @@ source_state::ask_compacted(const std::vector<std::string>& topics) {
   auto result = client_->are_compacted(topics, config_.kafka_timeout);
   if (result)
     return std::move(*result);
-  log::info("topic-settings-unknown", {{"pipeline", config_.pipeline},
+  log::info("topic-settings-unknown", {{"pipeline", config_.reading},
                                        {"reason", result.error().message}});
   return std::vector<bool>(topics.size());
 }
@@ -268,7 +268,7 @@ void source_state::on_booted(const topic_survey& found,
   }
   if (!booted_ || !change.add.empty() || !change.remove.empty())
     log::info(booted_ ? "source-extended" : "source-started",
-              {{"pipeline", config_.pipeline},
+              {{"pipeline", config_.reading},
                {"partitions", consumers_.size()},
                {"added", change.add.size()},
                {"lanes", lanes_.size()}});
@@ -298,7 +298,7 @@ void source_state::tell_recreated(const topic_survey& found,
       names.push_back(x.name);
   if (names != recreated_ && !names.empty())
     log::error("topic-recreated",
-               {{"pipeline", config_.pipeline},
+               {{"pipeline", config_.reading},
                 {"topics", joined(names)},
                 {"mend", "millrace lanes adopt-topic " + config_.pipeline
                            + " TOPIC --reason …"}});
@@ -312,6 +312,13 @@ void source_state::add_consumer(const booted_partition& which,
   auto config = config_.consumer;
   auto& feed = config.feed;
   feed.pipeline = config_.pipeline;
+  feed.reading = config_.reading;
+  feed.share = config_.share;
+  if (feed.share)
+    for (auto& tenant : feed.share->elsewhere)
+      for (const auto& x : config_.share_starts)
+        if (x.tenant == tenant.name && x.source == which.source)
+          tenant.from = x.from.value;
   feed.topic = which.topic;
   feed.source = which.source;
   feed.lanes = config_.lanes;

@@ -145,6 +145,7 @@ private:
 
   /// A new tenant's records were set aside by `_unrouted` so far: its lanes
   /// begin where that one ends, or they would write what is a dead letter too.
+  /// Where that one is in another database, `tenant_start` says the same.
   /// A tenant that has a lane is not new: a lane that is missing begins at the
   /// floor. A row that is there is not touched: an insert would wait for the
   /// flush of whoever holds it, even of a node that is frozen.
@@ -152,7 +153,9 @@ private:
     query(
       "INSERT INTO millrace.lane (pipeline, tenant, shard, map_version, "
       "shape, next_off) SELECT $1, $2, g.shard, $3, $4, coalesce((SELECT "
-      "array_agg(greatest(f.floor, u.next_off[f.slot]) ORDER BY f.slot) "
+      "array_agg(greatest(f.floor, u.next_off[f.slot], (SELECT s.start FROM "
+      "millrace.tenant_start s WHERE s.pipeline = $1 AND s.tenant = $2 AND "
+      "s.topic = f.topic AND s.partition = f.partition)) ORDER BY f.slot) "
       "FROM millrace.partition_floor f LEFT JOIN millrace.lane u ON "
       "u.pipeline = f.pipeline AND u.tenant = '_unrouted' AND u.shard = 0 "
       "AND NOT EXISTS (SELECT 1 FROM millrace.lane o WHERE o.pipeline = $1 "

@@ -61,6 +61,11 @@ void add_migrate_options(CLI::App* app, migrate_arguments& x) {
                  "packs of its pipelines for every tenant")
     ->type_name("FILE");
   app
+    ->add_option("--database", x.database,
+                 "Only this database of the configuration: postgresql, or the "
+                 "NAME of a [database.NAME]")
+    ->type_name("NAME");
+  app
     ->add_option("--pg-env", x.pg_env,
                  "Without --config: the variable of the environment that "
                  "holds PostgreSQL's URL")

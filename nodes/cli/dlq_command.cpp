@@ -5,8 +5,11 @@
 #include "nodes/cli/dlq_text.hpp"
 #include "nodes/cli/lanes_text.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <format>
+#include <functional>
+#include <iterator>
 
 namespace millrace::cli {
 
@@ -93,30 +96,46 @@ exit_code run_dlq_list(const dlq_arguments& what, console& to) {
   auto which = filter_of(what);
   if (!which)
     return tell(which.error(), to);
-  auto session = open_admin(what);
-  if (!session)
-    return tell(session.error(), to);
-  auto all = dead_letters{session->conn, {}}.list(*which, what.limit);
-  if (!all)
-    return tell(admin_fail(all.error()).error(), to);
-  to.out(to.json() ? dead_letters_json(*all) : dead_letters_text(*all));
-  if (!to.json() && std::ssize(*all) == what.limit)
+  auto sessions = open_admins(what);
+  if (!sessions)
+    return tell(sessions.error(), to);
+  std::vector<dead_letter_info> all;
+  for (auto& session : sessions->open) {
+    auto some = dead_letters{session.conn, {}}.list(*which, what.limit);
+    if (!some)
+      return tell(admin_fail(some.error()).error(), to);
+    std::ranges::move(*some, std::back_inserter(all));
+  }
+  if (sessions->several)
+    std::ranges::stable_sort(all, std::ranges::greater{},
+                             &dead_letter_info::time);
+  all.resize(std::min(all.size(), static_cast<std::size_t>(what.limit)));
+  to.out(to.json() ? dead_letters_json(all) : dead_letters_text(all));
+  if (!to.json() && std::ssize(all) == what.limit)
     to.note("there may be more: --limit");
-  return exit_code::ok;
+  return tell_lacking(*sessions, to);
 }
 
 exit_code run_dlq_count(const dlq_arguments& what, console& to) {
   auto which = filter_of(what);
   if (!which)
     return tell(which.error(), to);
-  auto session = open_admin(what);
-  if (!session)
-    return tell(session.error(), to);
-  auto all = dead_letters{session->conn, {}}.counts(*which, what.limit);
-  if (!all)
-    return tell(admin_fail(all.error()).error(), to);
-  to.out(to.json() ? counts_json(*all) : counts_text(*all));
-  return exit_code::ok;
+  auto sessions = open_admins(what);
+  if (!sessions)
+    return tell(sessions.error(), to);
+  std::vector<dead_letter_count> all;
+  for (auto& session : sessions->open) {
+    auto some = dead_letters{session.conn, {}}.counts(*which, what.limit);
+    if (!some)
+      return tell(admin_fail(some.error()).error(), to);
+    std::ranges::move(*some, std::back_inserter(all));
+  }
+  if (sessions->several)
+    std::ranges::stable_sort(all, std::ranges::greater{},
+                             &dead_letter_count::number);
+  all.resize(std::min(all.size(), static_cast<std::size_t>(what.limit)));
+  to.out(to.json() ? counts_json(all) : counts_text(all));
+  return tell_lacking(*sessions, to);
 }
 
 exit_code run_dlq_show(const dlq_arguments& what, console& to) {
@@ -125,7 +144,7 @@ exit_code run_dlq_show(const dlq_arguments& what, console& to) {
     return tell(id.error(), to);
   if (what.raw && to.json())
     return to.fail(exit_code::usage, "expected one of --raw and --json");
-  auto session = open_admin(what);
+  auto session = open_admin(what, id->lane.tenant);
   if (!session)
     return tell(session.error(), to);
   auto x = dead_letters{session->conn, {}}.find(*id);
@@ -141,29 +160,50 @@ exit_code run_dlq_show(const dlq_arguments& what, console& to) {
   return exit_code::ok;
 }
 
+namespace {
+
+/// `step` for each database; the sum of all.
+template <class Step>
+admin_result<dead_letter_sum> sum_over(admin_sessions& sessions, Step step) {
+  dead_letter_sum result;
+  for (auto& session : sessions.open) {
+    store_result<dead_letter_sum> some = step(session.conn);
+    if (!some)
+      return admin_fail(some.error());
+    result.number += some->number;
+    result.bytes += some->bytes;
+  }
+  return result;
+}
+
+} // namespace
+
 exit_code run_dlq_prune(const dlq_arguments& what, console& to) {
-  auto session = open_admin(what);
-  if (!session)
-    return tell(session.error(), to);
-  const auto& options = session->all.dead_letters;
+  auto sessions = open_all_admins(what);
+  if (!sessions)
+    return tell(sessions.error(), to);
+  const auto& options = sessions->open.front().all->dead_letters;
   dead_letter_limits limits{options.keep.count(), options.max_bytes};
   auto note = note_of(what, "dlq prune");
   note.reason = std::format("keep = {}, max_bytes = {}",
                             format_duration(options.keep),
                             format_size(options.max_bytes));
-  dead_letters rows{session->conn, note};
-  auto sum = rows.prunable(limits);
+  auto sum = sum_over(*sessions, [&](connection& conn) {
+    return dead_letters{conn, note}.prunable(limits);
+  });
   if (!sum)
-    return tell(admin_fail(sum.error()).error(), to);
+    return tell(sum.error(), to);
   if (!what.dry_run && sum->number > 0) {
     auto question = std::format("{} dead letters of {} bytes are beyond {} "
                                 "and will be gone. Go on?",
                                 sum->number, sum->bytes, note.reason);
     if (auto agreed = confirm(what, to, question); !agreed)
       return tell(agreed.error(), to);
-    sum = rows.prune(limits);
+    sum = sum_over(*sessions, [&](connection& conn) {
+      return dead_letters{conn, note}.prune(limits);
+    });
     if (!sum)
-      return tell(admin_fail(sum.error()).error(), to);
+      return tell(sum.error(), to);
   }
   if (to.json())
     to.out(std::format("{{\"{}\":{},\"bytes\":{}}}\n",
@@ -182,13 +222,15 @@ exit_code run_dlq_discard(const dlq_arguments& what, console& to) {
     return tell(which.error(), to);
   if (auto good = check_reason(what); !good)
     return tell(good.error(), to);
-  auto session = open_admin(what);
-  if (!session)
-    return tell(session.error(), to);
-  dead_letters rows{session->conn, note_of(what, "dlq discard")};
-  auto sum = rows.sum(*which);
+  auto sessions = open_all_admins(what);
+  if (!sessions)
+    return tell(sessions.error(), to);
+  auto note = note_of(what, "dlq discard");
+  auto sum = sum_over(*sessions, [&](connection& conn) {
+    return dead_letters{conn, note}.sum(*which);
+  });
   if (!sum)
-    return tell(admin_fail(sum.error()).error(), to);
+    return tell(sum.error(), to);
   if (sum->number == 0 && which->one)
     return to.fail(exit_code::failed,
                    "there is no dead letter " + to_string(*which->one));
@@ -201,11 +243,15 @@ exit_code run_dlq_discard(const dlq_arguments& what, console& to) {
     if (auto agreed = confirm(what, to, question); !agreed)
       return tell(agreed.error(), to);
   }
-  auto done = rows.discard(*which);
-  if (!done)
-    return tell(admin_fail(done.error()).error(), to);
-  to.out(to.json() ? std::format("{{\"discarded\":{}}}\n", *done)
-                   : std::format("discarded {}\n", *done));
+  int64_t done = 0;
+  for (auto& session : sessions->open) {
+    auto some = dead_letters{session.conn, note}.discard(*which);
+    if (!some)
+      return tell(admin_fail(some.error()).error(), to);
+    done += *some;
+  }
+  to.out(to.json() ? std::format("{{\"discarded\":{}}}\n", done)
+                   : std::format("discarded {}\n", done));
   return exit_code::ok;
 }
 

@@ -3,6 +3,8 @@
 #include "actors/source/partition_feed.hpp"
 
 #include <algorithm>
+#include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -39,6 +41,24 @@ private:
   const prepared_pipeline& by_;
 };
 
+/// Takes no event, and notes its tenant.
+class tenant_note final : public batch_sink {
+public:
+  batch* open(std::string_view tenant, uint64_t) override {
+    name = tenant;
+    return nullptr;
+  }
+
+  batch& unrouted() override {
+    return nobodys_;
+  }
+
+  std::optional<std::string> name;
+
+private:
+  batch nobodys_;
+};
+
 record_view record_of(const dead_letter& x,
                       const std::vector<header_view>& headers) {
   record_view result;
@@ -67,6 +87,16 @@ decoded_event decode_event(decoder& by, const prepared_pipeline& pipeline,
   sink.data.topic = x.topic;
   sink.data.range = {x.at, x.at + 1};
   return {what, std::move(sink.data)};
+}
+
+std::optional<std::string> tenant_named_by(decoder& routing,
+                                           const dead_letter& x) {
+  std::vector<header_view> headers;
+  for (const auto& header : x.headers)
+    headers.push_back({header.name, header.value});
+  tenant_note sink;
+  routing.decode(record_of(x, headers), sink);
+  return sink.name;
 }
 
 bool may_overwrite(const program& by, const batch& data) {

@@ -7,6 +7,9 @@
 #include "messages/batch.hpp"
 #include "nodes/prepare.hpp"
 
+#include <optional>
+#include <string>
+
 namespace millrace::cli {
 
 struct decoded_event {
@@ -20,6 +23,11 @@ struct decoded_event {
 /// Decodes the record again, with all that Kafka had beside it.
 decoded_event decode_event(decoder& by, const prepared_pipeline& pipeline,
                            const dead_letter& x);
+
+/// The tenant that a dead letter of `_unrouted` names; nothing when it names
+/// none. Needs no tables: `routing` is what `compile_routing` made.
+std::optional<std::string> tenant_named_by(decoder& routing,
+                                           const dead_letter& x);
 
 /// Whether an older event could replace a newer row by these writes.
 bool may_overwrite(const program& by, const batch& data);

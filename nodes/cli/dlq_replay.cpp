@@ -4,6 +4,7 @@
 #include "actors/store/sql_text.hpp"
 #include "actors/store/sql_values.hpp"
 #include "nodes/cli/dlq_event.hpp"
+#include "nodes/shares.hpp"
 
 #include <algorithm>
 #include <chrono>
@@ -135,7 +136,10 @@ replayer::mapping_of(const std::string& pipeline) {
   auto conn = target();
   if (!conn)
     return std::unexpected{conn.error()};
-  auto by = prepare_pipeline(**conn, all_, *config);
+  const auto* database = find_database(all_, settings_.database);
+  if (!database || !is_read_for(all_, *config, settings_.database))
+    return nullptr;
+  auto by = prepare_pipeline(**conn, all_, *database, *config);
   if (!by) {
     admin_failure failure{
       by.error().passing ? exit_code::unreachable : exit_code::failed, {}};
@@ -169,7 +173,8 @@ admin_result<replay_result> replayer::replay(const dead_letter_key& which) {
   if (!*by)
     return replay_result{replay_verdict::refused,
                          "the configuration has no pipeline "
-                           + which.id.lane.pipeline};
+                           + which.id.lane.pipeline
+                           + " that writes this database"};
   auto from = source();
   if (!from)
     return std::unexpected{from.error()};

@@ -43,6 +43,9 @@ struct replay_result {
 struct replay_settings {
   session_config session;
 
+  /// Which one `session` leads to.
+  std::string database{control_database};
+
   /// Where the dead letters lie, when that is another database than the one of
   /// their tenant's rows.
   std::optional<session_config> source = {};

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <format>
+#include <iterator>
 
 namespace millrace::cli {
 
@@ -106,38 +107,82 @@ admin_result<lane_filter> filter_of(const lanes_arguments& what) {
   return result;
 }
 
+/// In (pipeline, tenant, shard) order over all databases: a tenant is in one.
+admin_result<std::vector<lane_status>> lanes_of(admin_sessions& from,
+                                                const lane_filter& which) {
+  std::vector<lane_status> result;
+  for (auto& session : from.open) {
+    auto some = lane_admin{session.conn, {}}.list(which);
+    if (!some)
+      return admin_fail(some.error());
+    std::ranges::move(*some, std::back_inserter(result));
+  }
+  if (from.several)
+    std::ranges::sort(result, {}, &lane_status::lane);
+  return result;
+}
+
+/// What a command needs to find the partition again.
+std::string database_option(const std::string& database) {
+  return database == control_database ? "" : " --database " + database;
+}
+
 } // namespace
 
 exit_code run_lanes_list(const lanes_arguments& what, console& to) {
   auto which = filter_of(what);
   if (!which)
     return tell(which.error(), to);
-  auto session = open_admin(what);
-  if (!session)
-    return tell(session.error(), to);
-  auto all = lane_admin{session->conn, {}}.list(*which);
+  auto sessions = open_admins(what);
+  if (!sessions)
+    return tell(sessions.error(), to);
+  auto all = lanes_of(*sessions, *which);
   if (!all)
-    return tell(admin_fail(all.error()).error(), to);
-  log_survey logs{session->all, session->patience};
+    return tell(all.error(), to);
+  log_survey logs{*sessions->open.front().all, sessions->open.front().patience};
   to.out(to.json() ? lanes_json(*all, logs)
                    : lanes_text(*all, logs, what.partitions));
   if (!to.json() && !logs.why_not().empty())
     to.note("some lag is unknown: " + logs.why_not());
-  return exit_code::ok;
+  return tell_lacking(*sessions, to);
 }
 
+namespace {
+
+/// Writes the partition, and returns it as text.
+std::string halted_text(json_writer& out, const halted_partition& x,
+                        const std::string& database) {
+  auto command = mend_command(x) + database_option(database);
+  auto name = to_string(x.name);
+  out.begin_object();
+  out.key("partition").string(name);
+  if (database != control_database) {
+    out.key("database").string(database);
+    name += " of database " + database;
+  }
+  out.key("floor").integer(x.floor.value);
+  if (!x.reason.empty())
+    out.key("reason").string(x.reason);
+  out.key("updated").string(x.updated);
+  out.key("command").string(command);
+  out.end_object();
+  return std::format("partition {} halted since {}\n  reason: {}\n"
+                     "  mend:   {}\n",
+                     printable(name), x.updated,
+                     x.reason.empty() ? "none given" : printable(x.reason),
+                     printable(command));
+}
+
+} // namespace
+
 exit_code run_lanes_halted(const lanes_arguments& what, console& to) {
-  auto session = open_admin(what);
-  if (!session)
-    return tell(session.error(), to);
-  lane_admin rows{session->conn, {}};
-  auto lanes
-    = rows.list({given(what.pipeline), given(what.tenant), std::nullopt, true});
+  auto sessions = open_admins(what);
+  if (!sessions)
+    return tell(sessions.error(), to);
+  auto lanes = lanes_of(*sessions, {given(what.pipeline), given(what.tenant),
+                                    std::nullopt, true});
   if (!lanes)
-    return tell(admin_fail(lanes.error()).error(), to);
-  auto partitions = rows.halted_partitions(given(what.pipeline));
-  if (!partitions)
-    return tell(admin_fail(partitions.error()).error(), to);
+    return tell(lanes.error(), to);
   json_writer out;
   out.begin_object();
   out.key("lanes").begin_array();
@@ -155,29 +200,24 @@ exit_code run_lanes_halted(const lanes_arguments& what, console& to) {
   }
   out.end_array();
   out.key("partitions").begin_array();
-  for (const auto& x : *partitions) {
-    out.begin_object();
-    out.key("partition").string(to_string(x.name));
-    out.key("floor").integer(x.floor.value);
-    if (!x.reason.empty())
-      out.key("reason").string(x.reason);
-    out.key("updated").string(x.updated);
-    out.key("command").string(mend_command(x));
-    out.end_object();
-    text += std::format("partition {} halted since {}\n  reason: {}\n"
-                        "  mend:   {}\n",
-                        printable(to_string(x.name)), x.updated,
-                        x.reason.empty() ? "none given" : printable(x.reason),
-                        printable(mend_command(x)));
+  auto none = lanes->empty();
+  for (auto& session : sessions->open) {
+    auto partitions
+      = lane_admin{session.conn, {}}.halted_partitions(given(what.pipeline));
+    if (!partitions)
+      return tell(admin_fail(partitions.error()).error(), to);
+    none = none && partitions->empty();
+    for (const auto& x : *partitions)
+      text += halted_text(out, x, session.database);
   }
   out.end_array();
   out.end_object();
-  auto none = lanes->empty() && partitions->empty();
   if (to.json())
     to.out(out.str() + '\n');
   else
     to.out(none ? "nothing is halted\n" : text);
-  return none ? exit_code::ok : exit_code::failed;
+  auto complete = tell_lacking(*sessions, to);
+  return none ? complete : exit_code::failed;
 }
 
 namespace {
@@ -221,18 +261,12 @@ admin_result<void> check_resume(const lanes_arguments& what) {
 
 } // namespace
 
-exit_code run_lanes_resume(const lanes_arguments& what, console& to) {
-  if (auto good = check_resume(what); !good)
-    return tell(good.error(), to);
-  std::vector<lane_id> lanes;
-  if (!what.lane.empty()) {
-    auto lane = lane_of(what.lane);
-    if (!lane)
-      return tell(lane.error(), to);
-    lanes.push_back(std::move(*lane));
-  }
+namespace {
+
+/// One partition, in the control database unless told otherwise.
+exit_code resume_partition(const lanes_arguments& what, console& to) {
   auto which = parse_partition(what.partition);
-  if (!what.partition.empty() && !which)
+  if (!which)
     return to.fail(exit_code::usage, "--partition: found "
                                        + in_quotes(what.partition)
                                        + ", expected PIPELINE/TOPIC/NUMBER");
@@ -240,33 +274,61 @@ exit_code run_lanes_resume(const lanes_arguments& what, console& to) {
   if (!session)
     return tell(session.error(), to);
   lane_admin rows{session->conn, note_of(what, "lanes resume")};
-  if (which) {
-    if (auto done = rows.resume(*which); !done)
-      return tell(admin_fail(done.error()).error(), to);
-    tell_changed({to_string(*which)}, "is active", to);
+  if (auto done = rows.resume(*which); !done)
+    return tell(admin_fail(done.error()).error(), to);
+  tell_changed({to_string(*which)}, "is active", to);
+  return exit_code::ok;
+}
+
+/// All stopped lanes of one database; adds to `done`.
+admin_result<void> resume_all(const lanes_arguments& what,
+                              admin_session& session,
+                              std::vector<std::string>& done) {
+  lane_admin rows{session.conn, note_of(what, "lanes resume")};
+  auto all
+    = rows.list({given(what.pipeline), given(what.tenant), std::nullopt, true});
+  if (!all)
+    return admin_fail(all.error());
+  for (const auto& x : *all) {
+    auto resumed = rows.resume(x.lane);
+    // Refused: somebody else was faster, and that is what was asked for.
+    if (!resumed && resumed.error().code != store_errc::refused)
+      return admin_fail(resumed.error());
+    done.push_back(to_string(x.lane));
+  }
+  return {};
+}
+
+} // namespace
+
+exit_code run_lanes_resume(const lanes_arguments& what, console& to) {
+  if (auto good = check_resume(what); !good)
+    return tell(good.error(), to);
+  if (!what.partition.empty())
+    return resume_partition(what, to);
+  std::vector<std::string> done;
+  if (what.all_halted) {
+    auto sessions = open_all_admins(what);
+    if (!sessions)
+      return tell(sessions.error(), to);
+    for (auto& session : sessions->open)
+      if (auto resumed = resume_all(what, session, done); !resumed) {
+        tell_changed(done, "is active", to);
+        return tell(resumed.error(), to);
+      }
+    tell_changed(done, "is active", to);
     return exit_code::ok;
   }
-  if (what.all_halted) {
-    auto all = rows.list(
-      {given(what.pipeline), given(what.tenant), std::nullopt, true});
-    if (!all)
-      return tell(admin_fail(all.error()).error(), to);
-    for (const auto& x : *all)
-      lanes.push_back(x.lane);
-  }
-  std::vector<std::string> done;
-  for (const auto& lane : lanes) {
-    auto resumed = rows.resume(lane);
-    // Somebody else was faster: that is what was asked for.
-    auto already = !resumed && what.all_halted
-                   && resumed.error().code == store_errc::refused;
-    if (!resumed && !already) {
-      tell_changed(done, "is active", to);
-      return tell(admin_fail(resumed.error()).error(), to);
-    }
-    done.push_back(to_string(lane));
-  }
-  tell_changed(done, "is active", to);
+  auto lane = lane_of(what.lane);
+  if (!lane)
+    return tell(lane.error(), to);
+  auto session = open_admin(what, lane->tenant);
+  if (!session)
+    return tell(session.error(), to);
+  lane_admin rows{session->conn, note_of(what, "lanes resume")};
+  if (auto resumed = rows.resume(*lane); !resumed)
+    return tell(admin_fail(resumed.error()).error(), to);
+  tell_changed({to_string(*lane)}, "is active", to);
   return exit_code::ok;
 }
 
@@ -276,7 +338,7 @@ exit_code run_lanes_halt(const lanes_arguments& what, console& to) {
     return tell(lane.error(), to);
   if (auto good = check_reason(what); !good)
     return tell(good.error(), to);
-  auto session = open_admin(what);
+  auto session = open_admin(what, lane->tenant);
   if (!session)
     return tell(session.error(), to);
   auto done

@@ -56,6 +56,29 @@ admin_result<std::string> account_of(log_survey& logs, const lane_skip& x) {
   return std::format("; Kafka still has {} of these offsets", there);
 }
 
+/// In every database that reads the topic; those that have adopted it already
+/// are no fault as long as there is one that has not. Returns the retired
+/// topic.
+admin_result<uuid> adopt_everywhere(admin_sessions& to,
+                                    const topic_adoption& work,
+                                    const admin_note& note) {
+  std::optional<uuid> result;
+  std::optional<store_error> refused;
+  for (auto& session : to.open) {
+    auto old = lane_admin{session.conn, note}.adopt(work);
+    if (old)
+      result = *old;
+    else if (old.error().code != store_errc::refused
+             && old.error().code != store_errc::no_partition)
+      return admin_fail(old.error());
+    else if (!refused)
+      refused = old.error();
+  }
+  if (result)
+    return *result;
+  return admin_fail(refused.value());
+}
+
 } // namespace
 
 exit_code run_lanes_skip(const lanes_arguments& what, console& to) {
@@ -68,7 +91,7 @@ exit_code run_lanes_skip(const lanes_arguments& what, console& to) {
                                      "from 0 on");
   if (auto good = check_reason(what); !good)
     return tell(good.error(), to);
-  auto session = open_admin(what);
+  auto session = open_admin(what, id->tenant);
   if (!session)
     return tell(session.error(), to);
   lane_admin rows{session->conn, note_of(what, "lanes skip")};
@@ -78,7 +101,7 @@ exit_code run_lanes_skip(const lanes_arguments& what, console& to) {
   auto plan = planned_skip(what, *lane);
   if (!plan)
     return tell(plan.error(), to);
-  log_survey logs{session->all, session->patience};
+  log_survey logs{*session->all, session->patience};
   auto account = account_of(logs, *plan);
   if (!account)
     return tell(account.error(), to);
@@ -117,10 +140,11 @@ exit_code run_lanes_adopt(const lanes_arguments& what, console& to) {
                                        + ", expected earliest or latest");
   if (auto good = check_reason(what); !good)
     return tell(good.error(), to);
-  auto session = open_admin(what);
-  if (!session)
-    return tell(session.error(), to);
-  log_survey logs{session->all, session->patience};
+  auto sessions = open_all_admins(what);
+  if (!sessions)
+    return tell(sessions.error(), to);
+  const auto& first = sessions->open.front();
+  log_survey logs{*first.all, first.patience};
   auto info = logs.topic(what.topic);
   if (!info)
     return to.fail(logs.unreachable() ? exit_code::unreachable
@@ -137,10 +161,10 @@ exit_code run_lanes_adopt(const lanes_arguments& what, console& to) {
       return to.fail(exit_code::unreachable, "Kafka: " + logs.why_not());
     work.starts.push_back(what.from == "latest" ? log->high : log->low);
   }
-  lane_admin rows{session->conn, note_of(what, "lanes adopt-topic")};
-  auto old = rows.adopt(work);
+  auto old = adopt_everywhere(*sessions, work,
+                              note_of(what, "lanes adopt-topic"));
   if (!old)
-    return tell(admin_fail(old.error()).error(), to);
+    return tell(old.error(), to);
   if (to.json()) {
     json_writer out;
     out.begin_object();

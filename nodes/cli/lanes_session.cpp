@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <array>
 #include <iostream>
+#include <iterator>
+#include <utility>
 
 #include <pwd.h>
 #include <unistd.h>
@@ -72,15 +74,26 @@ exit_code tell(const admin_failure& x, console& to) {
   return x.code;
 }
 
-session_config admin_session_config(const config& all,
+session_config admin_session_config(const postgresql_config& database,
                                     std::chrono::milliseconds patience) {
-  auto result = make_session_config(all);
+  auto result = make_session_config(database);
   result.application_name = "millrace admin";
   result.connect_timeout = std::min(result.connect_timeout, patience);
   return result;
 }
 
-admin_result<admin_session> open_admin(const admin_arguments& what) {
+namespace {
+
+/// What a command knows before it connects.
+struct admin_plan {
+  std::shared_ptr<const config> all;
+  std::chrono::milliseconds patience;
+
+  /// What `--database` says, or nullptr.
+  const postgresql_config* only = nullptr;
+};
+
+admin_result<admin_plan> make_plan(const admin_arguments& what) {
   auto patience = parse_duration(what.timeout);
   if (!patience || patience->count() == 0)
     return admin_fail(exit_code::usage,
@@ -92,16 +105,80 @@ admin_result<admin_session> open_admin(const admin_arguments& what) {
   auto all = load_checked(what.config, what.pack_dirs);
   if (!all)
     return std::unexpected{admin_failure{exit_code::usage, all.error()}};
-  auto conn = connection::open(admin_session_config(*all, *patience));
-  if (!conn) {
-    const auto& e = conn.error();
-    auto passing = e.code == store_errc::unavailable
-                   || e.code == store_errc::retry
-                   || e.code == store_errc::back_off;
-    return admin_fail(passing ? exit_code::unreachable : exit_code::failed,
-                      "PostgreSQL: " + e.message);
+  admin_plan result{std::make_shared<const config>(std::move(*all)), *patience};
+  if (what.database.empty())
+    return result;
+  result.only = find_database(*result.all, what.database);
+  if (result.only)
+    return result;
+  std::vector<std::string> known;
+  for (const auto* x : all_databases(*result.all))
+    known.push_back(x->name);
+  return admin_fail(exit_code::usage, "--database: found "
+                                        + in_quotes(what.database)
+                                        + ", expected " + one_of(known));
+}
+
+admin_result<admin_session> open(const admin_plan& plan,
+                                 const postgresql_config& database) {
+  auto conn = connection::open(admin_session_config(database, plan.patience));
+  if (conn)
+    return admin_session{plan.all, plan.patience, database.name,
+                         std::move(*conn)};
+  const auto& e = conn.error();
+  auto passing = e.code == store_errc::unavailable
+                 || e.code == store_errc::retry
+                 || e.code == store_errc::back_off;
+  auto name = database.name == control_database
+                ? std::string{"PostgreSQL"}
+                : "database '" + database.name + '\'';
+  return admin_fail(passing ? exit_code::unreachable : exit_code::failed,
+                    name + ": " + e.message);
+}
+
+} // namespace
+
+admin_result<admin_session> open_admin(const admin_arguments& what,
+                                       std::string_view tenant) {
+  auto plan = make_plan(what);
+  if (!plan)
+    return std::unexpected{plan.error()};
+  return open(*plan,
+              plan->only ? *plan->only : database_of(*plan->all, tenant));
+}
+
+admin_result<admin_sessions> open_admins(const admin_arguments& what) {
+  auto plan = make_plan(what);
+  if (!plan)
+    return std::unexpected{plan.error()};
+  admin_sessions result;
+  result.several = !plan->all->databases.empty();
+  for (const auto* x : all_databases(*plan->all)) {
+    if (plan->only && x != plan->only)
+      continue;
+    auto session = open(*plan, *x);
+    if (session)
+      result.open.push_back(std::move(*session));
+    else if (!result.lacking)
+      result.lacking = std::move(session.error());
+    else
+      std::ranges::move(session.error().all,
+                        std::back_inserter(result.lacking->all));
   }
-  return admin_session{std::move(*all), *patience, std::move(*conn)};
+  if (result.open.empty())
+    return std::unexpected{std::move(*result.lacking)};
+  return result;
+}
+
+admin_result<admin_sessions> open_all_admins(const admin_arguments& what) {
+  auto result = open_admins(what);
+  if (result && result->lacking)
+    return std::unexpected{std::move(*result->lacking)};
+  return result;
+}
+
+exit_code tell_lacking(const admin_sessions& x, console& to) {
+  return x.lacking ? tell(*x.lacking, to) : exit_code::ok;
 }
 
 admin_note note_of(const admin_arguments& what, std::string command) {

@@ -11,8 +11,10 @@
 
 #include <chrono>
 #include <expected>
+#include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace millrace::cli {
@@ -24,6 +26,9 @@ struct admin_arguments {
 
   /// For each answer of a server; a duration.
   std::string timeout = "5s";
+
+  /// Only this database; empty: all, or the one that holds what is named.
+  std::string database;
 
   /// Recorded with each change.
   std::string reason;
@@ -48,18 +53,45 @@ std::unexpected<admin_failure> admin_fail(const store_error& x);
 
 exit_code tell(const admin_failure& x, console& to);
 
-/// A configuration and a connection to its database.
+/// A configuration and a connection to one of its databases.
 struct admin_session {
-  millrace::config all;
+  std::shared_ptr<const millrace::config> all;
   std::chrono::milliseconds patience;
+
+  /// The database's name.
+  std::string database;
   connection conn;
 };
 
-/// Reads the configuration and connects. Timeouts are those of a node.
-admin_result<admin_session> open_admin(const admin_arguments& what);
+/// Reads the configuration and connects to the database of a tenant, or to the
+/// one that `--database` says. Timeouts are those of a node.
+admin_result<admin_session> open_admin(const admin_arguments& what,
+                                       std::string_view tenant = {});
 
-/// How commands reach PostgreSQL.
-session_config admin_session_config(const config& all,
+/// Sessions of several databases.
+struct admin_sessions {
+  /// At least one, in the order of the configuration.
+  std::vector<admin_session> open;
+
+  /// Why the others are not there: all that is told is a part.
+  std::optional<admin_failure> lacking;
+
+  /// Whether names alone do not tell where something is.
+  bool several = false;
+};
+
+/// The same for all databases, or for the one that `--database` says. A
+/// failure where none of them answers.
+admin_result<admin_sessions> open_admins(const admin_arguments& what);
+
+/// The same for commands that change something: a failure unless all answer.
+admin_result<admin_sessions> open_all_admins(const admin_arguments& what);
+
+/// Says which databases are missing from what was told; `ok` when none is.
+exit_code tell_lacking(const admin_sessions& x, console& to);
+
+/// How commands reach a database.
+session_config admin_session_config(const postgresql_config& database,
                                     std::chrono::milliseconds patience);
 
 /// This user on this machine. `command` is `lanes resume`.

@@ -16,6 +16,11 @@ inline void add_common(CLI::App* app, admin_arguments& x) {
     ->add_option("--timeout", x.timeout,
                  "Wait this long at most for a server to answer (5s)")
     ->type_name("DURATION");
+  app
+    ->add_option("--database", x.database,
+                 "Only in this database: postgresql, or the NAME of a "
+                 "[database.NAME]")
+    ->type_name("NAME");
   add_pack_dir(app, x.pack_dirs);
 }
 

@@ -3,6 +3,7 @@
 #include "actors/source/discovery.hpp"
 #include "actors/source/kafka_client.hpp"
 #include "nodes/prepare.hpp"
+#include "nodes/shares.hpp"
 
 #include <algorithm>
 #include <format>
@@ -56,13 +57,15 @@ using incomplete_sets = std::set<std::string>;
 
 /// Looks at one set in one schema. Returns whether it is complete.
 bool check_migrations(migrator& worker, const migration_job& job,
-                      bool auto_migrate, reporter& to) {
+                      const postgresql_config& database, reporter& to) {
   auto files = load_embedded_migrations(job.set);
   if (!files) {
     to.error(files.error());
     return false;
   }
   auto where = "schema '" + job.target.schema + "'";
+  if (database.name != control_database)
+    where += " of database '" + database.name + "'";
   auto status = worker.status(*files, job.target);
   if (!status) {
     to.error("migrations of '" + job.set + "' in " + where + ": "
@@ -83,21 +86,24 @@ bool check_migrations(migrator& worker, const migration_job& job,
   auto text = std::format("{} lacks {} migration(s) of '{}', so its tables "
                           "were not checked: ",
                           where, missing, job.set);
-  if (auto_migrate)
+  if (database.auto_migrate)
     to.warning(text + "a node applies them when it starts");
   else
-    to.error(text
-             + "run 'millrace migrate up', or set "
-               "postgresql.auto_migrate = true");
+    to.error(text + "run 'millrace migrate up', or set " + section_of(database)
+             + ".auto_migrate = true");
   return false;
 }
 
 } // namespace
 
-live_report check_live_postgresql(const config& all,
-                                  std::chrono::milliseconds patience) {
-  reporter to{"PostgreSQL"};
-  auto settings = make_session_config(all);
+live_report check_live_database(const config& all,
+                                const postgresql_config& database,
+                                std::chrono::milliseconds patience) {
+  auto name = database.name == control_database
+                ? std::string{"PostgreSQL"}
+                : "database '" + database.name + '\'';
+  reporter to{name};
+  auto settings = make_session_config(database);
   settings.application_name = "millrace validate";
   settings.connect_timeout = std::min(settings.connect_timeout, patience);
   auto conn = connection::open(settings);
@@ -105,19 +111,20 @@ live_report check_live_postgresql(const config& all,
     if (passing(conn.error()))
       to.unreachable(conn.error().message);
     else
-      to.error("PostgreSQL: " + conn.error().message);
+      to.error(name + ": " + conn.error().message);
     return to.take();
   }
-  migrator worker{*conn, all.postgresql.lock_timeout};
+  migrator worker{*conn, database.lock_timeout};
   incomplete_sets incomplete;
-  for (const auto& job : migration_jobs(all))
-    if (!check_migrations(worker, job, all.postgresql.auto_migrate, to))
+  for (const auto& job : migration_jobs(all, database))
+    if (!check_migrations(worker, job, database, to))
       incomplete.insert(job.set);
   for (const auto& pipeline : all.pipelines) {
     auto set = migration_set_of(pipeline);
-    if (!set.empty() && incomplete.contains(set))
+    if (!is_read_for(all, pipeline, database.name)
+        || (!set.empty() && incomplete.contains(set)))
       continue;
-    auto result = prepare_pipeline(*conn, all, pipeline);
+    auto result = prepare_pipeline(*conn, all, database, pipeline);
     if (result)
       continue;
     for (const auto& text : result.error().problems)

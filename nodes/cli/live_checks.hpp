@@ -15,11 +15,12 @@ struct live_report {
   bool unreachable = false;
 };
 
-/// Whether the migrations are applied, and whether the mappings fit the tables
-/// that are there. Changes nothing. Tables that a pending migration would
-/// make are not asked for.
-live_report check_live_postgresql(const config& all,
-                                  std::chrono::milliseconds patience);
+/// In one database: whether the migrations are applied, and whether the
+/// mappings fit the tables that are there. Changes nothing. Tables that a
+/// pending migration would make are not asked for.
+live_report check_live_database(const config& all,
+                                const postgresql_config& database,
+                                std::chrono::milliseconds patience);
 
 /// Whether every topic is there and has an id. Nothing for an embedded broker.
 live_report check_live_kafka(const config& all,

@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <expected>
 #include <format>
+#include <map>
 #include <utility>
 
 namespace millrace::cli {
@@ -27,35 +28,66 @@ std::unexpected<failure> fail(exit_code code, std::string text) {
   return std::unexpected{failure{code, {make_error(std::move(text))}}};
 }
 
-/// What to do, and where.
-struct plan {
-  config all;
+/// What to do in one database.
+struct database_jobs {
+  postgresql_config database;
   std::vector<migration_job> jobs;
 };
 
+using plan = std::vector<database_jobs>;
+
 /// A set of the user's own goes to every tenant of the configuration.
 std::vector<migration_job> jobs_for_tenants(const config& all,
+                                            const std::string& database,
                                             const std::string& set) {
   std::vector<migration_job> result;
   for (const auto& tenant : all.tenants)
-    result.push_back({set, {tenant.schema, tenant.name}});
+    if (tenant.database == database)
+      result.push_back({set, {tenant.schema, tenant.name}});
   return result;
+}
+
+/// Those that `--database` leaves.
+std::expected<std::vector<const postgresql_config*>, failure>
+chosen_databases(const config& all, const std::string& name) {
+  if (name.empty())
+    return all_databases(all);
+  if (const auto* one = find_database(all, name))
+    return std::vector{one};
+  std::vector<std::string> known;
+  for (const auto* x : all_databases(all))
+    known.push_back(x->name);
+  return fail(exit_code::usage, "--database: found " + in_quotes(name)
+                                  + ", expected " + one_of(known));
 }
 
 std::expected<plan, failure> plan_by_config(const migrate_arguments& what) {
   auto all = load_checked(what.config, what.pack_dirs);
   if (!all)
     return std::unexpected{failure{exit_code::usage, all.error()}};
-  plan result{std::move(*all), {}};
+  auto databases = chosen_databases(*all, what.database);
+  if (!databases)
+    return std::unexpected{databases.error()};
+  plan result;
   std::vector<std::string> known;
-  for (auto& job : migration_jobs(result.all)) {
-    known.push_back(job.set);
-    if (what.set.empty() || job.set == what.set)
-      result.jobs.push_back(std::move(job));
+  auto any = false;
+  for (const auto* database : *databases) {
+    auto& to = result.emplace_back(*database);
+    for (auto& job : migration_jobs(*all, *database)) {
+      known.push_back(job.set);
+      if (what.set.empty() || job.set == what.set)
+        to.jobs.push_back(std::move(job));
+    }
+    any = any || !to.jobs.empty();
   }
-  if (result.jobs.empty() && !what.dir.empty())
-    result.jobs = jobs_for_tenants(result.all, what.set);
-  if (result.jobs.empty()) {
+  if (!any && !what.dir.empty())
+    for (auto& x : result) {
+      x.jobs = jobs_for_tenants(*all, x.database.name, what.set);
+      any = any || !x.jobs.empty();
+    }
+  std::erase_if(result, [](const auto& x) { return x.jobs.empty(); });
+  if (!any) {
+    std::ranges::sort(known);
     auto dropped = std::ranges::unique(known);
     known.erase(dropped.begin(), dropped.end());
     return fail(exit_code::usage, "--set: found " + in_quotes(what.set)
@@ -70,8 +102,8 @@ std::expected<plan, failure> plan_by_url(const migrate_arguments& what) {
   if (url == nullptr || *url == '\0')
     return fail(exit_code::usage, "--pg-env: the environment has no variable "
                                     + in_quotes(what.pg_env));
-  plan result;
-  result.all.postgresql.url = secret{url};
+  database_jobs result;
+  result.database.url = secret{url};
   auto set = what.set.empty() ? std::string{control_set} : what.set;
   migration_target target{what.schema, std::nullopt};
   if (!what.tenant.empty()) {
@@ -96,7 +128,7 @@ std::expected<plan, failure> plan_by_url(const migrate_arguments& what) {
                                       "own");
   }
   result.jobs.push_back({std::move(set), std::move(target)});
-  return result;
+  return plan{std::move(result)};
 }
 
 std::expected<plan, failure> make_plan(const migrate_arguments& what) {
@@ -106,14 +138,22 @@ std::expected<plan, failure> make_plan(const migrate_arguments& what) {
   if (!what.dir.empty() && what.set.empty())
     return fail(exit_code::usage, "--dir needs --set NAME: whose files they "
                                   "are");
+  if (what.config.empty() && !what.database.empty())
+    return fail(exit_code::usage, "--database goes with --config, which says "
+                                  "which ones there are");
   if (!what.config.empty() && !(what.schema.empty() && what.tenant.empty()))
     return fail(exit_code::usage, "--schema and --tenant go with --pg-env; a "
                                   "configuration says both itself");
   return what.config.empty() ? plan_by_url(what) : plan_by_config(what);
 }
 
-std::expected<connection, failure> open(const config& all) {
-  auto settings = make_session_config(all);
+std::string text_of(const postgresql_config& x) {
+  return x.name == control_database ? "PostgreSQL"
+                                    : "database '" + x.name + '\'';
+}
+
+std::expected<connection, failure> open(const postgresql_config& x) {
+  auto settings = make_session_config(x);
   settings.application_name = "millrace migrate";
   // A migration may take as long as it needs.
   settings.statement_timeout = std::chrono::milliseconds{0};
@@ -126,10 +166,10 @@ std::expected<connection, failure> open(const config& all) {
                  || e.code == store_errc::retry
                  || e.code == store_errc::back_off;
   return fail(passing ? exit_code::unreachable : exit_code::failed,
-              "PostgreSQL: " + e.message);
+              text_of(x) + ": " + e.message);
 }
 
-/// Runs `step(migrator, files, target)` for each job, until one fails.
+/// Runs `step(migrator, files, job, database)` for each job, until one fails.
 template <class Step>
 std::expected<void, failure>
 for_each_job(const migrate_arguments& what, Step step) {
@@ -137,31 +177,37 @@ for_each_job(const migrate_arguments& what, Step step) {
   if (!work)
     return std::unexpected{work.error()};
   // Files first: what is wrong with them needs no server to be told.
-  std::vector<migration_set> sets;
-  for (const auto& job : work->jobs) {
-    auto files = what.dir.empty() ? load_embedded_migrations(job.set)
-                                  : load_migrations(job.set, what.dir);
-    if (!files)
-      return fail(exit_code::usage, files.error());
-    sets.push_back(std::move(*files));
-  }
-  auto conn = open(work->all);
-  if (!conn)
-    return std::unexpected{conn.error()};
-  migrator worker{*conn, work->all.postgresql.lock_timeout};
-  for (std::size_t i = 0; i < sets.size(); ++i) {
-    const auto& job = work->jobs[i];
-    auto done = step(worker, sets[i], job);
-    if (!done)
-      return fail(conn->is_open() ? exit_code::failed : exit_code::unreachable,
-                  "migrations of '" + job.set + "' in schema '"
-                    + job.target.schema + "': " + done.error());
+  std::map<std::string, migration_set> sets;
+  for (const auto& x : *work)
+    for (const auto& job : x.jobs) {
+      auto files = what.dir.empty() ? load_embedded_migrations(job.set)
+                                    : load_migrations(job.set, what.dir);
+      if (!files)
+        return fail(exit_code::usage, files.error());
+      sets.insert_or_assign(job.set, std::move(*files));
+    }
+  for (const auto& x : *work) {
+    auto conn = open(x.database);
+    if (!conn)
+      return std::unexpected{conn.error()};
+    migrator worker{*conn, x.database.lock_timeout};
+    for (const auto& job : x.jobs) {
+      auto done = step(worker, sets.at(job.set), job, x.database.name);
+      if (!done)
+        return fail(conn->is_open() ? exit_code::failed
+                                    : exit_code::unreachable,
+                    "migrations of '" + job.set + "' in schema '"
+                      + job.target.schema + "': " + done.error());
+    }
   }
   return {};
 }
 
-void begin_job(json_writer& out, const migration_job& job) {
+void begin_job(json_writer& out, const migration_job& job,
+               const std::string& database) {
   out.begin_object();
+  if (database != control_database)
+    out.key("database").string(database);
   out.key("set").string(job.set);
   out.key("schema").string(job.target.schema);
   if (job.target.tenant)
@@ -173,8 +219,17 @@ exit_code tell_failure(const failure& x, console& to) {
   return x.code;
 }
 
-std::string applied_text(const migration_job& job, const migration_report& x) {
-  auto where = std::format("{} in {}", job.set, job.target.schema);
+/// The schema, with its database where that is not the control database.
+std::string place_of(const migration_job& job, const std::string& database) {
+  auto result = job.target.schema;
+  if (database != control_database)
+    result += "@" + database;
+  return result;
+}
+
+std::string applied_text(const migration_job& job, const std::string& database,
+                         const migration_report& x) {
+  auto where = std::format("{} in {}", job.set, place_of(job, database));
   if (x.applied.empty())
     return where + ": up to date\n";
   std::string versions;
@@ -191,12 +246,12 @@ exit_code run_migrate_up(const migrate_arguments& what, console& to) {
   out.begin_array();
   auto done = for_each_job(
     what,
-    [&](migrator& worker, const migration_set& files,
-        const migration_job& job) -> std::expected<void, std::string> {
+    [&](migrator& worker, const migration_set& files, const migration_job& job,
+        const std::string& database) -> std::expected<void, std::string> {
       auto report = worker.up(files, job.target);
       if (!report)
         return std::unexpected{report.error()};
-      begin_job(out, job);
+      begin_job(out, job, database);
       out.key("applied").begin_array();
       for (auto version : report->applied)
         out.integer(version);
@@ -204,7 +259,7 @@ exit_code run_migrate_up(const migrate_arguments& what, console& to) {
       out.key("ms").integer(report->duration.count());
       out.end_object();
       if (!to.json())
-        to.out(applied_text(job, *report));
+        to.out(applied_text(job, database, *report));
       return {};
     });
   if (!done)
@@ -223,15 +278,15 @@ exit_code run_migrate_status(const migrate_arguments& what, console& to) {
   auto sound = true;
   auto done = for_each_job(
     what,
-    [&](migrator& worker, const migration_set& files,
-        const migration_job& job) -> std::expected<void, std::string> {
+    [&](migrator& worker, const migration_set& files, const migration_job& job,
+        const std::string& database) -> std::expected<void, std::string> {
       auto all = worker.status(files, job.target);
       if (!all)
         return std::unexpected{all.error()};
       for (const auto& x : *all) {
         auto there = x.state != migration_state::pending;
         sound = sound && (!there || x.state == migration_state::applied);
-        begin_job(out, job);
+        begin_job(out, job, database);
         out.key("version").integer(x.version);
         out.key("name").string(x.name);
         out.key("description").string(x.description);
@@ -242,8 +297,9 @@ exit_code run_migrate_status(const migrate_arguments& what, console& to) {
           out.key("execution_time_ms").integer(x.execution_time_ms);
         }
         out.end_object();
-        rows.push_back({job.set, job.target.schema, std::to_string(x.version),
-                        x.name, to_string(x.state), x.applied_at,
+        rows.push_back({job.set, place_of(job, database),
+                        std::to_string(x.version), x.name, to_string(x.state),
+                        x.applied_at,
                         there ? std::to_string(x.execution_time_ms) : ""});
       }
       return {};

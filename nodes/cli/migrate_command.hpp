@@ -13,6 +13,9 @@ struct migrate_arguments {
   std::string config;
   std::vector<std::string> pack_dirs;
 
+  /// With `config`: only this database; empty: all.
+  std::string database;
+
   /// In place of `config`: the variable of the environment that holds
   /// PostgreSQL's URL. URLs hold passwords, and arguments are no secrets.
   std::string pg_env;

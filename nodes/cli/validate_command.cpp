@@ -34,7 +34,8 @@ verdict check(const std::string& file, const validate_arguments& what,
   verdict result;
   if (what.offline)
     return result;
-  result.add(check_live_postgresql(*loaded, patience));
+  for (const auto* database : all_databases(*loaded))
+    result.add(check_live_database(*loaded, *database, patience));
   result.add(check_live_kafka(*loaded, patience));
   // Servers know nothing of files: say which one it was about.
   for (auto& x : result.all)

@@ -7,6 +7,7 @@
 
 #include <initializer_list>
 #include <map>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -131,11 +132,20 @@ public:
     return batches_.find(tenant)->second;
   }
 
+  const record_share* share() const override {
+    return share_ ? &*share_ : nullptr;
+  }
+
+  void set_share(record_share x) {
+    share_ = std::move(x);
+  }
+
   batch stray;
   uint64_t last_hash = 0;
 
 private:
   std::map<std::string, batch, std::less<>> batches_;
+  std::optional<record_share> share_;
 };
 
 } // namespace millrace::test

@@ -349,7 +349,8 @@ TEST_CASE_METHOD(unrouted_fixture, "a dead letter of another database is "
   ::setenv("DB_URL", db.url().c_str(), 1);
   auto all = cli::load_checked(config, {});
   REQUIRE(all);
-  cli::replay_settings settings{.session = cli::admin_session_config(*all, 5s)};
+  cli::replay_settings settings{
+    .session = cli::admin_session_config(all->postgresql, 5s)};
   settings.source = settings.session;
   settings.source->keywords = {{"dbname", other.url()}};
   admin_note note{"me", "here", "dlq replay", ""};

@@ -1,0 +1,45 @@
+#pragma once
+
+// Tenants get their database once, and records from before that are not
+// written twice (protocol.md, rule 25: a new tenant).
+
+#include "actors/store/connection.hpp"
+#include "config/config.hpp"
+#include "nodes/prepare.hpp"
+
+#include <expected>
+#include <functional>
+#include <vector>
+
+namespace millrace {
+
+/// Opens a session of another database, or says why that cannot be.
+using database_opener
+  = std::function<store_result<connection>(const postgresql_config&)>;
+
+/// Notes under which name the database is known; a failure when it is known
+/// under another one already.
+std::expected<void, prepare_failure>
+check_identity(connection& conn, const postgresql_config& database);
+
+/// For the control database: records the homes of tenants that are new in
+/// other databases, and from which offsets on they are there; adds those to
+/// `share_starts`. The bound is where both have read to: what is below went to
+/// `_unrouted`, or was passed over. Only a tenant that is new needs its
+/// database to answer.
+///
+/// A tenant that has been written elsewhere is a failure.
+std::expected<void, prepare_failure>
+settle_homes(connection& control, const config& all,
+             std::vector<prepared_pipeline>& pipelines,
+             const database_opener& open);
+
+/// For another database: fetches what the control database recorded for its
+/// tenants that have no lanes yet. Passing failure while it has not.
+std::expected<void, prepare_failure>
+fetch_homes(connection& conn, const config& all,
+            const postgresql_config& database,
+            const std::vector<prepared_pipeline>& pipelines,
+            const database_opener& open);
+
+} // namespace millrace

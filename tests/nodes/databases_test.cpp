@@ -1,0 +1,98 @@
+// Tenants of one pipeline in several databases, against real servers.
+
+#include "tests/nodes/databases_fixture.hpp"
+
+using namespace millrace;
+using namespace millrace::test;
+using Catch::Matchers::ContainsSubstring;
+
+namespace {
+
+constexpr auto letters = "SELECT count(*) FROM millrace.dead_letter";
+
+constexpr auto lanes = "SELECT string_agg(tenant || shard, ' ' ORDER BY tenant "
+                       "COLLATE \"C\", shard) FROM millrace.lane";
+
+} // namespace
+
+TEST_CASE_METHOD(databases_fixture, "tenants of two databases get each event "
+                                    "once, and what is nobody's goes to the "
+                                    "control database") {
+  send("north", 0, 40);
+  send("south", 0, 30);
+  send("nobody", 0, 3);
+  // No JSON, and no number: a table of integers would notice by itself, one
+  // without the column would not.
+  send_lines("not json\n{\"t\":\"south\",\"id\":1,\"n\":01}\n"
+             "{\"t\":\"south\",\"id\":1,\"n\":\"x\"}\n");
+  auto node = start_node();
+  await(control, count("north"), once(40));
+  await(west, count("south"), once(30));
+  await(control, letters, "5");
+  await(west, letters, "1");
+  CHECK(control.value(lanes) == "_unrouted0 north0 north1");
+  CHECK(west.value(lanes) == "south0 south1");
+  CHECK(west.value("SELECT tenant || ' ' || stage FROM millrace.dead_letter")
+        == "south map");
+  stop(node);
+  // A second life begins where the first one ended, in both.
+  send("south", 30, 60);
+  send("north", 40, 50);
+  node = start_node();
+  await(control, count("north"), once(50));
+  await(west, count("south"), once(60));
+  stop(node);
+  CHECK(control.value(letters) == "5");
+  CHECK(west.value(letters) == "1");
+}
+
+TEST_CASE_METHOD(databases_fixture, "migrate and validate look at every "
+                                    "database") {
+  auto pending = run({"migrate", "status"});
+  CHECK_THAT(pending.out, ContainsSubstring("millrace@west"));
+  auto one = run({"migrate", "up", "--database", "west"});
+  INFO(one.out << one.err);
+  REQUIRE(one.code == 0);
+  CHECK(control.value("SELECT to_regnamespace('millrace')").empty());
+  CHECK(west.value("SELECT to_regnamespace('millrace')") == "millrace");
+  auto half = test::run({"validate", config}, environment());
+  CHECK_THAT(half.err, ContainsSubstring("schema 'millrace' lacks"));
+  CHECK_FALSE(half.err.contains("of database 'west'"));
+  CHECK(run({"migrate", "up"}).code == 0);
+  auto whole = test::run({"validate", "--require-servers", config},
+                         environment());
+  INFO(whole.err);
+  CHECK(whole.code == 0);
+  west.execute("ALTER TABLE tenant_south.notes DROP COLUMN n");
+  auto broken = test::run({"validate", config}, environment());
+  CHECK(broken.code == 2);
+  CHECK_THAT(broken.err, ContainsSubstring("columns.n"));
+  CHECK(run({"migrate", "up", "--database", "east"}).code == 2);
+}
+
+TEST_CASE("a database that is down halts nothing of the other one") {
+  auto other = servers::start_private({server::pg});
+  databases_fixture all{other.pg_url()};
+  all.send("north", 0, 20);
+  all.send("south", 0, 20);
+  auto node = all.start_node();
+  all.await(all.control, all.count("north"), all.once(20));
+  all.await(all.west, all.count("south"), all.once(20));
+  other.stop(server::pg, stop_mode::immediate);
+  all.send("south", 20, 40);
+  all.send("north", 20, 40);
+  all.await(all.control, all.count("north"), all.once(40));
+  // Nor does it keep a node from its start.
+  all.stop(node);
+  all.send("north", 40, 60);
+  node = all.start_node();
+  all.await(all.control, all.count("north"), all.once(60));
+  auto listed = all.run({"lanes", "list"});
+  CHECK(listed.code == 3);
+  CHECK_THAT(listed.out, ContainsSubstring("notes/north/0"));
+  CHECK_THAT(listed.err, ContainsSubstring("database 'west': "));
+  other.start(server::pg);
+  all.await(all.west, all.count("south"), all.once(40));
+  CHECK(all.control.value(all.count("north")) == all.once(60));
+  all.stop(node);
+}
