@@ -5,22 +5,13 @@ in the tables exactly once.
     faults_test.py --bin FOLDER [NAME_OF_A_TEST…]
 """
 
-import argparse
 import random
 import signal
 import sys
 import time
-import unittest
-from pathlib import Path
 
-from laboratory import Laboratory, Standby, millrace_kinds, up
-
-SKIPPED = 77
-RECORDS = 40_000
-RATE = 10_000
-
-BIN = None
-SERVERS = None
+from case import RATE, Case, run
+from laboratory import Standby
 
 OPEN_FLUSH = """
 SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
@@ -29,38 +20,7 @@ SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
 """
 
 
-class Faults(unittest.TestCase):
-    def laboratory(self, suffix="", **options):
-        name = self.id().rsplit(".", 1)[-1].removeprefix("test_")[:40] + suffix
-        lab = Laboratory(BIN, SERVERS, name, **options)
-        self.addCleanup(lambda: lab.close(failed=self.failed()))
-        return lab
-
-    def failed(self):
-        result = self._outcome.result
-        return any(test is self for test, _ in result.errors
-                   + result.failures)
-
-    def feed(self, lab, *names, records=RECORDS, rate=RATE):
-        """Nodes at work on a topic that grows."""
-        lab.produce(records, rate=rate, wait=False)
-        time.sleep(.5)
-        for name in names:
-            lab.start_node(name)
-        lab.wait_for_rows(1)
-
-    def go_on(self, lab):
-        """Waits for the next row, unless all have been produced."""
-        before = lab.rows()
-        lab.wait_until(lambda: lab.rows() > before
-                       or lab.producer.poll() is not None, 60, "a row")
-
-    def prove(self, lab):
-        lab.finish_producing()
-        lab.check()
-        lab.end_nodes()
-        lab.check(1)
-
+class Faults(Case):
     def test_two_nodes_with_the_same_lanes_are_harmless(self):
         lab = self.laboratory()
         self.feed(lab, "one", "two")
@@ -101,7 +61,7 @@ class Faults(unittest.TestCase):
         lab = self.laboratory()
         self.feed(lab, "one")
         for _ in range(3):
-            SERVERS.restart("pg", mode="fast")
+            self.servers.restart("pg", mode="fast")
             self.go_on(lab)
         self.prove(lab)
 
@@ -109,7 +69,7 @@ class Faults(unittest.TestCase):
         lab = self.laboratory()
         self.feed(lab, "one")
         for _ in range(3):
-            SERVERS.restart("pg", mode="immediate")
+            self.servers.restart("pg", mode="immediate")
             self.go_on(lab)
         self.prove(lab)
 
@@ -129,7 +89,7 @@ class Faults(unittest.TestCase):
         lab = self.laboratory()
         self.feed(lab, "one")
         for _ in range(2):
-            SERVERS.restart("kafka", mode="kill")
+            self.servers.restart("kafka", mode="kill")
             self.go_on(lab)
         self.prove(lab)
 
@@ -141,7 +101,7 @@ class Faults(unittest.TestCase):
                        for x in (lab.node_url, standby.url))
         lab.node_url = (f"postgresql://{lab.role}@{here},{there}/{lab.name}"
                         "?target_session_attrs=read-write")
-        self.addCleanup(SERVERS.start, "pg")
+        self.addCleanup(self.servers.start, "pg")
         self.feed(lab, "one")
         # From here on the standby misses what the primary commits.
         lab.query("ALTER SYSTEM SET primary_conninfo = ''", url=standby.url)
@@ -153,7 +113,7 @@ class Faults(unittest.TestCase):
         kept = lab.rows()
         lab.admin_url = lab.url(lab.server_url, database=lab.name)
         lab.wait_for_rows(kept + 2000)
-        SERVERS.stop("pg", mode="immediate")
+        self.servers.stop("pg", mode="immediate")
         lab.admin_url = lab.url(standby.url, database=lab.name)
         self.assertLess(lab.rows(), kept + 2000)
         lab.query("SELECT pg_promote()", url=standby.url)
@@ -208,24 +168,5 @@ class Faults(unittest.TestCase):
         self.assertLess(spent[1], 1.2 * spent[0] + .1, spent)
 
 
-def main():
-    global BIN, SERVERS
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--bin", type=Path, required=True)
-    known, rest = parser.parse_known_args()
-    why = millrace_kinds.why_no_kafka()
-    if why:
-        print(f"skipped: no real Kafka ({why})")
-        return SKIPPED
-    BIN = known.bin.resolve()
-    SERVERS = up("faults")
-    try:
-        names = [x if "." in x else f"Faults.{x}" for x in rest]
-        program = unittest.main(argv=[sys.argv[0], "-v", *names], exit=False)
-        return 0 if program.result.wasSuccessful() else 1
-    finally:
-        SERVERS.down()
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run("faults", Faults))

@@ -89,8 +89,10 @@ class Laboratory:
     """One database, one topic. Its role owns the database and is not a
     superuser, so that limits hold for it."""
 
-    def __init__(self, bin_folder, servers, name, *, lanes=2, more=""):
+    def __init__(self, bin_folder, servers, name, *, lanes=2, more="",
+                 config=CONFIG):
         self.bin = Path(bin_folder)
+        self.config = config
         self.servers = servers
         self.name = name
         self.lanes = lanes
@@ -127,16 +129,21 @@ class Laboratory:
 
     # -- processes ------------------------------------------------------------
 
+    def environment(self):
+        """Variables that its programs get beside the caller's."""
+        return {}
+
     def spawn(self, log_name, *words):
         with open(self.directory / f"{log_name}.log", "ab") as log:
             return subprocess.Popen(
                 [str(self.bin / words[0]), *map(str, words[1:])],
-                env={**os.environ, "LAB_PG_URL": self.node_url},
+                env={**os.environ, **self.environment(),
+                     "LAB_PG_URL": self.node_url},
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
     def start_node(self, name):
         config = self.directory / f"{name}.toml"
-        config.write_text(CONFIG.format(
+        config.write_text(self.config.format(
             node=name, kafka=self.kafka, topic=self.topic, lanes=self.lanes,
             more=self.more))
         node = self.spawn(name, "millrace", "node", config)
@@ -146,7 +153,7 @@ class Laboratory:
     def start_peer(self, name):
         """A node of a cluster: all have one file and each its own name."""
         config = self.directory / "shared.toml"
-        config.write_text(CONFIG.format(
+        config.write_text(self.config.format(
             node="nobody", kafka=self.kafka, topic=self.topic,
             lanes=self.lanes, more=self.more))
         node = self.spawn(name, "millrace", "node", config, "--name", name,
