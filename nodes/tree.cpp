@@ -156,6 +156,9 @@ source_config source_settings(const config& all, const placement_ptr& where,
   result.program = pipeline.program;
   result.properties = librdkafka_properties(all.kafka);
   result.queue_bytes = static_cast<std::size_t>(limits.credit_bytes);
+  // Of the node's memory, the part that librdkafka may hold ready.
+  result.queue_total_bytes = static_cast<std::size_t>(all.node.memory_bytes) / 4
+                             / all.pipelines.size();
   auto& feed = result.consumer.feed;
   feed.batch_bytes = static_cast<std::size_t>(limits.batch_bytes);
   if (!where->alone())

@@ -34,10 +34,15 @@ namespace {
 kafka_properties own_properties(const kafka_consumer_config& config) {
   auto kbytes = std::clamp<std::size_t>(config.queue_bytes / 1024, 1,
                                         2'000'000);
+  auto fetch = std::to_string(fetch_bytes(config.queue_bytes));
   return {
     {"client.id", "millrace"},
     {"group.id", config.group},
     {"queued.max.messages.kbytes", std::to_string(kbytes)},
+    {"fetch.message.max.bytes", fetch},
+    // An answer that is not compressed is held as a whole while a record of it
+    // is waiting in any queue.
+    {"fetch.max.bytes", "4194304"},
     // Bounds what small records cost beyond their bytes.
     {"queued.min.messages", "100000"},
     // A full queue is looked at again after this; the default of a second
@@ -67,6 +72,18 @@ bool protected_property(std::string_view name) noexcept {
   return name == "auto.commit.enable"
          || std::ranges::any_of(fixed_consumer_properties(),
                                 [&](const auto& x) { return x.first == name; });
+}
+
+std::size_t fetch_bytes(std::size_t queue_bytes) noexcept {
+  return std::clamp(queue_bytes / 32, std::size_t{64} << 10,
+                    std::size_t{1} << 20);
+}
+
+std::size_t queue_share(std::size_t total, std::size_t partitions,
+                        std::size_t most) noexcept {
+  constexpr auto least = std::size_t{256} << 10;
+  auto share = total / std::max<std::size_t>(partitions, 1);
+  return std::min(most, std::max(share, least));
 }
 
 kafka_consumer::kafka_consumer(std::unique_ptr<impl> x) noexcept

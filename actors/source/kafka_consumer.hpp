@@ -26,7 +26,7 @@ struct kafka_consumer_config {
   std::string group = "millrace";
 
   /// Bytes that librdkafka may hold ready for one partition. It can hold one
-  /// more fetch answer of that partition (1 MiB unless configured) beyond it.
+  /// more fetch answer of that partition (`fetch_bytes`) beyond it, unpacked.
   std::size_t queue_bytes = 4 * 1024 * 1024;
 
   /// Called with librdkafka's log lines, from any of its threads; must neither
@@ -40,6 +40,16 @@ struct kafka_consumer_config {
   /// Called from any thread when `poll` has something to do; must only signal.
   std::function<void()> on_wakeup;
 };
+
+/// What one fetch asks for, per partition. Compressed records count as they
+/// are sent: unpacked they may be a hundred times as much, at once, and no
+/// limit of the client looks at that. So this is a small part of the queue.
+std::size_t fetch_bytes(std::size_t queue_bytes) noexcept;
+
+/// What each partition may hold ready of `total` bytes for all of them: an
+/// equal share, but not above `most`, and not below 256 KiB or `most`.
+std::size_t queue_share(std::size_t total, std::size_t partitions,
+                        std::size_t most) noexcept;
 
 /// True for properties that the protocol sets itself, because another value
 /// would lose or repeat records (`auto.offset.reset`, `enable.auto.commit`, …).

@@ -72,8 +72,10 @@ struct source_config {
 
   kafka_properties properties;
 
-  /// Bytes that the client may hold ready for one partition.
+  /// Bytes that the client may hold ready for one partition, and for all of
+  /// them, as many as there are when the SOURCE starts.
   std::size_t queue_bytes = std::size_t{4} << 20;
+  std::size_t queue_total_bytes = std::size_t{128} << 20;
 
   /// The same for a partition that is caught up, by a client of its own, which
   /// is closed when nothing has been caught up for a while.
@@ -119,9 +121,12 @@ private:
 
   /// Looks at the cluster, and boots if there is something to start.
   void look();
+  void refuse(const kafka_error& why);
   void look_later(std::chrono::milliseconds delay);
   void try_later(const std::string& why);
-  std::expected<void, kafka_error> open_clients();
+  std::expected<void, kafka_error> open_client();
+  std::size_t partitions_here(const topic_survey& found) const;
+  std::expected<void, kafka_error> open_consumer(std::size_t partitions);
   kafka_consumer_config client_settings(std::size_t queue_bytes) const;
   std::expected<topic_survey, kafka_error> survey();
   std::expected<boot_request, kafka_error> prepare(const topic_survey& found);

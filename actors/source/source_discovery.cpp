@@ -56,14 +56,16 @@ void source_state::look() {
     return;
   }
   ++looks_;
-  auto opened = open_clients();
-  if (!opened) {
-    log::error("source-refused", {{"pipeline", config_.reading},
-                                  {"reason", opened.error().message}});
-    self_->quit(to_source_error(opened.error()));
+  if (auto opened = open_client(); !opened) {
+    refuse(opened.error());
     return;
   }
   auto found = survey();
+  if (found)
+    if (auto opened = open_consumer(partitions_here(*found)); !opened) {
+      refuse(opened.error());
+      return;
+    }
   // Before anything else is asked: not a record more of another topic.
   if (found)
     take_away(consumers_.strangers(*found));
@@ -74,13 +76,10 @@ void source_state::look() {
   auto request = found.and_then([this](const auto& x) { return prepare(x); });
   if (!request) {
     const auto& why = request.error();
-    if (why.action == kafka_action::quit && !booted_) {
-      log::error("source-refused",
-                 {{"pipeline", config_.reading}, {"reason", why.message}});
-      self_->quit(to_source_error(why));
-    } else {
+    if (why.action == kafka_action::quit && !booted_)
+      refuse(why);
+    else
       try_later(why.message);
-    }
     return;
   }
   booting_ = true;
@@ -94,6 +93,12 @@ void source_state::look() {
         booting_ = false;
         try_later(reason_text(reason));
       });
+}
+
+void source_state::refuse(const kafka_error& why) {
+  log::error("source-refused",
+             {{"pipeline", config_.reading}, {"reason", why.message}});
+  self_->quit(to_source_error(why));
 }
 
 void source_state::look_later(std::chrono::milliseconds delay) {
@@ -154,17 +159,35 @@ source_state::client_settings(std::size_t queue_bytes) const {
   return result;
 }
 
-std::expected<void, kafka_error> source_state::open_clients() {
-  if (!client_) {
-    auto client = kafka_client::open(config_.properties,
-                                     config_.allow_unidentified);
-    if (!client)
-      return std::unexpected{client.error()};
-    client_ = std::move(*client);
-  }
-  if (consumer_)
+std::expected<void, kafka_error> source_state::open_client() {
+  if (client_)
     return {};
-  auto consumer = kafka_consumer::open(client_settings(config_.queue_bytes));
+  auto client = kafka_client::open(config_.properties,
+                                   config_.allow_unidentified);
+  if (!client)
+    return std::unexpected{client.error()};
+  client_ = std::move(*client);
+  return {};
+}
+
+std::size_t source_state::partitions_here(const topic_survey& found) const {
+  std::size_t result = 0;
+  for (const auto& x : found.topics)
+    for (int32_t n = 0; n < x.partitions; ++n)
+      if (!config_.reads || config_.reads(x.name, partition{n}))
+        ++result;
+  return result;
+}
+
+/// Only when there is something to read: then it is known how many partitions
+/// share its memory.
+std::expected<void, kafka_error>
+source_state::open_consumer(std::size_t partitions) {
+  if (consumer_ || partitions == 0)
+    return {};
+  auto share = queue_share(config_.queue_total_bytes, partitions,
+                           config_.queue_bytes);
+  auto consumer = kafka_consumer::open(client_settings(share));
   if (!consumer)
     return std::unexpected{consumer.error()};
   consumer_ = std::move(*consumer);
@@ -283,7 +306,8 @@ void source_state::take_away(const std::vector<consumer_set::key>& which) {
   std::vector<kafka_partition> names;
   for (const auto& [topic, number] : which)
     names.push_back({topic, partition{number}});
-  consumer_->unassign(names);
+  if (consumer_)
+    consumer_->unassign(names);
   if (catch_up_)
     catch_up_->take_away(names);
 }

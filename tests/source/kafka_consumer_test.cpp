@@ -344,3 +344,21 @@ TEST_CASE("an unknown property is named") {
   CHECK(refused.error().message
         == "kafka property \"fetch.min.bites\" is unknown to librdkafka");
 }
+
+TEST_CASE("partitions share the bytes that a client may hold ready, none "
+          "above its own limit, none below a quarter of a MiB") {
+  constexpr std::size_t mib = 1 << 20;
+  CHECK(queue_share(128 * mib, 4, 4 * mib) == 4 * mib);
+  CHECK(queue_share(128 * mib, 64, 4 * mib) == 2 * mib);
+  CHECK(queue_share(128 * mib, 10'000, 4 * mib) == mib / 4);
+  CHECK(queue_share(128 * mib, 10'000, 1024) == 1024);
+  CHECK(queue_share(128 * mib, 0, 4 * mib) == 4 * mib);
+}
+
+TEST_CASE("one fetch is a small part of a queue, because it may be a hundred "
+          "times as large when it is unpacked") {
+  constexpr std::size_t mib = 1 << 20;
+  CHECK(fetch_bytes(4 * mib) == mib / 8);
+  CHECK(fetch_bytes(1024 * mib) == mib);
+  CHECK(fetch_bytes(1024) == mib / 16);
+}
