@@ -358,7 +358,7 @@ BEGIN
   END IF;
   INSERT INTO audit_log
     (table_name, record_id, record_key, action, user_id, user_ip, user_agent,
-     old_data, new_data, changed_fields, session_id, request_id)
+     old_data, new_data, changed_fields, session_id, request_id, created_at)
   SELECT TG_TABLE_NAME,
          CASE WHEN is_uuid THEN key::uuid END,
          CASE WHEN NOT is_uuid THEN key END, TG_OP,
@@ -367,7 +367,8 @@ BEGIN
          nullif(current_setting('trading_engine.user_agent', true), ''),
          before, after, fields,
          nullif(current_setting('trading_engine.session_id', true), ''),
-         nullif(current_setting('trading_engine.request_id', true), '')
+         nullif(current_setting('trading_engine.request_id', true), ''),
+         clock_timestamp()
   FROM (SELECT key ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
                AS is_uuid) x;
   RETURN NULL;

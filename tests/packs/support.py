@@ -1,7 +1,7 @@
 """What the tests of the packs share: a database of their own, the migrations
 as the runner applies them, and sessions that may be open at the same time."""
 
-import contextlib
+import argparse
 import json
 import os
 import re
@@ -134,11 +134,11 @@ def apply(session, schema, pack, way="up"):
 
 
 class PackTest(unittest.TestCase):
-    """One database per class, with the control schema and, in the schema `t`,
+    """One database per class, with the control schema and, in the schema `north`,
     the packs named in `packs`."""
 
     packs = ()
-    schema = "t"
+    schema = "north"
 
     @classmethod
     def setUpClass(cls):
@@ -164,15 +164,6 @@ class PackTest(unittest.TestCase):
         cls.sessions.append(session)
         return session
 
-    @contextlib.contextmanager
-    def undone(self):
-        """What happens inside is taken back."""
-        self.db.run("BEGIN")
-        try:
-            yield self.db
-        finally:
-            self.db.run("ROLLBACK")
-
     def assert_refused(self, sqlstate, sql, session=None):
         with self.assertRaises(SqlError) as caught:
             (session or self.db).run(sql)
@@ -187,4 +178,13 @@ class PackTest(unittest.TestCase):
 
 
 def main():
-    sys.exit(unittest.main(verbosity=2))
+    """Runs the tests of the program; `--env-file FILE` says where the servers
+    are, else the environment does."""
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument("--env-file", type=Path)
+    own, rest = parser.parse_known_args()
+    if own.env_file:
+        for line in own.env_file.read_text().splitlines():
+            name, _, value = line.partition("=")
+            os.environ[name] = value
+    unittest.main(argv=[sys.argv[0], *rest])
