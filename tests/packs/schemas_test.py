@@ -34,7 +34,8 @@ class SchemaTest(support.PackTest):
         changes = sheet.read_changes(self.packs[0])
         found = sheet.differences(
             sheet.expected(self.packs[0], *self.sheets),
-            sheet.read_catalog(self.db, self.schema), changes.get("own_tables", []))
+            sheet.read_catalog(self.db, self.schema),
+            changes.get("own_tables", []))
         self.assertEqual(found, [], "\n" + "\n".join(found))
 
     def test_3_no_two_indexes_of_a_table_are_the_same(self):
@@ -76,6 +77,50 @@ class PerpsStats(SchemaTest):
     sheets = ("perps-stats-a", "perps-stats-b")
     totals = {"perps-stats-a": (7, 67, 14, 0, 9),
               "perps-stats-b": (11, 118, 24, 0, 2)}
+
+
+class SetsOfTradingEngine(support.PackTest):
+    """What goes on top of the pack: each alone."""
+
+    packs = ("trading-engine",)
+    totals = {"payments": (12, 127, 37), "config": (3, 19, 17),
+              "routing": (6, 110, 25), "compliance": (10, 143, 19),
+              "ticks": (1, 8, 3)}
+
+    def check(self, name, sheet_name):
+        pack = "trading-engine-" + name
+        before = sheet.read_catalog(self.db, self.schema)
+        lines = sheet.dump(self.db, self.schema)
+        support.apply(self.db, self.schema, pack)
+        once = sheet.dump(self.db, self.schema)
+        renamed = sheet.changed(
+            sheet.read_sheets("trading-engine-" + sheet_name),
+            {"names": sheet.read_changes(pack).get("names", {})})
+        wanted = sheet.changed(before | renamed, {
+            "change": sheet.read_changes(pack).get("change", [])})
+        found = sheet.differences(wanted,
+                                  sheet.read_catalog(self.db, self.schema))
+        self.assertEqual(found, [], "\n" + "\n".join(found))
+        support.apply(self.db, self.schema, pack, "down")
+        self.assertEqual(sheet.dump(self.db, self.schema), lines)
+        support.apply(self.db, self.schema, pack)
+        self.assertEqual(sheet.dump(self.db, self.schema), once)
+        support.apply(self.db, self.schema, pack, "down")
+
+    def test_they_are_those_of_the_sheet_s_appendix(self):
+        for name, totals in self.totals.items():
+            with self.subTest(name):
+                tables = sheet.read_sheets("trading-engine-" + name).values()
+                self.assertEqual(
+                    (len(tables), sum(len(x.columns) for x in tables),
+                     sum(len(x.indexes) for x in tables)), totals)
+                self.check(name, name)
+
+    def test_ticks_lie_in_a_hypertable_where_timescaledb_is(self):
+        if not self.db.value("SELECT count(*) FROM pg_available_extensions "
+                             "WHERE name = 'timescaledb'"):
+            self.skipTest("there is no TimescaleDB")
+        self.check("ticks-hypertable", "ticks")
 
 
 if __name__ == "__main__":

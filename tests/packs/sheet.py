@@ -114,6 +114,8 @@ def read_changes(name):
 def changed(tables, changes):
     """The sheet's tables with what the pack does differently."""
     tables = copy.deepcopy(tables)
+    for old, new in changes.get("names", {}).items():
+        tables[new] = tables.pop(old)
     for old, new in changes.get("types", {}).items():
         for table in tables.values():
             for name, text in table.columns.items():
@@ -332,6 +334,7 @@ SELECT concat_ws(' ', 'column', c.relname, a.attname,
 FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
 LEFT JOIN pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum
 WHERE c.relnamespace = '{schema}'::regnamespace AND a.attnum > 0
+  AND NOT a.attisdropped
 UNION ALL
 SELECT concat_ws(' ', 'relation', relname, relkind, relpersistence,
                  relispartition, pg_get_expr(relpartbound, oid),

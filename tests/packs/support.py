@@ -134,8 +134,8 @@ def apply(session, schema, pack, way="up"):
 
 
 class PackTest(unittest.TestCase):
-    """One database per class, with the control schema and, in the schema `north`,
-    the packs named in `packs`."""
+    """One database per class, with the control schema and, in the schema
+    `north`, the packs named in `packs`."""
 
     packs = ()
     schema = "north"

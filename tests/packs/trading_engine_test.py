@@ -377,5 +377,66 @@ class WhatItGetsWrong(EngineTest):
                  risk_utilization=123456.78)
 
 
+class Sets(EngineTest):
+    """The sets that go on top of the pack."""
+
+    packs = ("trading-engine", "trading-engine-payments",
+             "trading-engine-compliance", "trading-engine-ticks")
+
+    def test_a_credit_and_a_reservation_are_in_the_ledger(self):
+        user, deal = uuid(1), uuid(2)
+        for call in ("credit_user_balance", "credit_user_balance",
+                     "reserve_user_balance"):
+            self.db.run(f"SELECT {call}('{user}', 'USDT', 30, '{deal}')")
+        self.assertEqual(self.db.values(
+            "SELECT available_balance, reserved_balance, total_balance "
+            "FROM user_balances"), [(30, 30, 60)])
+        self.assertEqual(self.db.values(
+            "SELECT operation, balance_before, balance_after "
+            "FROM balance_ledger ORDER BY id"),
+            [("credit", 0, 30), ("credit", 30, 60), ("reserve", 60, 30)])
+        self.assert_refused(
+            "P0001", f"SELECT reserve_user_balance('{user}', 'USDT', 31, "
+            f"'{deal}')")
+
+    def test_seeding_again_adds_nothing(self):
+        for table, count, pack in (
+                ("payment_limits", 11, "payments"),
+                ("data_retention_policies", 9, "compliance"),
+                ("compliance_alert_rules", 4, "compliance")):
+            up, _ = support.parts_of(
+                support.files_of("trading-engine-" + pack)[0])
+            for statement in up.split("\n\n"):
+                if statement.startswith("INSERT INTO " + table):
+                    self.db.run(statement)
+            self.assertEqual(
+                self.db.value(f"SELECT count(*) FROM {table}"), count, table)
+
+    def test_candles_open_and_close_with_the_first_and_the_last_bid(self):
+        self.db.run(
+            "INSERT INTO tick_history (timestamp, symbol, bid, ask) SELECT "
+            "date_trunc('hour', now()) + t * interval '1 second', 'EURUSD', "
+            "p, p + 1 FROM (VALUES (1, 5), (2, 9), (59, 3), (59, 4), (60, 7)) "
+            "x (t, p)")
+        columns = "SELECT open, high, low, close, volume FROM "
+        self.assertEqual(
+            self.db.values(columns + "tick_ohlc_1m ORDER BY bucket"),
+            [(5, 9, 3, 4, 4), (7, 7, 7, 7, 1)])
+        self.assertEqual(self.db.values(columns + "tick_ohlc_5m"),
+                         [(5, 9, 3, 7, 5)])
+        self.assertEqual(self.db.values(columns + "tick_ohlc_1h"),
+                         [(5, 9, 3, 7, 5)])
+
+    def test_open_alerts_by_severity_the_critical_first(self):
+        for severity, status in (("info", "open"), ("critical", "open"),
+                                 ("critical", "open"), ("warning", "open"),
+                                 ("critical", "resolved")):
+            self.add("compliance_alerts", severity=severity, alert_type="x",
+                     message="m", status=status)
+        self.assertEqual(self.db.values(
+            "SELECT severity, alert_count FROM v_open_compliance_alerts"),
+            [("critical", 2), ("warning", 1), ("info", 1)])
+
+
 if __name__ == "__main__":
     support.main()
