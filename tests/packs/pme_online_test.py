@@ -186,6 +186,47 @@ class Concurrency(PmeTest):
             self.assertEqual(self.order(1), ("A", 0))
             self.setUp()
 
+    def test_a_successor_and_its_acknowledgement_in_two_lanes(self):
+        """The second lane learns only after its wait whom it amends."""
+        for turn in (1, -1):
+            day = self.opened()
+            self.said(day, day.order(1), day.ack(1))
+            order, ack = day.order(2, prev=1), day.ack(2)
+            self.meet(*[[order], [ack]][::turn])
+            self.assertEqual(self.order(1), ("A", 0))
+            self.setUp()
+
+    def test_a_contract_and_the_rejection_of_its_trade_in_two_lanes(self):
+        for turn in (1, -1):
+            day = self.opened()
+            self.said(day, day.order(1), day.ack(1), day.trade(1, 500))
+            contract = day.add("Contract",
+                               **day.contract(1, 11, "BORR", 1, 500))
+            drop = day.of_trade("TradeNak", 1, message="no")
+            self.meet(*[[contract], [drop]][::turn])
+            self.assertEqual(self.order(1), ("O", 0))
+            self.assertEqual(self.state("contracts", 11), "R")
+            self.setUp()
+
+    def test_a_contract_and_a_change_of_its_investor_in_two_lanes(self):
+        day = self.opened()
+        first = day.add("Account", nid=1, code="QX-7", sid="A", name="n",
+                        participant_code="QX")
+        day.time_ms += 1
+        order = day.order(1)
+        trade = day.trade(1, 5, 1)
+        trade.body["Borrower"][0]["account_code"] = "QX-7"
+        self.said(day, day.add("Account", nid=2, code="QX-7", sid="B",
+                               name="n", participant_code="QX"), trade)
+        a, b = self.open(), self.open()
+        a.run("BEGIN;\n" + pme_events.insert([first]))
+        b.send("BEGIN;\n" + pme_events.insert([order]) + "COMMIT")
+        self.assertTrue(b.waits(0.2))
+        a.run("COMMIT")
+        b.answer()
+        self.assertEqual(self.db.value("SELECT account_sid FROM contracts"),
+                         "A")
+
     def test_a_trade_and_its_rejection_in_two_lanes(self):
         for turn in (1, -1):
             day = self.opened()
