@@ -67,6 +67,22 @@ void check_guard(reader& in, const write_config& x, const std::string& path) {
            "a column that is not in key");
 }
 
+void check_missing(reader& in, const write_config& x, const std::string& path) {
+  auto missing_path = path + ".on_missing";
+  if (x.on_missing == missing_policy::ignore
+      && (x.kind == write_kind::append || x.kind == write_kind::upsert))
+    in.add(in.where(missing_path, x.at), missing_path,
+           std::format("\"ignore\" on {}", to_string(x.kind)),
+           "\"wait\" or \"reject\": a row whose foreign key is not met "
+           "cannot be left out of its event");
+  auto always_path = path + ".always";
+  if (x.always && x.kind != write_kind::append)
+    in.add(in.where(always_path, x.at), always_path,
+           std::format("true on {}", to_string(x.kind)),
+           "kind = \"append\": rows that are found by key have an order "
+           "that this write would leave");
+}
+
 /// A write with its path.
 struct located {
   const write_config* write;
@@ -135,6 +151,7 @@ void check_write(reader& in, const write_config& x, const std::string& path) {
                        to_string(x.kind)));
   if (!x.only_if_newer.empty())
     check_guard(in, x, path);
+  check_missing(in, x, path);
   if (x.columns.empty())
     return;
   auto whole = !x.key.empty();

@@ -272,6 +272,14 @@ void check_kafka(reader& in, const kafka_config& x) {
   check_refused(in, refused_properties, x.properties, "kafka.properties");
 }
 
+void check_waiting(reader& in, const waiting_config& x) {
+  if (x.retry_first > x.retry_max)
+    in.add(in.where("waiting.retry_first", {in.file(), 1, 1}),
+           "waiting.retry_first", std::format("{} ms", x.retry_first.count()),
+           std::format("at most waiting.retry_max, {} ms",
+                       x.retry_max.count()));
+}
+
 void check_pipeline(reader& in, const config& all, const pipeline_config& x) {
   auto path = "pipeline." + x.name;
   check_topics(in, x, path);

@@ -27,6 +27,9 @@ void check_sibling(reader& in, const postgresql_config& x,
 /// Brokers or embedded, and properties that the protocol depends on.
 void check_kafka(reader& in, const kafka_config& x);
 
+/// A first delay that is not above the last one.
+void check_waiting(reader& in, const waiting_config& x);
+
 /// The static table: names, addresses and patterns that do not fit together.
 /// Needs tenants and pipelines.
 void check_cluster(reader& in, const config& all);

@@ -40,6 +40,29 @@ std::string to_string(write_occasion x) {
   return "unknown";
 }
 
+std::string to_string(missing_policy x) {
+  switch (x) {
+    case missing_policy::by_kind:
+      return "by kind";
+    case missing_policy::wait:
+      return "wait";
+    case missing_policy::reject:
+      return "reject";
+    case missing_policy::ignore:
+      return "ignore";
+  }
+  return "unknown";
+}
+
+missing_policy missing_policy_of(const write_config& x) {
+  if (x.on_missing != missing_policy::by_kind)
+    return x.on_missing;
+  // To delete what is not there is no mistake.
+  auto deletes = x.kind == write_kind::remove
+                 || x.kind == write_kind::soft_delete;
+  return deletes ? missing_policy::ignore : missing_policy::wait;
+}
+
 std::string to_string(start_position x) {
   switch (x) {
     case start_position::earliest:

@@ -169,12 +169,29 @@ struct tenant_config {
   source_position at;
 };
 
-/// How long dead letters are kept, for `millrace dlq prune`.
+/// How long dead letters are kept.
 struct dead_letters_config {
   std::chrono::milliseconds keep{std::chrono::hours{90 * 24}};
 
   /// Of keys, headers and values together.
   int64_t max_bytes = 10LL << 30;
+
+  /// How often a node looks, and removes what is beyond; 0: never.
+  std::chrono::milliseconds prune_interval{std::chrono::hours{1}};
+};
+
+/// How events wait for rows that are not there yet, see `on_missing`.
+struct waiting_config {
+  /// Then they become dead letters.
+  std::chrono::milliseconds keep{std::chrono::hours{1}};
+
+  /// Between two tries of a lane's waiting events.
+  std::chrono::milliseconds retry_first{100};
+  std::chrono::milliseconds retry_max{30'000};
+
+  /// Per lane; what would have to wait beyond becomes a dead letter.
+  int64_t max_events = 10'000;
+  int64_t max_bytes = 64LL << 20;
 };
 
 /// One node of the static table, and what is placed on it.
@@ -221,6 +238,7 @@ struct config {
   kafka_config kafka;
   std::optional<redis_config> redis;
   dead_letters_config dead_letters;
+  waiting_config waiting;
 
   /// Never empty.
   std::vector<tenant_config> tenants;

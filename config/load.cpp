@@ -270,6 +270,8 @@ void read_root(reader& in, const tree_node& root,
     check_required(in, schema::redis(), redis->value.at, "redis");
   }
   read_table(in, schema::dead_letters(), root, to.dead_letters);
+  read_table(in, schema::waiting(), root, to.waiting);
+  check_waiting(in, to.waiting);
   if (!in.outside().node_name.empty())
     to.node.name = in.outside().node_name;
   read_cluster(in, root, to.cluster);

@@ -74,6 +74,21 @@ enum class write_occasion : uint8_t {
 
 std::string to_string(write_occasion x);
 
+/// What becomes of an event when a write does not find its row, or when a
+/// foreign key does not find the row that it names.
+enum class missing_policy : uint8_t {
+  /// Not said: `ignore` for delete and soft_delete, `wait` for all others.
+  by_kind,
+  /// The event waits until the row is there.
+  wait,
+  /// The event becomes a dead letter.
+  reject,
+  /// The write does nothing. Foreign keys wait all the same.
+  ignore,
+};
+
+std::string to_string(missing_policy x);
+
 struct write_config {
   std::string table;
   write_kind kind = write_kind::append;
@@ -89,11 +104,19 @@ struct write_config {
   /// may go into the table.
   std::string only_if_newer;
 
+  missing_policy on_missing = missing_policy::by_kind;
+
+  /// Made whatever becomes of the event's other writes. For `append`.
+  bool always = false;
+
   /// In the order of the file; never empty.
   std::vector<column_config> columns;
 
   source_position at;
 };
+
+/// What the write does by its kind where it says nothing.
+missing_policy missing_policy_of(const write_config& x);
 
 struct event_config {
   /// Unique within the pipeline.

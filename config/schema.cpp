@@ -157,8 +157,8 @@ section<redis_config> make_redis() {
 section<dead_letters_config> make_dead_letters() {
   return make_section<dead_letters_config>(
     "dead_letters",
-    "What `millrace dlq prune` leaves. A node removes no dead letters by "
-    "itself.",
+    "What of the dead letters is kept. A node removes what is beyond, and so "
+    "does `millrace dlq prune`.",
     {
       bind<&dead_letters_config::keep>(
         {.path = "keep",
@@ -175,6 +175,16 @@ section<dead_letters_config> make_dead_letters() {
          .most = 1024 * 1024 * gib,
          .description = "Bytes of their keys, headers and values; beyond, the "
                         "oldest go."}),
+      bind<&dead_letters_config::prune_interval>(
+        {.path = "prune_interval",
+         .type = duration,
+         .default_value = "\"1h\"",
+         .least = 0,
+         .most = 365 * day,
+         .description = "How often a node removes what is beyond `keep` and "
+                        "`max_bytes`, one node at a time. It warns from 80 % "
+                        "of `max_bytes` on and 7 days before `keep`. 0: only "
+                        "`millrace dlq prune` removes any."}),
     });
 }
 
@@ -253,16 +263,17 @@ const section<tenant_config>& tenant() {
 }
 
 std::vector<const section_info*> all() {
-  return {&node(),         &admin(),    &cluster(),        &log(),
-          &postgresql(),   &database(), &kafka(),          &redis(),
-          &dead_letters(), &tenant(),   &pipeline(),       &limits(),
-          &event(),        &write(),    &cluster_static(), &cluster_tls()};
+  return {&node(),         &admin(),    &cluster(), &log(),
+          &postgresql(),   &database(), &kafka(),   &redis(),
+          &dead_letters(), &waiting(),  &tenant(),  &pipeline(),
+          &limits(),       &event(),    &write(),   &cluster_static(),
+          &cluster_tls()};
 }
 
 const std::vector<std::string>& roots() {
   static const std::vector<std::string> result{
-    "node",         "postgresql", "database", "kafka",  "redis",
-    "dead_letters", "tenant",     "pipeline", "cluster"};
+    "node",         "postgresql", "database", "kafka",   "redis",
+    "dead_letters", "tenant",     "pipeline", "cluster", "waiting"};
   return result;
 }
 

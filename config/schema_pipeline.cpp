@@ -258,6 +258,28 @@ section<write_config> make_write() {
                         "there, else the write does nothing. For `upsert`, "
                         "`update` and `soft_delete`; beside it only deletes "
                         "may go into the table."}),
+      bind<&c::on_missing>(
+        {.path = "on_missing",
+         .type = choice,
+         .default_note = "`ignore` for `delete` and `soft_delete`, `wait` for "
+                         "all others",
+         .choices = choices(missing_policy::wait, missing_policy::ignore),
+         .description = "What becomes of the event when the row to update or "
+                        "delete is not there, or when a foreign key names a "
+                        "row that is not there. `wait`: the event is kept in "
+                        "`millrace.waiting` and tried again, see `[waiting]`; "
+                        "`reject`: it becomes a dead letter; `ignore`: the "
+                        "write does nothing, and foreign keys wait. `ignore` "
+                        "is for `update`, `delete` and `soft_delete` only."}),
+      bind<&c::always>(
+        {.path = "always",
+         .type = boolean,
+         .default_value = "false",
+         .description = "Make this write whatever becomes of the event's "
+                        "others: also when the event waits or PostgreSQL "
+                        "refuses it; then it is not made again later. For "
+                        "`append` into tables of records that must not be "
+                        "lost, such as audit logs."}),
       bind<&c::columns, is_identifier>(
         {.path = "columns",
          .type = columns,

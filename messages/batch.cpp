@@ -12,6 +12,8 @@ std::string to_string(reject_stage x) {
       return "map";
     case reject_stage::store:
       return "store";
+    case reject_stage::waiting:
+      return "waiting";
   }
   return "unknown";
 }

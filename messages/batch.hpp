@@ -58,6 +58,8 @@ enum class reject_stage : uint8_t {
   map,
   /// PostgreSQL refused the row.
   store,
+  /// It has waited for a row for as long as it may, or could not wait.
+  waiting,
 };
 
 std::string to_string(reject_stage x);

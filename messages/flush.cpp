@@ -4,6 +4,19 @@
 
 namespace millrace {
 
+std::vector<offset> left_out(const flush_source& x, bool always) {
+  if (always)
+    return x.silent;
+  std::vector<offset> result;
+  for (const auto& r : x.refused)
+    result.push_back(r.at);
+  for (const auto& w : x.waiting)
+    result.push_back(w.record.at);
+  if (!x.refused.empty() && !x.waiting.empty())
+    std::ranges::sort(result);
+  return result;
+}
+
 int64_t reject_count(const flush& x) {
   int64_t result = 0;
   for (const auto& source : x.sources) {
@@ -11,9 +24,16 @@ int64_t reject_count(const flush& x) {
                                     [&source](const reject& r) {
                                       return source.keeps(r.at);
                                     });
-    result += static_cast<int64_t>(source.refused.size());
+    result += std::ssize(source.refused) + std::ssize(source.waiting);
   }
   return result;
+}
+
+seq first_waiting(const flush& x) {
+  auto all = reject_count(x);
+  for (const auto& source : x.sources)
+    all -= std::ssize(source.waiting);
+  return seq{x.claim.next_seq.value + 1 + all};
 }
 
 std::string to_string(flush_verdict x) {
@@ -52,6 +72,8 @@ std::string to_string(failure_action x) {
       return "park";
     case failure_action::halt:
       return "halt";
+    case failure_action::missing:
+      return "missing";
   }
   return "unknown";
 }

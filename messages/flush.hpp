@@ -6,6 +6,7 @@
 #include "messages/batch.hpp"
 #include "messages/ids.hpp"
 #include "messages/lane_row.hpp"
+#include "messages/waiting.hpp"
 
 #include <chrono>
 #include <cstdint>
@@ -29,8 +30,17 @@ struct flush_source {
   offset keep_below{std::numeric_limits<int64_t>::max()};
 
   /// Events whose rows PostgreSQL has refused, in offset order: they become
-  /// dead letters, and none of their rows is written.
+  /// dead letters, and none of their rows is written, but those of writes that
+  /// are made always.
   std::vector<reject> refused = {};
+
+  /// Events that are put aside until what they need is there, in offset order.
+  /// The same holds for their rows.
+  std::vector<waiting_letter> waiting = {};
+
+  /// Those of `refused` whose rows of writes that are made always are at fault
+  /// as well, in offset order.
+  std::vector<offset> silent = {};
 
   bool keeps(offset at) const noexcept {
     return trim_below <= at && at < keep_below;
@@ -43,10 +53,28 @@ struct flush {
   millrace::claim claim;
   std::vector<flush_source> sources;
   write_plan_ptr plan;
+
+  /// Waiting events of the lane that it takes away (rule 14b), ascending.
+  std::vector<seq> taken = {};
 };
 
-/// Rejects that a flush will write: what `claim::seqs` counts beside one.
+/// Events of a source whose rows are left out, in offset order; of writes that
+/// are made `always`, or of the others.
+std::vector<offset> left_out(const flush_source& x, bool always);
+
+/// Rejects and waiting events that a flush will write: what `claim::seqs`
+/// counts beside one.
 int64_t reject_count(const flush& x);
+
+/// The seq of a flush's first waiting event: those of its rejects come before.
+seq first_waiting(const flush& x);
+
+/// A write that lacks its row: of the event at `at` of a flush's source.
+struct missing_write {
+  std::size_t source = 0;
+  std::size_t block = 0;
+  offset at;
+};
 
 /// What became of a flush.
 enum class flush_verdict : uint8_t {
@@ -84,6 +112,8 @@ enum class failure_action : uint8_t {
   park,
   /// Our own encoding or the protocol is broken: halt the lane.
   halt,
+  /// Rows are not there that writes need: `flush_result::missing` says whose.
+  missing,
 };
 
 std::string to_string(failure_action x);
@@ -112,7 +142,11 @@ struct flush_result {
   /// What was sent: rows after collapsing, rejects, bytes of COPY data.
   int64_t rows = 0;
   int64_t dead_letters = 0;
+  int64_t waiting = 0;
   int64_t bytes = 0;
+
+  /// Writes that lack their row, with the action `missing`: some at least.
+  std::vector<missing_write> missing;
 
   /// By block of the batches: how many keys a write that updates or deletes
   /// has not found a row for. Empty when no write of the plan does, or when

@@ -48,7 +48,7 @@ bool inspect(Inspector& f, reject_stage& x) {
   auto get = [&x] { return static_cast<uint8_t>(x); };
   auto set = [&x](uint8_t raw) {
     x = static_cast<reject_stage>(raw);
-    return raw >= 1 && raw <= static_cast<uint8_t>(reject_stage::store);
+    return raw >= 1 && raw <= static_cast<uint8_t>(reject_stage::waiting);
   };
   return f.apply(get, set);
 }
@@ -173,6 +173,7 @@ CAF_BEGIN_TYPE_ID_BLOCK(millrace_lane, caf::first_custom_type_id)
   CAF_ADD_ATOM(millrace_lane, millrace, resume_atom)
   CAF_ADD_TYPE_ID(millrace_lane, (millrace::record_request))
   CAF_ADD_TYPE_ID(millrace_lane, (millrace::record_copy))
+  CAF_ADD_ATOM(millrace_lane, millrace, woken_atom)
 
 CAF_END_TYPE_ID_BLOCK(millrace_lane)
 
@@ -186,6 +187,8 @@ using lane_writer_actor = caf::typed_actor<
   caf::result<void>(lane_batch),
   // Leaves a halt behind and starts again from the row.
   caf::result<void>(resume_atom),
+  // A lane of the tenant has written rows, which waiting events may need.
+  caf::result<void>(woken_atom),
   // What was read from PostgreSQL before is void.
   caf::result<void>(pool_reconnected), caf::result<actor_report>(inspect_atom)>;
 

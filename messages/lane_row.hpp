@@ -3,6 +3,7 @@
 // A lane's row in PostgreSQL, and the claim that moves it on.
 
 #include "messages/ids.hpp"
+#include "messages/waiting.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -40,6 +41,11 @@ struct lane_row {
 
   /// The partitions' floors, by slot; as long as `next_off`.
   std::vector<offset> floors;
+
+  /// What waits, in ascending order; read after the rest. That is as good as
+  /// one snapshot: whoever adds to it or takes away moves `next_seq`, and then
+  /// a claim with the one that is here is refused.
+  std::vector<waiting_entry> waiting;
 
   /// Where the lane's next batch of the partition must begin.
   offset effective(slot at) const {

@@ -47,6 +47,15 @@ struct session_notice {
   /// Why it is down.
   store_errc code = store_errc::unavailable;
   std::string reason;
+
+  /// Done with a flush that wrote rows.
+  bool wrote = false;
+};
+
+/// Of a lane that has waiting events: what they wait for may be there after
+/// the next commit of any lane of the tenant.
+struct wake_request {
+  caf::actor lane;
 };
 
 struct pool_status {
@@ -98,6 +107,9 @@ CAF_BEGIN_TYPE_ID_BLOCK(millrace_store, caf::first_custom_type_id + 200)
   CAF_ADD_TYPE_ID(millrace_store, (millrace::session_tick))
   CAF_ADD_TYPE_ID(millrace_store, (millrace::halt_request))
   CAF_ADD_TYPE_ID(millrace_store, (millrace::retention_halt_request))
+  CAF_ADD_TYPE_ID(millrace_store, (millrace::waiting_request))
+  CAF_ADD_TYPE_ID(millrace_store, (millrace::waiting_answer))
+  CAF_ADD_TYPE_ID(millrace_store, (millrace::wake_request))
 
 CAF_END_TYPE_ID_BLOCK(millrace_store)
 
@@ -123,6 +135,9 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(millrace::session_step)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(millrace::session_tick)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(millrace::halt_request)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(millrace::retention_halt_request)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(millrace::waiting_request)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(millrace::waiting_answer)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(millrace::wake_request)
 
 namespace millrace {
 
@@ -149,6 +164,10 @@ using pool_actor = caf::typed_actor<
   caf::result<partition_view>(view_request),
   // Proposes a floor; a refusal is an answer, not an error.
   caf::result<floor_answer>(floor_request),
+  // Reads waiting events of a lane.
+  caf::result<waiting_answer>(waiting_request),
+  // Sends the lane `woken_atom` after the next flush that writes rows, once.
+  caf::result<void>(wake_request),
   // Sends `pool_reconnected` to the listener after each reconnect, before any
   // work is done on the new connection.
   caf::result<void>(pool_subscribe),
@@ -166,6 +185,7 @@ using session_actor = caf::typed_actor<
   caf::result<lane_row>(load_request), caf::result<boot_result>(boot_request),
   caf::result<partition_view>(view_request),
   caf::result<floor_answer>(floor_request),
+  caf::result<waiting_answer>(waiting_request),
   // To itself: send and receive for a while.
   caf::result<void>(session_step),
   // To itself: connect, or check the idle connection.

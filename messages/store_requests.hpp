@@ -5,6 +5,7 @@
 #include "messages/ids.hpp"
 #include "messages/lane_row.hpp"
 #include "messages/partition_view.hpp"
+#include "messages/waiting.hpp"
 
 #include <cstdint>
 #include <optional>

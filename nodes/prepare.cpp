@@ -147,9 +147,24 @@ write_method method_of(write_kind x) {
   return write_method::append;
 }
 
+missing_row policy_of(const write_config& x) {
+  switch (missing_policy_of(x)) {
+    case missing_policy::reject:
+      return missing_row::reject;
+    case missing_policy::ignore:
+      return missing_row::ignore;
+    default:
+      return missing_row::wait;
+  }
+}
+
 write_plan_ptr plan_for(const pipeline_config& pipeline,
                         const program& compiled, const tenant_config& tenant) {
   std::vector<write_target> targets;
+  std::vector<const write_config*> as_written;
+  for (const auto& event : pipeline.events)
+    for (const auto& write : event.writes)
+      as_written.push_back(&write);
   for (std::size_t i = 0; i < compiled.writes().size(); ++i) {
     const auto& write = compiled.writes()[i];
     write_target target;
@@ -163,6 +178,8 @@ write_plan_ptr plan_for(const pipeline_config& pipeline,
     if (write.guard >= 0)
       target.only_if_newer
         = write.columns[static_cast<std::size_t>(write.guard)].name;
+    target.on_missing = policy_of(*as_written.at(i));
+    target.always = as_written[i]->always;
     targets.push_back(std::move(target));
   }
   return make_write_plan(pipeline.name, tenant.name, compiled.shape(), targets);

@@ -8,8 +8,10 @@
 #include "actors/cluster/router.hpp"
 #include "actors/lane/lane_writer.hpp"
 #include "actors/source/source.hpp"
+#include "actors/store/keeper.hpp"
 #include "actors/store/pool.hpp"
 #include "config/values.hpp"
+#include "nodes/waiting_mapper.hpp"
 
 #include <caf/scoped_actor.hpp>
 #include <caf/send.hpp>
@@ -75,6 +77,16 @@ child_spec lane_child(const config& all, const prepared_pipeline& pipeline,
   settings.limits.flush_bytes = static_cast<std::size_t>(limits.flush_bytes);
   settings.limits.queue_bytes = std::max(settings.limits.queue_bytes,
                                          2 * settings.limits.flush_bytes);
+  if (tenant != unrouted_tenant) {
+    settings.writes = settings.plan->traits;
+    settings.waiting.make_mapper = make_waiting_mapper(pipeline);
+  }
+  settings.waiting.keep = all.waiting.keep;
+  settings.waiting.retry_first = all.waiting.retry_first;
+  settings.waiting.retry_max = all.waiting.retry_max;
+  settings.limits.waiting_events
+    = static_cast<std::size_t>(all.waiting.max_events);
+  settings.limits.waiting_bytes = all.waiting.max_bytes;
   child_spec result;
   result.name = to_string(settings.lane);
   result.factory = [settings](caf::local_actor* self) {
@@ -256,6 +268,27 @@ child_spec admin_child(const config& all, const node_options& options,
   return result;
 }
 
+child_spec keeper_child(const config& all, const postgresql_config& database) {
+  keeper_config settings;
+  settings.database = database.name;
+  settings.session = make_session_config(database);
+  settings.session.application_name = "millrace keeper";
+  // A look at very many dead letters takes as long as it needs.
+  settings.session.statement_timeout = std::chrono::milliseconds{0};
+  settings.session.transaction_timeout = std::chrono::milliseconds{0};
+  settings.rules = {all.dead_letters.keep.count(), all.dead_letters.max_bytes};
+  settings.interval = all.dead_letters.prune_interval;
+  settings.node = all.node.name;
+  child_spec result;
+  result.name = database.name == control_database ? "keeper"
+                                                  : "keeper " + database.name;
+  result.factory = [settings](caf::local_actor* self) {
+    return spawn_keeper(self, settings);
+  };
+  result.on_limit = limit_reaction::park;
+  return result;
+}
+
 void add(const supervisor_actor& root, child_spec child) {
   caf::anon_send(root, add_child_atom_v,
                  std::make_shared<const child_spec>(std::move(child)));
@@ -296,6 +329,8 @@ void plant_database(caf::actor_system& sys, const supervisor_actor& root,
         && has_lanes(*where, pipelines, tenant.name))
       add(root, tenant_child(all, database, *where, pipelines, tenant.name,
                              tenant.sessions));
+  if (all.dead_letters.prune_interval > std::chrono::milliseconds{0})
+    add(root, keeper_child(all, database));
   // A supervisor that answers has started its children: from here on the
   // pools can be found.
   caf::scoped_actor self{sys};

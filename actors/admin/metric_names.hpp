@@ -127,6 +127,48 @@ inline constexpr metric_info dead_letters{
   {"pipeline", "tenant", "stage"},
   "Events committed to dead_letter, by the stage that refused them."};
 
+inline constexpr metric_info waiting_events{
+  "millrace_waiting_events",
+  metric_kind::gauge,
+  "events",
+  {"pipeline", "tenant"},
+  "Events in the table waiting, of the lanes that this node has taken over."};
+
+inline constexpr metric_info waiting_bytes{
+  "millrace_waiting_bytes",
+  metric_kind::gauge,
+  "bytes",
+  {"pipeline", "tenant"},
+  "Bytes of their keys, headers and values."};
+
+inline constexpr metric_info waiting_oldest_seconds{
+  "millrace_waiting_oldest_seconds",
+  metric_kind::gauge,
+  "seconds",
+  {"pipeline", "tenant", "shard"},
+  "Age of a lane's oldest waiting event when it was last tried; 0 without."};
+
+inline constexpr metric_info dead_letters_kept_bytes{
+  "millrace_dead_letters_kept_bytes",
+  metric_kind::gauge,
+  "bytes",
+  {"database"},
+  "Bytes of all dead letters in the database when a node last looked."};
+
+inline constexpr metric_info dead_letters_oldest_seconds{
+  "millrace_dead_letters_oldest_seconds",
+  metric_kind::gauge,
+  "seconds",
+  {"database"},
+  "Age of the oldest dead letter when a node last looked."};
+
+inline constexpr metric_info dead_letters_pruned{
+  "millrace_dead_letters_pruned_total",
+  metric_kind::counter,
+  "events",
+  {"database"},
+  "Dead letters that this node removed because they were beyond the limits."};
+
 inline constexpr metric_info flushes{
   "millrace_flushes_total",
   metric_kind::counter,
@@ -263,6 +305,12 @@ inline constexpr std::array all{&events_read,
                                 &rows_written,
                                 &rows_not_found,
                                 &dead_letters,
+                                &waiting_events,
+                                &waiting_bytes,
+                                &waiting_oldest_seconds,
+                                &dead_letters_kept_bytes,
+                                &dead_letters_oldest_seconds,
+                                &dead_letters_pruned,
                                 &flushes,
                                 &flush_seconds,
                                 &commit_latency_seconds,

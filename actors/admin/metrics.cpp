@@ -147,17 +147,37 @@ lane_writer_metrics make_lane_writer_metrics(caf::actor_system& sys,
     .flushes = count(names::flushes),
     .takeovers = count(names::takeovers),
     .in_doubt = count(names::in_doubt),
+    .waiting_events = find_gauge(sys, names::waiting_events,
+                                 {pipeline, tenant}),
+    .waiting_bytes = find_gauge(sys, names::waiting_bytes, {pipeline, tenant}),
     .crossed_quotes = find_counter(sys, names::crossed_quotes, {pipeline}),
     .flush_seconds = measure(names::flush_seconds),
     .commit_latency_seconds = measure(names::commit_latency_seconds),
     .dead_letters_by_stage = {},
   };
-  for (auto stage :
-       {reject_stage::decode, reject_stage::map, reject_stage::store})
+  for (auto stage : {reject_stage::decode, reject_stage::map,
+                     reject_stage::store, reject_stage::waiting})
     result.dead_letters_by_stage.at(static_cast<std::size_t>(stage))
       = find_counter(sys, names::dead_letters,
                      {pipeline, tenant, to_string(stage)});
   return result;
+}
+
+dbl_gauge* waiting_oldest_gauge(caf::actor_system& sys, const lane_id& lane) {
+  return find_gauge<double>(sys, metric_names::waiting_oldest_seconds,
+                            {lane.pipeline, lane.tenant,
+                             std::to_string(lane.number.value)});
+}
+
+keeper_metrics make_keeper_metrics(caf::actor_system& sys,
+                                   std::string_view database) {
+  namespace names = metric_names;
+  return {
+    .kept_bytes = find_gauge(sys, names::dead_letters_kept_bytes, {database}),
+    .oldest_seconds
+    = find_gauge<double>(sys, names::dead_letters_oldest_seconds, {database}),
+    .pruned = find_counter(sys, names::dead_letters_pruned, {database}),
+  };
 }
 
 pool_metrics make_pool_metrics(caf::actor_system& sys,

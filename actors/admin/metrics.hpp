@@ -80,6 +80,8 @@ struct lane_writer_metrics {
   int_counter* flushes;
   int_counter* takeovers;
   int_counter* in_doubt;
+  int_gauge* waiting_events;
+  int_gauge* waiting_bytes;
 
   /// Per pipeline.
   int_counter* crossed_quotes;
@@ -87,7 +89,7 @@ struct lane_writer_metrics {
   dbl_histogram* commit_latency_seconds;
 
   /// Indexed by `reject_stage`; the first place is unused.
-  std::array<int_counter*, 4> dead_letters_by_stage;
+  std::array<int_counter*, 5> dead_letters_by_stage;
 
   int_counter* dead_letters(reject_stage stage) const {
     return dead_letters_by_stage.at(static_cast<std::size_t>(stage));
@@ -97,6 +99,19 @@ struct lane_writer_metrics {
 lane_writer_metrics make_lane_writer_metrics(caf::actor_system& sys,
                                              std::string_view pipeline,
                                              std::string_view tenant);
+
+/// LANE WRITER, for lanes that have waiting events: one gauge per lane.
+dbl_gauge* waiting_oldest_gauge(caf::actor_system& sys, const lane_id& lane);
+
+/// KEEPER.
+struct keeper_metrics {
+  int_gauge* kept_bytes;
+  dbl_gauge* oldest_seconds;
+  int_counter* pruned;
+};
+
+keeper_metrics make_keeper_metrics(caf::actor_system& sys,
+                                   std::string_view database);
 
 /// POOL, per tenant. The sum over the states is the size of the pool.
 struct pool_metrics {

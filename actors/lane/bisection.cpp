@@ -30,13 +30,15 @@ std::vector<int64_t> events_with_rows(const batch_part& x) {
 }
 
 bisection::verdict bisection::narrow(std::span<const batch_part> flown,
-                                     std::optional<event> known) {
+                                     std::span<const event> known) {
   verdict result;
   below_.clear();
   for (const auto& x : flown) {
     auto events = events_with_rows(x);
-    if (known && known->at == x.at)
-      std::erase(events, known->number.value);
+    if (!known.empty())
+      std::erase_if(events, [&](int64_t number) {
+        return std::ranges::contains(known, event{x.at, offset{number}});
+      });
     if (events.empty())
       continue;
     result.events += events.size();

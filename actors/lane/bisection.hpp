@@ -42,6 +42,8 @@ public:
   struct event {
     slot at;
     offset number;
+
+    friend bool operator==(const event&, const event&) = default;
   };
 
   /// How many events are suspect, and the last of them.
@@ -52,8 +54,9 @@ public:
   };
 
   /// A flush of these parts was refused for its data, or took too long.
-  /// `known` is not counted: an event whose rows were not in the flush.
-  verdict narrow(std::span<const batch_part> flown, std::optional<event> known);
+  /// `known` are not counted: events whose rows were not in the flush.
+  verdict narrow(std::span<const batch_part> flown,
+                 std::span<const event> known);
 
   /// What to flush next of this queue; nothing when there are no suspects in
   /// it, and then none are known any more.

@@ -32,10 +32,12 @@ std::string to_string(lane_halt x) {
   return "unknown";
 }
 
-lane_core::lane_core(lane_id id, lane_limits limits)
+lane_core::lane_core(lane_id id, lane_limits limits, write_traits writes)
   : id_{std::move(id)},
     limits_{limits},
     breaker_{limits.max_reject_ratio},
+    writes_{std::move(writes)},
+    round_{writes_},
     flush_bytes_{limits.flush_bytes} {
 }
 
@@ -92,7 +94,7 @@ void lane_core::loaded(std::optional<lane_row> row) {
 }
 
 void lane_core::step_failed() {
-  if (phase_ == phase::fetching) {
+  if (phase_ == phase::fetching || phase_ == phase::reading_waiting) {
     phase_ = phase::ready;
     return;
   }
@@ -118,7 +120,8 @@ void lane_core::committed() {
     assert(at == x.old_next && x.range.to > row_->effective(x.at));
     at = x.range.to;
   }
-  breaker_.count(tally_, tally_.rejects > 0 ? about_first_reject() : "");
+  if (!retrying_)
+    breaker_.count(tally_, tally_.rejects > 0 ? about_first_reject() : "");
   for (const auto& x : flying_) {
     if (!x.is_part())
       queued_bytes_ -= size_bytes(*x.data);
@@ -127,6 +130,7 @@ void lane_core::committed() {
         && culprit_->letter.at < row_->effective(x.at))
       culprit_.reset();
   }
+  committed_waiting();
   flight_.sources.clear();
   flying_.clear();
 }
@@ -154,19 +158,25 @@ void lane_core::retry() {
 }
 
 void lane_core::retry_smaller() {
+  if (retrying_) {
+    round_.halve();
+    retry();
+    return;
+  }
   std::size_t flown = 0;
   for (const auto& x : flying_)
     flown += size_bytes(*x.data);
   flush_bytes_ = std::max<std::size_t>(1, std::min(flush_bytes_, flown) / 2);
   // One batch is halved by its events.
   if (flying_.size() == 1)
-    suspects_.narrow(parts(flying_), std::nullopt);
+    suspects_.narrow(parts(flying_), left_out_of_flight());
   retry();
 }
 
 void lane_core::reconnected() {
   // A flight has its own outcome, and a takeover's epoch would be refused.
   if (row_) {
+    round_.abandon();
     reload_ = true;
     stale_answer_ = phase_ == phase::busy;
     forget_verdicts();
@@ -179,6 +189,7 @@ void lane_core::halt(lane_halt why, std::string reason) {
   halt_ = why;
   halt_reason_ = std::move(reason);
   hand_back_all();
+  forget_waiting();
   row_.reset();
   reload_ = stale_answer_ = false;
   in_doubt_ = false;
@@ -201,8 +212,9 @@ lane_step lane_core::next_step() {
       || (phase_ != phase::cold && phase_ != phase::ready))
     return lane_step::none;
   if (!row_) {
-    // A takeover happens at the first batch, not at boot (rule 11).
-    if (unjudged_.empty())
+    // A takeover happens at the first batch, not at boot (rule 11), or when
+    // waiting events are due.
+    if (unjudged_.empty() && !(knows_waiting_ && retry_due_))
       return lane_step::none;
     phase_ = phase::busy;
     return lane_step::take_over;
@@ -211,13 +223,25 @@ lane_step lane_core::next_step() {
     phase_ = phase::busy;
     return in_doubt_ ? lane_step::resolve : lane_step::load;
   }
+  if (lane_step step; (queue_.empty() || !turn_of_batches_) && retry_step(step))
+    return step;
+  turn_of_batches_ = false;
   if (queue_.empty())
     return lane_step::none;
+  wanted_.reset();
   if (culprit_ && up_to_culprit() && !culprit_->fetched) {
+    wanted_ = {culprit_->source, culprit_->letter.at};
     phase_ = phase::fetching;
     return lane_step::fetch;
   }
-  plan();
+  auto end = how_far();
+  find_waiters(end);
+  if (const auto* x = first_without_record()) {
+    wanted_ = {x->source, x->id.second};
+    phase_ = phase::fetching;
+    return lane_step::fetch;
+  }
+  plan(end);
   check_breaker();
   if (flying_.empty())
     return lane_step::none;
@@ -296,10 +320,14 @@ void lane_core::adopt(lane_row row) {
          "millrace.lane says state = '" + to_string(row_->state) + "'");
     return;
   }
+  round_.abandon();
+  waiting_.assign(std::exchange(row_->waiting, {}));
+  knows_waiting_ = !waiting_.empty();
   judge_all_again();
 }
 
 void lane_core::forget_row() {
+  forget_waiting();
   // What is queued stays: it is judged by the row of the next takeover.
   unjudged_ = take_all();
   row_.reset();
@@ -311,6 +339,8 @@ void lane_core::forget_verdicts() noexcept {
   // Another server may take what this one has refused (I4).
   suspects_.clear();
   culprit_.reset();
+  lacking_.clear();
+  records_.clear();
 }
 
 /// What flew is queued again, ahead of what came later.

@@ -2,6 +2,8 @@
 
 #include "actors/lane/bisection.hpp"
 #include "actors/lane/reject_breaker.hpp"
+#include "actors/lane/waiting_round.hpp"
+#include "actors/lane/waiting_set.hpp"
 #include "messages/batch.hpp"
 #include "messages/flush.hpp"
 #include "messages/lane_reply.hpp"
@@ -29,6 +31,10 @@ struct lane_limits {
 
   /// Halt when more than this share of the events is rejected; 1 never does.
   double max_reject_ratio = 0.2;
+
+  /// What would have to wait beyond these becomes a dead letter.
+  std::size_t waiting_events = 10'000;
+  int64_t waiting_bytes = int64_t{64} << 20;
 };
 
 /// Stands for whoever sent a batch; the shell knows who that is.
@@ -74,6 +80,9 @@ enum class lane_step : uint8_t {
   /// Read the record `wanted()` once more; answer with `fetched` or
   /// `step_failed`.
   fetch,
+  /// Read waiting events from `wanted_waiting()` on and map them again; answer
+  /// with `waiting_read` or `step_failed`.
+  read_waiting,
 };
 
 /// Why a lane does not move until somebody acts.
@@ -94,7 +103,7 @@ enum class lane_halt : uint8_t {
 std::string to_string(lane_halt x);
 
 /// The decisions of a LANE WRITER, without actors, Kafka or PostgreSQL
-/// (protocol.md, rules 11 to 19, 21 and 22).
+/// (protocol.md, rules 11 to 19, 21 and 22, and section 4).
 ///
 /// The core is told what arrived and what came of the last step; it answers
 /// through `next_step` and `take_replies`. At most one step is open at a time.
@@ -106,7 +115,8 @@ std::string to_string(lane_halt x);
 ///  * next offsets and seq move only by `committed` or by a row that was read.
 class lane_core {
 public:
-  lane_core(lane_id id, lane_limits limits);
+  /// `writes`: by block of the lane's batches.
+  lane_core(lane_id id, lane_limits limits, write_traits writes = {});
 
   // -- input ------------------------------------------------------------------
 
@@ -145,6 +155,20 @@ public:
   /// fault is found by halves and becomes a dead letter (rule 19).
   void data_refused(data_refusal why);
 
+  /// PostgreSQL rolled the flight back because writes lack their rows: the
+  /// events wait, or become dead letters (section 4).
+  void rows_missing(const std::vector<missing_write>& which,
+                    const std::string& reason);
+
+  /// The table has waiting events of the lane: take it over for them.
+  void expect_waiting();
+
+  /// It is time to try them again.
+  void retry_waiting();
+
+  /// What `read_waiting` found; nothing when there are no more.
+  void waiting_read(std::vector<retried_event> events);
+
   /// A connection was made again, perhaps to another server: what was read
   /// before is void (rule 22).
   void reconnected();
@@ -170,7 +194,29 @@ public:
   /// The record that `next_step` wants. Valid until `fetched`.
   wanted_record wanted() const;
 
+  /// Where `read_waiting` is to begin.
+  seq wanted_waiting() const noexcept {
+    return round_.next();
+  }
+
   // -- views ------------------------------------------------------------------
+
+  /// Empty while no row is held.
+  const waiting_set& waiting() const noexcept {
+    return waiting_;
+  }
+
+  /// There are waiting events, as far as is known, and no try of them is on or
+  /// due.
+  bool should_retry() const noexcept {
+    return (!waiting_.empty() || knows_waiting_) && !retry_due_
+           && !round_.active() && halt_ == lane_halt::none;
+  }
+
+  /// Waiting events that were written, or became dead letters.
+  int64_t released() const noexcept {
+    return released_;
+  }
 
   const lane_id& id() const noexcept {
     return id_;
@@ -251,9 +297,40 @@ private:
     /// Without the contents of the row.
     std::string message;
     bool fetched = false;
+
+    /// Rows of writes that are made always are at fault, too.
+    bool silent = false;
   };
 
-  enum class phase : uint8_t { cold, ready, busy, flying, fetching };
+  enum class phase : uint8_t {
+    cold,
+    ready,
+    busy,
+    flying,
+    fetching,
+    reading_waiting
+  };
+
+  /// An event of a slot.
+  using event_id = std::pair<slot, offset>;
+
+  /// Why an event cannot be written yet, by PostgreSQL's word.
+  struct lacking {
+    missing_row policy = missing_row::wait;
+    std::string sqlstate;
+    std::string reason;
+  };
+
+  /// An event of the next flush that is put aside.
+  struct waiter {
+    event_id id;
+    partition_id source;
+    lacking why;
+    std::vector<touched_row> touches;
+
+    /// Becomes a dead letter instead.
+    bool dead = false;
+  };
 
   /// The end of the last nack per partition, so that the batches that follow
   /// a gap do not each cost a reload.
@@ -272,13 +349,27 @@ private:
   void hand_back_all();
 
   // In lane_core_flush.cpp.
-  void plan();
+  void plan(queue_prefix end);
   void add_to_flight(const queued& x, offset trim);
   queue_prefix how_far();
   std::optional<queue_prefix> up_to_culprit();
   std::vector<batch_part> parts(const std::deque<queued>& xs) const;
   void check_breaker();
   std::string about_first_reject() const;
+  std::vector<bisection::event> left_out_of_flight() const;
+
+  // In lane_core_waiting.cpp.
+  void find_waiters(queue_prefix& end);
+  bool find_waiters(queue_prefix& end, std::size_t i, waiting_set& fresh);
+  std::optional<waiter> judge_waiting(const event_id& id, const batch& data,
+                                      const waiting_set& fresh) const;
+  const waiter* first_without_record() const;
+  void put_aside(const queued& x, flush_source& to);
+  bool may_wait(const batch& data, offset at) const;
+  bool retry_step(lane_step& to);
+  void plan_retry();
+  void committed_waiting();
+  void forget_waiting();
 
   offset tail(slot at) const;
   void reply(lane_reply::kind what, const queued& x, offset at);
@@ -302,6 +393,32 @@ private:
   bisection suspects_;
   std::optional<culprit> culprit_;
   reject_breaker breaker_;
+  write_traits writes_;
+
+  // -- waiting events ---------------------------------------------------------
+
+  waiting_set waiting_;
+  waiting_round round_;
+  std::map<event_id, lacking> lacking_;
+
+  /// Records of events that are about to be put aside.
+  std::map<event_id, record_copy> records_;
+
+  /// Of the flush that is being planned, in the order of the queue.
+  std::vector<waiter> waiters_;
+  std::optional<wanted_record> wanted_;
+  int64_t released_ = 0;
+
+  /// The table has some, but the row is not held.
+  bool knows_waiting_ = false;
+  bool retry_due_ = false;
+
+  /// The flight is one of waiting events.
+  bool retrying_ = false;
+
+  /// The last step was one for waiting events: batches are next.
+  bool turn_of_batches_ = false;
+
   std::map<slot, offset> tails_;
   std::map<slot, last_nack> nacks_;
   std::vector<addressed_reply> replies_;

@@ -62,7 +62,7 @@ std::string describe(const batch& data, const reject& r,
 
 // -- what is flushed ----------------------------------------------------------
 
-void lane_core::plan() {
+void lane_core::plan(queue_prefix end) {
   flight_.claim = {.lane = id_,
                    .epoch = epoch_,
                    .owner = owner_,
@@ -72,9 +72,10 @@ void lane_core::plan() {
                    .shape = row_->shape,
                    .ranges = {}};
   flight_.sources.clear();
+  flight_.taken.clear();
   flying_.clear();
+  retrying_ = false;
   tally_ = {};
-  auto end = how_far();
   std::size_t bytes = 0;
   while (!queue_.empty()) {
     auto& x = queue_.front();
@@ -109,6 +110,9 @@ void lane_core::add_to_flight(const queued& x, offset trim) {
   if (culprit_ && culprit_->at == x.at && part.keeps(culprit_->letter.at)
       && x.data->range.contains(culprit_->letter.at))
     part.refused.push_back(culprit_->letter);
+  if (!part.refused.empty() && culprit_->silent)
+    part.silent.push_back(culprit_->letter.at);
+  put_aside(x, part);
   offset_range range{x.data->range.from,
                      std::min(x.data->range.to, x.keep_below)};
   auto first = first_kept(part);
@@ -123,7 +127,7 @@ void lane_core::add_to_flight(const queued& x, offset trim) {
       same->first_event = first;
   }
   auto rejects = kept_rejects(part);
-  c.seqs += rejects;
+  c.seqs += rejects + std::ssize(part.waiting);
   tally_.rejects += rejects;
   tally_.events += kept_events(part);
 }
@@ -169,15 +173,32 @@ std::vector<batch_part> lane_core::parts(const std::deque<queued>& xs) const {
 
 // -- what is refused ----------------------------------------------------------
 
+/// Events of the flight that sent no row.
+std::vector<bisection::event> lane_core::left_out_of_flight() const {
+  std::vector<bisection::event> result;
+  for (std::size_t i = 0; i < flying_.size(); ++i)
+    for (auto at : left_out(flight_.sources[i], false))
+      result.push_back({flying_[i].at, at});
+  return result;
+}
+
 void lane_core::data_refused(data_refusal why) {
   assert(phase_ == phase::flying && row_);
   phase_ = phase::ready;
+  if (retrying_) {
+    if (!round_.refused(why.sqlstate, why.reason))
+      halt(lane_halt::data, why.sqlstate + ": " + why.message);
+    return;
+  }
   // From the flight itself: a reconnect may have voided the verdict meanwhile.
-  std::optional<bisection::event> known;
-  for (std::size_t i = 0; i < flying_.size(); ++i)
-    for (const auto& r : flight_.sources[i].refused)
-      known = {flying_[i].at, r.at};
-  auto found = suspects_.narrow(parts(flying_), known);
+  auto found = suspects_.narrow(parts(flying_), left_out_of_flight());
+  if (found.events == 0 && culprit_ && !culprit_->silent) {
+    // Only rows of writes that are made always are left of it.
+    culprit_->silent = true;
+    suspects_.clear();
+    land();
+    return;
+  }
   if (found.events == 0) {
     // No row was sent: whatever was refused, it is no event.
     halt(lane_halt::data, why.sqlstate + ": " + why.message);
@@ -190,6 +211,12 @@ void lane_core::data_refused(data_refusal why) {
              && x.trim_below <= found.last;
     });
     assert(from != flying_.end());
+    if (why.sqlstate == "23503" && may_wait(*from->data, found.last)) {
+      lacking_[{found.at, found.last}] = {missing_row::wait, why.sqlstate,
+                                          why.reason};
+      land();
+      return;
+    }
     culprit_.emplace();
     culprit_->at = found.at;
     culprit_->source = from->data->source;
@@ -204,15 +231,22 @@ void lane_core::data_refused(data_refusal why) {
 }
 
 wanted_record lane_core::wanted() const {
-  assert(phase_ == phase::fetching && culprit_);
-  return {culprit_->source, culprit_->letter.at};
+  assert(phase_ == phase::fetching && wanted_);
+  return *wanted_;
 }
 
 void lane_core::fetched(const record_copy& raw) {
   assert(phase_ == phase::fetching);
   phase_ = phase::ready;
-  // Forgotten when the connection was lost meanwhile.
-  if (!culprit_)
+  auto what = std::exchange(wanted_, std::nullopt);
+  if (!what)
+    return;
+  // Who wanted it may have been forgotten when the connection was lost.
+  for (const auto& x : waiters_)
+    if (x.source == what->source && x.id.second == what->at)
+      records_[x.id] = raw;
+  if (!culprit_ || culprit_->source != what->source
+      || culprit_->letter.at != what->at)
     return;
   culprit_->fetched = true;
   auto& letter = culprit_->letter;
@@ -256,8 +290,10 @@ std::string lane_core::about_first_reject() const {
     // What PostgreSQL says of the row may quote it.
     for (const auto& r : x.refused)
       return describe(*x.data, r,
-                      culprit_ ? r.sqlstate + ": " + culprit_->message
-                               : r.sqlstate);
+                      culprit_ && culprit_->letter.at == r.at
+                        ? r.sqlstate + ": " + culprit_->message
+                      : r.sqlstate.empty() ? r.reason
+                                           : r.sqlstate);
   }
   return {};
 }

@@ -23,6 +23,9 @@ std::optional<std::string> validate(const lane_writer_config& config) {
     return "plan must be set";
   if (config.store_timeout <= std::chrono::milliseconds{0})
     return "store_timeout must be positive";
+  if (config.waiting.retry_first <= std::chrono::milliseconds{0}
+      || config.waiting.retry_max < config.waiting.retry_first)
+    return "waiting.retry_first must be positive and not above retry_max";
   return std::nullopt;
 }
 
@@ -33,7 +36,7 @@ lane_writer_state::lane_writer_state(lane_writer_actor::pointer self,
     config_{std::move(config)},
     pool_{std::move(pool)},
     router_{std::move(router)},
-    core_{config_.lane, config_.limits},
+    core_{config_.lane, config_.limits, config_.writes},
     metrics_{make_lane_writer_metrics(self->system(), config_.lane.pipeline,
                                       config_.lane.tenant)},
     delays_{config_.delays},
@@ -52,9 +55,11 @@ lane_writer_actor::behavior_type lane_writer_state::make_behavior() {
       caf::sec::runtime_error,
       msg.source == pool_.address() ? "POOL is gone" : "ROUTER is gone"));
   });
+  ask_waiting();
   return {
     [this](lane_batch& x) { receive(x); },
     [this](resume_atom) { resume(); },
+    [this](woken_atom) { on_woken(); },
     [this](pool_reconnected) {
       core_.reconnected();
       pump();
@@ -69,6 +74,7 @@ lane_writer_actor::behavior_type lane_writer_state::make_behavior() {
                           {"refused", refused_},
                           {"failed", failed_},
                           {"bisected", bisected_},
+                          {"waiting", std::ssize(core_.waiting().entries())},
                           {"senders", static_cast<int64_t>(origins_.size())},
                           {"dropped", core_.dropped_batches()}});
       report.name = to_string(config_.lane);
@@ -96,6 +102,7 @@ void lane_writer_state::resume() {
 
 void lane_writer_state::pump() {
   send_replies();
+  tend_waiting();
   if (cooling_ || core_.halted() != lane_halt::none)
     return;
   auto step = core_.next_step();
@@ -121,6 +128,9 @@ void lane_writer_state::pump() {
       break;
     case lane_step::fetch:
       fetch();
+      break;
+    case lane_step::read_waiting:
+      read_waiting();
       break;
   }
 }

@@ -11,12 +11,32 @@
 #include <caf/typed_event_based_actor.hpp>
 
 #include <chrono>
+#include <functional>
 #include <map>
 #include <optional>
 #include <random>
 #include <string>
 
 namespace millrace {
+
+/// Maps a waiting event again from its record, for a lane whose row is this.
+/// Rows of writes that are made always are not among its rows.
+using waiting_mapper
+  = std::function<batch_ptr(const waiting_event&, const lane_row&)>;
+
+/// How a lane's events wait for rows that are not there yet.
+struct waiting_options {
+  /// Makes a mapper of the lane's own when it is needed first. Unset: nothing
+  /// of the lane ever waits.
+  std::function<waiting_mapper()> make_mapper;
+
+  /// What has waited for so long becomes a dead letter.
+  std::chrono::milliseconds keep{3'600'000};
+
+  /// Between tries: at first, and at most.
+  std::chrono::milliseconds retry_first{100};
+  std::chrono::milliseconds retry_max{30'000};
+};
 
 /// What a LANE WRITER is made of.
 struct lane_writer_config {
@@ -25,6 +45,10 @@ struct lane_writer_config {
 
   /// How the lane's rows reach their tables.
   write_plan_ptr plan;
+
+  /// By block, what the core must know of the plan's writes.
+  write_traits writes;
+  waiting_options waiting;
 
   /// Name of the node, stored with each takeover.
   std::string node;
@@ -64,6 +88,8 @@ public:
   lane_writer_state(lane_writer_actor::pointer self, lane_writer_config config,
                     pool_actor pool, router_actor router);
 
+  ~lane_writer_state();
+
   lane_writer_actor::behavior_type make_behavior();
 
 private:
@@ -84,6 +110,16 @@ private:
   void on_halted();
   void write_halt_down();
   void wait_for_mend();
+
+  // In lane_writer_waiting.cpp.
+  void ask_waiting();
+  void read_waiting();
+  void tend_waiting();
+  void arm_retry();
+  void retry_now();
+  void on_woken();
+  void show_waiting();
+  void show_oldest(int64_t waited_ms);
 
   /// Opens no step before the delay has passed.
   void cool_down(std::chrono::milliseconds delay);
@@ -115,6 +151,21 @@ private:
   /// When a refused event was last logged, and how many were not since.
   caf::actor_clock::time_point last_refusal_;
   int64_t unlogged_ = 0;
+
+  // Of the next try of waiting events.
+  waiting_mapper mapper_;
+  bool retry_armed_ = false;
+  bool woken_ = false;
+  bool sleeps_ = false;
+  uint64_t retry_timer_ = 0;
+  int futile_ = 0;
+  int64_t released_ = 0;
+  caf::actor_clock::time_point last_try_;
+
+  /// As the gauges have them.
+  int64_t shown_events_ = 0;
+  int64_t shown_bytes_ = 0;
+  dbl_gauge* oldest_ = nullptr;
 
   bool cooling_ = false;
   int64_t flushes_ = 0;

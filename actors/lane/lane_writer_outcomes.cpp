@@ -51,6 +51,9 @@ void lane_writer_state::on_failed(flush_result& result) {
     case failure_action::bisect:
       on_refused_data(result);
       break;
+    case failure_action::missing:
+      core_.rows_missing(result.missing, result.reason);
+      break;
     case failure_action::halt:
     case failure_action::none:
       core_.halt(lane_halt::data, text);

@@ -87,10 +87,10 @@ std::vector<block_view> blocks_of(const flush& work,
       if (first < last)
         result.push_back({&block, first, last});
     };
-    // Around the rows of events that were refused.
-    for (const auto& bad : source.refused) {
-      add(row_of(bad.at));
-      first = std::max(first, row_of(bad.at + 1));
+    // Around the rows of events that were refused or wait.
+    for (auto out : left_out(source, write.always)) {
+      add(row_of(out));
+      first = std::max(first, row_of(out + 1));
     }
     add(block.offsets.back() < source.keep_below.value
           ? block.rows()
@@ -159,7 +159,7 @@ void sum_bytes(copy_rows& x) {
 
 // -- dead letters -------------------------------------------------------------
 
-constexpr int16_t dead_letter_fields = 15;
+constexpr int16_t letter_fields = 15;
 
 /// Long enough for any reason of ours; payloads quote themselves into it.
 constexpr std::size_t max_reason_bytes = 8'192;
@@ -194,9 +194,10 @@ void put_timestamp(std::vector<std::byte>& out, int64_t ms) {
     put_int(out, (ms - epoch_2000_ms) * 1'000);
 }
 
-void put_dead_letter(std::vector<std::byte>& out, const claim& c, int64_t seq,
-                     const batch& b, const reject& r) {
-  put(out, dead_letter_fields);
+/// What dead letters and waiting events have in common: twelve fields.
+void put_record(std::vector<std::byte>& out, const claim& c, int64_t seq,
+                const batch& b, const reject& r) {
+  put(out, letter_fields);
   put_bytes(out, c.lane.pipeline);
   put_bytes(out, c.lane.tenant);
   put_int(out, c.lane.number.value);
@@ -217,7 +218,9 @@ void put_dead_letter(std::vector<std::byte>& out, const claim& c, int64_t seq,
   else
     put_null(out);
   put_timestamp(out, r.timestamp_ms);
-  put_bytes(out, to_string(r.stage));
+}
+
+void put_reason(std::vector<std::byte>& out, const reject& r) {
   if (r.sqlstate.empty())
     put_null(out);
   else
@@ -251,6 +254,11 @@ const std::string_view dead_letter_copy
     "topic_name, partition, \"offset\", key, headers, value, \"timestamp\", "
     "stage, sqlstate, reason) FROM STDIN (FORMAT binary)";
 
+const std::string_view waiting_copy
+  = "COPY millrace.waiting (pipeline, tenant, shard, seq, topic, topic_name, "
+    "partition, \"offset\", key, headers, value, \"timestamp\", touches, "
+    "sqlstate, reason) FROM STDIN (FORMAT binary)";
+
 copy_rows kept_rows(const flush& work, const planned_write& write) {
   copy_rows result;
   auto blocks = blocks_of(work, write);
@@ -279,11 +287,29 @@ copy_rows dead_letter_rows(const flush& work) {
     for (const auto* r : kept) {
       // The flush itself takes the first seq.
       ++result.rows;
-      put_dead_letter(result.owned, work.claim,
-                      work.claim.next_seq.value + result.rows, *source.data,
-                      *r);
+      put_record(result.owned, work.claim,
+                 work.claim.next_seq.value + result.rows, *source.data, *r);
+      put_bytes(result.owned, to_string(r->stage));
+      put_reason(result.owned, *r);
     }
   }
+  if (result.rows > 0)
+    result.pieces.push_back(result.owned);
+  sum_bytes(result);
+  return result;
+}
+
+copy_rows waiting_rows(const flush& work) {
+  copy_rows result;
+  auto first = first_waiting(work).value;
+  for (const auto& source : work.sources)
+    for (const auto& x : source.waiting) {
+      put_record(result.owned, work.claim, first + result.rows, *source.data,
+                 x.record);
+      put_bytes(result.owned, touches_text(x.touches));
+      put_reason(result.owned, x.record);
+      ++result.rows;
+    }
   if (result.rows > 0)
     result.pieces.push_back(result.owned);
   sum_bytes(result);

@@ -24,9 +24,9 @@ struct copy_rows {
 };
 
 /// The rows of one write that are kept: from `trim_below` on and below
-/// `keep_below`, of no refused event, and for an upsert without a guard only
-/// the last of each key. Throws
-/// std::invalid_argument for a block that is not what `row_block` promises.
+/// `keep_below`, of no event that was refused or waits, and for an upsert
+/// without a guard only the last of each key. Throws std::invalid_argument for
+/// a block that is not what `row_block` promises.
 copy_rows kept_rows(const flush& work, const planned_write& write);
 
 /// COPY of these needs the columns of `dead_letter_copy`.
@@ -36,6 +36,12 @@ inline constexpr std::string_view dead_letter_table = "millrace.dead_letter";
 
 /// `COPY millrace.dead_letter (…) FROM STDIN (FORMAT binary)`.
 extern const std::string_view dead_letter_copy;
+
+/// COPY of these needs the columns of `waiting_copy`.
+copy_rows waiting_rows(const flush& work);
+
+inline constexpr std::string_view waiting_table = "millrace.waiting";
+extern const std::string_view waiting_copy;
 
 /// Signature, flags and extension length.
 std::span<const std::byte> copy_header() noexcept;

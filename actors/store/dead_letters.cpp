@@ -98,26 +98,10 @@ dead_letter_info info_of(const sql_row& row) {
           int_of(row[12])};
 }
 
-std::string bytes_of(std::string_view hex) {
-  auto digit = [](char c) {
-    auto x = c >= 'a' ? c - 'a' + 10 : c - '0';
-    if (x < 0 || x > 15)
-      throw bad_value("not a bytea in hexadecimal");
-    return x;
-  };
-  if (!hex.starts_with("\\x") || hex.size() % 2 != 0)
-    throw bad_value("not a bytea in hexadecimal");
-  std::string result;
-  result.reserve(hex.size() / 2 - 1);
-  for (std::size_t i = 2; i < hex.size(); i += 2)
-    result += static_cast<char>(digit(hex[i]) * 16 + digit(hex[i + 1]));
-  return result;
-}
-
 std::optional<std::string> bytes_of(const std::optional<std::string>& x) {
   if (!x)
     return std::nullopt;
-  return bytes_of(std::string_view{*x});
+  return hex_bytes(*x);
 }
 
 } // namespace
@@ -165,7 +149,7 @@ dead_letters::find(const dead_letter_id& id) {
     static_cast<dead_letter_info&>(result) = info_of(row);
     result.key = bytes_of(row[13]);
     result.value = bytes_of(row[14]);
-    auto headers = parse_headers(bytes_of(text_of(row[15])));
+    auto headers = parse_headers(hex_bytes(text_of(row[15])));
     if (!headers)
       throw bad_value(to_string(id) + ": its headers cannot be read");
     result.headers = std::move(*headers);

@@ -40,6 +40,8 @@ flush_run::flush_run(connection& conn, flush work,
   try {
     check();
     prepare();
+    if (refuse_lacking())
+      return;
   } catch (const std::invalid_argument& e) {
     conclude(flush_verdict::failed, failure_action::halt, e.what());
     phase_ = phase::done;
@@ -100,6 +102,8 @@ void flush_run::prepare() {
   expected_ = {{answer::begin, 0, {}}, //
                {answer::name, 0, {}},
                {answer::claim, 0, {}}};
+  if (!work_.taken.empty())
+    prologue_.push_back(take_waiting_statement(work_));
   for (const auto& query : prologue_) {
     script_ += query + ';';
     expected_.push_back({answer::prologue, 0, {}});
@@ -122,6 +126,10 @@ void flush_run::prepare() {
   if (auto rows = dead_letter_rows(work_); rows.rows > 0) {
     result_.dead_letters = rows.rows;
     add_copy(std::move(rows), dead_letter_copy, dead_letter_table);
+  }
+  if (auto rows = waiting_rows(work_); rows.rows > 0) {
+    result_.waiting = rows.rows;
+    add_copy(std::move(rows), waiting_copy, waiting_table);
   }
   script_ += "COMMIT";
   expected_.push_back({answer::commit, 0, {}});

@@ -101,6 +101,9 @@ private:
   void add_folded(const planned_write& write);
   void check() const;
 
+  /// Concludes when the flush lacks rows that itself deletes.
+  bool refuse_lacking();
+
   need step();
   need begin_staging();
   need begin_flush();
@@ -115,6 +118,7 @@ private:
   void on_error(pg_result* x);
   void note_error(pg_result* x);
   failure_action action_for(std::string_view sqlstate) const;
+  void on_missing(pg_result* x);
   void on_lost(const std::string& message);
   void conclude(flush_verdict verdict, failure_action action,
                 std::string message);

@@ -4,6 +4,9 @@
 #include "actors/store/pq_result.hpp"
 #include "actors/store/sqlstate.hpp"
 
+#include <algorithm>
+#include <charconv>
+#include <iterator>
 #include <utility>
 
 #include <libpq-fe.h>
@@ -24,7 +27,9 @@ void flush_run::on_error(PGresult* x) {
     on_lost(message.empty() ? PQerrorMessage(conn_.raw()) : message);
     return;
   }
-  if (sqlstate == claim_refused_state)
+  if (sqlstate == rows_missing_state)
+    on_missing(x);
+  if (sqlstate == claim_refused_state || sqlstate == waiting_gone_state)
     conclude(flush_verdict::refused, failure_action::none, std::move(message));
   else
     conclude(flush_verdict::failed, action_for(sqlstate), std::move(message));
@@ -54,14 +59,51 @@ void flush_run::note_error(PGresult* x) {
       to.reason += std::string{"; "} + word + *name;
 }
 
+/// Says which events lack their rows; `conclude` comes next.
+void flush_run::on_missing(PGresult* x) {
+  std::vector<uint32_t> positions;
+  auto detail = error_field(x, PG_DIAG_MESSAGE_DETAIL);
+  for (std::string_view list = detail; !list.empty();) {
+    uint32_t at = 0;
+    auto end = std::from_chars(list.data(), list.data() + list.size(), at).ptr;
+    positions.push_back(at);
+    list.remove_prefix(static_cast<std::size_t>(end - list.data()));
+    list.remove_prefix(std::min<std::size_t>(1, list.size()));
+  }
+  const auto& statement = expected_.at(next_);
+  result_.missing = folded_.at(statement.copy).missing(work_, positions);
+  result_.table = statement.table;
+  result_.reason = "no row in " + std::string{statement.table}
+                   + " with the key of the event";
+}
+
+bool flush_run::refuse_lacking() {
+  for (const auto& folded : folded_) {
+    if (!folded.lacks_rows())
+      continue;
+    auto missing = folded.missing(work_, {});
+    std::ranges::move(missing, std::back_inserter(result_.missing));
+  }
+  if (result_.missing.empty())
+    return false;
+  result_.reason = "no row with the key of the event: it was deleted before";
+  conclude(flush_verdict::failed, failure_action::missing, result_.reason);
+  phase_ = phase::done;
+  return true;
+}
+
 /// A dead letter that is refused can only halt the lane: there is nowhere else
 /// to put the event.
 failure_action flush_run::action_for(std::string_view sqlstate) const {
+  if (sqlstate == rows_missing_state)
+    return failure_action::missing;
   auto result = classify(sqlstate, result_.constraint);
   auto at = next_ < expected_.size() ? expected_[next_] : expectation{};
-  auto own = at.what == answer::claim || at.what == answer::name
-             || (at.what == answer::copy && at.table == dead_letter_table)
-             || result_.schema == "millrace";
+  auto own
+    = at.what == answer::claim || at.what == answer::name
+      || (at.what == answer::copy
+          && (at.table == dead_letter_table || at.table == waiting_table))
+      || result_.schema == "millrace";
   return own && result == failure_action::bisect ? failure_action::halt
                                                  : result;
 }

@@ -101,6 +101,11 @@ public:
       = std::format("SELECT s.millrace_old,count(*) FROM {} WHERE {} AND "
                     "s.millrace_old<>0 AND {} GROUP BY 1",
                     both(staging_ + " AS s"), on_key("t"), held);
+    made_.refuse_missing = std::format(
+      "SELECT millrace.refuse_missing((SELECT array_agg(x.r) FROM (SELECT "
+      "s.millrace_row AS r FROM {} AS s WHERE s.millrace_old&{}<>0 AND NOT "
+      "EXISTS (SELECT 1 FROM {} AS t WHERE {} AND {}) LIMIT 1000) AS x))",
+      staging_, made_.strict, table_, on_key("t"), held);
     made_.remove = std::format("DELETE FROM {} AS t USING {} AS s WHERE {} AND "
                                "s.millrace_op IN (3,4) AND {}",
                                table_, staging_, on_key("t"), held);
@@ -115,6 +120,8 @@ private:
     auto bit = member_set{1} << made_.members.size();
     auto& member = made_.members.emplace_back(write.block, x.method);
     made_.methods.push_back(x.method);
+    if (x.method != write_method::upsert && x.on_missing != missing_row::ignore)
+      made_.strict |= bit;
     for (const auto& name : x.columns) {
       auto at = std::ranges::find(all_, name);
       member.places.push_back(static_cast<std::size_t>(at - all_.begin()));

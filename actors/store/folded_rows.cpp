@@ -3,7 +3,11 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <limits>
+#include <map>
+#include <optional>
 #include <stdexcept>
+#include <utility>
 
 namespace millrace {
 
@@ -43,17 +47,17 @@ struct cursor {
   const row_block* block = nullptr;
   std::size_t next = 0;
   std::size_t end = 0;
-  std::span<const reject> refused;
+  std::vector<offset> left_out;
 
   bool done() const noexcept {
     return next == end;
   }
 
-  /// Passes over rows of events that PostgreSQL has refused.
-  void skip_refused() {
-    while (!refused.empty() && !done()
-           && std::ranges::binary_search(refused, offset{block->offsets[next]},
-                                         {}, &reject::at))
+  /// Passes over rows of events that were refused or wait.
+  void skip_left_out() {
+    while (
+      !left_out.empty() && !done()
+      && std::ranges::binary_search(left_out, offset{block->offsets[next]}))
       ++next;
   }
 
@@ -82,10 +86,44 @@ cursor cursor_of(const flush_source& source, std::size_t block) {
       std::ranges::lower_bound(x.offsets, at.value) - x.offsets.begin());
   };
   cursor result{&x, row_of(source.trim_below), row_of(source.keep_below),
-                source.refused};
+                left_out(source, false)};
   result.end = std::max(result.end, result.next);
-  result.skip_refused();
+  result.skip_left_out();
   return result;
+}
+
+/// All rows of a flush for one table in their order, each with its member and
+/// the number of its source. A source at a time; in it by offset, and for one
+/// record in the order of the writes. `start` is told first how many rows and
+/// bytes there are at most.
+template <class Start, class Take>
+void for_each_row(const flush& work, const folded_write& plan, Start start,
+                  Take take) {
+  std::vector<cursor> cursors;
+  std::size_t total = 0;
+  std::size_t bytes = 0;
+  for (const auto& source : work.sources)
+    for (const auto& member : plan.members) {
+      auto x = cursor_of(source, member.block);
+      total += x.end - x.next;
+      bytes += x.block->bytes.size();
+      cursors.push_back(std::move(x));
+    }
+  start(total, bytes);
+  auto members = plan.members.size();
+  for (std::size_t source = 0; source < work.sources.size(); ++source)
+    for (auto here = std::span{cursors}.subspan(source * members, members);;) {
+      auto least = std::ranges::min_element(here, {}, [](const cursor& x) {
+        return x.done() ? std::numeric_limits<int64_t>::max()
+                        : x.block->offsets[x.next];
+      });
+      if (least->done())
+        break;
+      take(static_cast<std::size_t>(least - here.begin()), source,
+           std::as_const(*least));
+      ++least->next;
+      least->skip_left_out();
+    }
 }
 
 constexpr uint32_t bit_of(folded_op x) noexcept {
@@ -102,40 +140,21 @@ folded_rows::folded_rows(const flush& work, const planned_write& write)
 }
 
 void folded_rows::gather(const flush& work) {
-  std::vector<cursor> cursors;
-  std::size_t total = 0;
-  std::size_t bytes = 0;
-  for (const auto& source : work.sources)
-    for (const auto& member : plan_->members) {
-      auto x = cursor_of(source, member.block);
-      total += x.end - x.next;
-      bytes += x.block->bytes.size();
-      cursors.push_back(x);
-    }
-  if (total == 0)
-    return;
-  key_fold fold{plan_->methods, plan_->guarded, total};
-  rows_.reserve(total);
-  data_.owned.reserve(bytes + total * (2 + fact_columns * 8));
-  // A source at a time; in it by offset, and for one record in the order of
-  // the writes.
-  auto members = plan_->members.size();
-  for (auto first = cursors.begin(); first != cursors.end();
-       first += static_cast<std::ptrdiff_t>(members))
-    for (auto here = std::span{first, members};;) {
-      auto least = std::ranges::min_element(here, {}, [](const cursor& x) {
-        return x.done() ? std::numeric_limits<int64_t>::max()
-                        : x.block->offsets[x.next];
-      });
-      if (least->done())
-        break;
-      auto member = static_cast<std::size_t>(least - here.begin());
-      fold.add(member, least->block->keys[least->next]);
-      rows_.push_back(least->bytes());
-      ++least->next;
-      least->skip_refused();
-    }
-  emit(fold);
+  std::optional<key_fold> fold;
+  for_each_row(
+    work, *plan_,
+    [&](std::size_t rows, std::size_t bytes) {
+      fold.emplace(plan_->methods, plan_->guarded, rows);
+      rows_.reserve(rows);
+      if (rows > 0)
+        data_.owned.reserve(bytes + rows * (2 + fact_columns * 8));
+    },
+    [&](std::size_t member, std::size_t, const cursor& x) {
+      fold->add(member, x.block->keys[x.next]);
+      rows_.push_back(x.bytes());
+    });
+  if (!rows_.empty())
+    emit(*fold);
   rows_ = {};
 }
 
@@ -165,12 +184,26 @@ void folded_rows::emit(const key_fold& fold) {
       key.probes = 0;
     }
   }
-  for (std::size_t m = 0; m < missed_.size(); ++m)
+  for (std::size_t m = 0; m < missed_.size(); ++m) {
     missed_[m] = fold.missed(m);
+    lacks_rows_ = lacks_rows_ || (missed_[m] > 0 && (plan_->strict >> m & 1));
+  }
   data_.pieces.push_back(data_.owned);
   data_.bytes = static_cast<int64_t>(data_.owned.size());
   choose_statements(operations, (inserted & plan_->with_extras) != 0);
 }
+
+namespace {
+
+/// The position of one of a key's rows.
+uint32_t any_row(const key_fold& fold, std::size_t key, std::size_t members) {
+  for (std::size_t m = 0; m < members; ++m)
+    if (auto row = fold.last(key, m); row != key_fold::none)
+      return row;
+  return 0;
+}
+
+} // namespace
 
 /// One staged row: the latest of each column, or with a guard those of `row`.
 void folded_rows::put(const folded_key& key, const key_fold& fold,
@@ -192,7 +225,9 @@ void folded_rows::put(const folded_key& key, const key_fold& fold,
       put_big(out, int32_t{-1});
     else
       out.insert(out.end(), x.bytes.begin(), x.bytes.end());
-  put_field(out, int64_t{row == key_fold::none ? 0 : row});
+  put_field(out,
+            int64_t{row == key_fold::none ? any_row(fold, at, missed_.size())
+                                          : row});
   put_field(out, static_cast<int16_t>(key.op));
   put_field(out, static_cast<int32_t>(key.set));
   put_field(out, static_cast<int32_t>(key.fresh));
@@ -233,7 +268,14 @@ void folded_rows::choose_statements(uint32_t operations, bool extras) {
     add(plan_->take_and_insert);
   else
     add(plan_->take, true);
-  if (!probes_.empty()) {
+  auto asks = [this](member_set whom) {
+    return std::ranges::any_of(probes_, [whom](const auto& x) {
+      return (x.first & whom) != 0;
+    });
+  };
+  if (asks(plan_->strict))
+    add(plan_->refuse_missing, true);
+  if (asks(~plan_->strict)) {
     add(plan_->count_found, true);
     statements_.back().counts = true;
   }
@@ -247,6 +289,47 @@ void folded_rows::choose_statements(uint32_t operations, bool extras) {
     add(plan_->update);
 }
 
+std::vector<missing_write>
+folded_rows::missing(const flush& work,
+                     std::span<const uint32_t> positions) const {
+  struct seen {
+    std::size_t member;
+    missing_write write;
+    key_hash key;
+  };
+  std::vector<seen> rows;
+  for_each_row(
+    work, *plan_, [](std::size_t, std::size_t) {},
+    [&](std::size_t member, std::size_t source, const cursor& x) {
+      rows.push_back({member,
+                      {source, plan_->members[member].block,
+                       offset{x.block->offsets[x.next]}},
+                      x.block->keys[x.next]});
+    });
+  // Keys whose row is known to be there or not; the others are unknown.
+  std::map<key_hash, bool> there;
+  for (auto at : positions)
+    if (at < rows.size())
+      there[rows[at].key] = false;
+  std::vector<missing_write> result;
+  for (const auto& x : rows) {
+    auto known = there.find(x.key);
+    auto absent = known != there.end() && !known->second;
+    if (absent && (plan_->strict >> x.member & 1) != 0)
+      result.push_back(x.write);
+    switch (plan_->methods[x.member]) {
+      case write_method::remove:
+        there[x.key] = false;
+        break;
+      case write_method::update:
+        break;
+      default:
+        there[x.key] = true;
+    }
+  }
+  return result;
+}
+
 void folded_rows::found(member_set probes, int64_t keys) {
   for (auto& [members, waiting] : probes_)
     if (members == probes)
@@ -258,7 +341,7 @@ void folded_rows::count_missing(std::vector<int64_t>& by_block) const {
     auto& count = by_block[plan_->members[m].block];
     count += missed_[m];
     for (const auto& [members, waiting] : probes_)
-      if ((members >> m & 1) != 0)
+      if ((members & ~plan_->strict) >> m & 1)
         count += waiting;
   }
 }

@@ -49,6 +49,17 @@ public:
     return statements_;
   }
 
+  /// Whether writes that may not miss their row do so by what the flush itself
+  /// deletes: it cannot be sent.
+  bool lacks_rows() const noexcept {
+    return lacks_rows_;
+  }
+
+  /// Which writes of the same flush lack their row, when the database does not
+  /// have those at these positions (`millrace_row`).
+  std::vector<missing_write> missing(const flush& work,
+                                     std::span<const uint32_t> positions) const;
+
   /// A row of the answer to the statement that counts.
   void found(member_set probes, int64_t keys);
 
@@ -69,6 +80,7 @@ private:
   std::vector<std::span<const std::byte>> rows_;
   copy_rows data_;
   std::vector<folded_statement> statements_;
+  bool lacks_rows_ = false;
 
   /// By member: keys known to be missing.
   std::vector<int64_t> missed_;

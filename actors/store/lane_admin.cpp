@@ -61,6 +61,7 @@ lane_status status_of(const sql_row& row) {
   result.next_seq = seq{int_of(row[7])};
   result.reason = row[8].value_or("");
   result.updated = row[9].value_or("");
+  result.waiting = int_of(row[15]);
   return result;
 }
 
@@ -80,7 +81,9 @@ lane_admin::list(const lane_filter& which) {
     "l.next_seq, l.reason, "
       + utc("l.updated")
       + ", p.name, p.topic, p.partition, p.slot, greatest(l.next_off[p.slot], "
-        "p.floor) FROM millrace.lane l LEFT JOIN (SELECT f.*, t.name FROM "
+        "p.floor), (SELECT count(*) FROM millrace.waiting w WHERE w.pipeline = "
+        "l.pipeline AND w.tenant = l.tenant AND w.shard = l.shard) FROM "
+        "millrace.lane l LEFT JOIN (SELECT f.*, t.name FROM "
         "millrace.partition_floor f JOIN millrace.topic t ON t.pipeline = "
         "f.pipeline AND t.uuid = f.topic AND t.retired IS NULL) p ON "
         "p.pipeline = l.pipeline WHERE ($1::text IS NULL OR l.pipeline = $1) "

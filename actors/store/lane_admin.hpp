@@ -53,6 +53,9 @@ struct lane_status {
   /// RFC 3339, in UTC.
   std::string updated;
 
+  /// Events that wait for rows which are not there yet.
+  int64_t waiting = 0;
+
   /// By slot.
   std::vector<lane_progress> partitions;
 };

@@ -147,7 +147,7 @@ store_result<lane_row> lane_store::takeover(const takeover_request& x) {
     if (row && taken->affected == 0)
       return error(store_errc::lane_inactive,
                    to_string(x.lane) + " is " + to_string(row->state));
-    return row;
+    return with_waiting(std::move(row));
   });
 }
 
@@ -187,14 +187,14 @@ store_result<lane_row> lane_store::halt(const retention_halt_request& x) {
 
 store_result<lane_row> lane_store::load(const load_request& x) {
   if (!x.for_update)
-    return read_row(x.lane);
+    return with_waiting(read_row(x.lane));
   return with_row(x.lane, [&]() -> store_result<lane_row> {
     auto locked = conn_.query("SELECT 1 FROM millrace.lane WHERE pipeline = $1 "
                               "AND tenant = $2 AND shard = $3 FOR UPDATE",
                               key_of(x.lane));
     if (!locked)
       return std::unexpected{locked.error()};
-    return read_row(x.lane);
+    return with_waiting(read_row(x.lane));
   });
 }
 

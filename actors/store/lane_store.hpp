@@ -36,6 +36,9 @@ public:
   /// still see what a commit in doubt is about to replace.
   store_result<lane_row> load(const load_request& x);
 
+  /// A lane's waiting events with their records.
+  store_result<waiting_answer> waiting(const waiting_request& x);
+
   /// Rule 2: one statement, one snapshot. `no_partition` without a floor row;
   /// `failed` when a lane lacks the partition's slot.
   store_result<partition_view> view(const view_request& x);
@@ -46,6 +49,7 @@ public:
 
 private:
   store_result<lane_row> read_row(const lane_id& lane);
+  store_result<lane_row> with_waiting(store_result<lane_row> row);
 
   /// Runs `body` in a transaction that waits for row locks; ends writers that
   /// hold the lane's row too long.

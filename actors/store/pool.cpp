@@ -2,6 +2,7 @@
 
 #include "actors/cluster/log.hpp"
 #include "actors/store/session.hpp"
+#include "messages/lane.hpp"
 
 #include <caf/send.hpp>
 #include <caf/typed_response_promise.hpp>
@@ -62,6 +63,8 @@ pool_actor::behavior_type pool_state::make_behavior() {
     [this](boot_request& x) { return submit<boot_result>(x); },
     [this](view_request& x) { return submit<partition_view>(x); },
     [this](floor_request& x) { return submit<floor_answer>(x); },
+    [this](waiting_request& x) { return submit<waiting_answer>(x); },
+    [this](wake_request& x) { sleepers_.push_back(std::move(x.lane)); },
     [this](const pool_subscribe& x) {
       self_->monitor(x.listener);
       listeners_.push_back(x.listener);
@@ -186,6 +189,9 @@ void pool_state::on_notice(const session_notice& x) {
       break;
     case session_notice::kind::idle:
       s.now = condition::idle;
+      if (x.wrote)
+        for (const auto& lane : std::exchange(sleepers_, {}))
+          caf::anon_send(lane, woken_atom_v);
       dispatch();
       break;
     case session_notice::kind::down:

@@ -105,6 +105,9 @@ private:
   std::vector<slot> sessions_;
   std::deque<waiting> waiting_;
   std::vector<caf::actor> listeners_;
+
+  /// Lanes to be woken; each asks anew, so there is one entry per lane.
+  std::vector<caf::actor> sleepers_;
   uint64_t generation_ = 0;
   int64_t requests_ = 0;
 

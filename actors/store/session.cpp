@@ -66,6 +66,9 @@ session_actor::behavior_type session_state::make_behavior() {
     [this, lanes](const floor_request& x) {
       return act<floor_answer>([&] { return lanes().raise(x); });
     },
+    [this, lanes](const waiting_request& x) {
+      return act<waiting_answer>([&] { return lanes().waiting(x); });
+    },
     [this](session_step) { step(); },
     [this](session_tick x) {
       if (x.number == ticks_)
@@ -130,9 +133,10 @@ void session_state::lost(store_errc code, std::string reason) {
 }
 
 void session_state::tell(session_notice::kind what, store_errc code,
-                         std::string reason) {
+                         std::string reason, bool wrote) {
   vitals_.become(what == session_notice::kind::down ? "down" : "idle", reason);
-  self_->send(pool_, session_notice{index_, what, code, std::move(reason)});
+  self_->send(pool_,
+              session_notice{index_, what, code, std::move(reason), wrote});
 }
 
 // -- work ---------------------------------------------------------------------
@@ -163,8 +167,9 @@ void session_state::step() {
   auto result = run_->result();
   judge_unique_violation(*conn_, result, run_->plan());
   run_.reset();
+  auto wrote = result.verdict == flush_verdict::committed && result.rows > 0;
   waiting_.deliver(std::move(result));
-  done();
+  done(wrote);
 }
 
 template <class Result, class Act>
@@ -185,9 +190,9 @@ caf::typed_response_promise<Result> session_state::act(Act what) {
   return promise;
 }
 
-void session_state::done() {
+void session_state::done(bool wrote) {
   if (conn_->is_open())
-    tell(session_notice::kind::idle);
+    tell(session_notice::kind::idle, {}, {}, wrote);
   else
     lost(store_errc::unavailable, "the connection was lost");
 }

@@ -51,10 +51,11 @@ private:
   caf::typed_response_promise<Result> act(Act what);
 
   /// After each piece of work: idle or down.
-  void done();
+  void done(bool wrote = false);
   void lost(store_errc code, std::string reason);
   void tell(session_notice::kind what,
-            store_errc code = store_errc::unavailable, std::string reason = {});
+            store_errc code = store_errc::unavailable, std::string reason = {},
+            bool wrote = false);
 
   session_actor::pointer self_;
   session_config config_;

@@ -139,6 +139,17 @@ std::string claim_statement(const claim& x) {
   return result;
 }
 
+std::string take_waiting_statement(const flush& x) {
+  const auto& lane = x.claim.lane;
+  std::vector<std::optional<int64_t>> numbers;
+  for (auto number : x.taken)
+    numbers.push_back(number.value);
+  auto result = "SELECT millrace.take_waiting(" + quote_literal(lane.pipeline)
+                + ',' + quote_literal(lane.tenant) + ',';
+  append(result, lane.number.value);
+  return result + ",'" + array_text(numbers) + "')";
+}
+
 std::string writer_name(const lane_id& lane) {
   auto full = to_string(lane);
   // The separator may be part of a name: hash the parts with their lengths.

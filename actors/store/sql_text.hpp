@@ -41,6 +41,9 @@ std::optional<std::vector<int64_t>> parse_array(std::string_view text);
 /// named twice: the claim could not say what that means.
 std::string claim_statement(const claim& x);
 
+/// `SELECT millrace.take_waiting(…)` for what the flush takes away.
+std::string take_waiting_statement(const flush& x);
+
 /// The application_name of a transaction that holds the lane's row; what a
 /// takeover looks for. At most 63 bytes of printable ASCII; lanes whose names
 /// differ have different ones (64 bits of hash).

@@ -51,6 +51,23 @@ inline uuid uuid_of(const std::optional<std::string>& x) {
   throw bad_value("not a uuid: " + std::string{text_of(x)});
 }
 
+/// What PostgreSQL's text of a bytea stands for.
+inline std::string hex_bytes(std::string_view hex) {
+  auto digit = [](char c) {
+    auto x = c >= 'a' ? c - 'a' + 10 : c - '0';
+    if (x < 0 || x > 15)
+      throw bad_value("not a bytea in hexadecimal");
+    return x;
+  };
+  if (!hex.starts_with("\\x") || hex.size() % 2 != 0)
+    throw bad_value("not a bytea in hexadecimal");
+  std::string result;
+  result.reserve(hex.size() / 2 - 1);
+  for (std::size_t i = 2; i < hex.size(); i += 2)
+    result += static_cast<char>(digit(hex[i]) * 16 + digit(hex[i + 1]));
+  return result;
+}
+
 inline std::string sql(int64_t x) {
   return std::to_string(x);
 }

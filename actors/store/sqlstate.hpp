@@ -34,4 +34,10 @@ store_errc to_errc(std::string_view sqlstate) noexcept;
 /// Raised by millrace.claim when the claim does not hold.
 inline constexpr std::string_view claim_refused_state = "MR001";
 
+/// Raised by `millrace.refuse_missing`: writes lack their rows.
+inline constexpr std::string_view rows_missing_state = "MR003";
+
+/// Raised by `millrace.take_waiting` when waiting events are gone.
+inline constexpr std::string_view waiting_gone_state = "MR004";
+
 } // namespace millrace

@@ -36,6 +36,8 @@ void check(const write_target& x) {
   for (const auto& name : x.key)
     if (!has(x.columns, name))
       fail("the key column " + name + " is not written");
+  if (x.always && x.method != write_method::append)
+    fail("only an append can be made always");
   if (!x.only_if_newer.empty() && !has(x.columns, x.only_if_newer))
     fail("the column of only_if_newer, " + x.only_if_newer
          + ", is not written");
@@ -108,7 +110,15 @@ planned_write plan_of(const write_target& x, std::size_t block) {
   result.schema = x.schema;
   result.name = x.table;
   result.coordinates = x.coordinates;
+  result.always = x.always;
   return result;
+}
+
+write_trait trait_of(const write_target& x) {
+  auto creates = x.method == write_method::append
+                 || x.method == write_method::upsert;
+  return {fnv(fnv_start, quote_identifier(x.schema, x.table)), creates,
+          x.on_missing, x.always};
 }
 
 } // namespace
@@ -122,6 +132,7 @@ write_plan_ptr make_write_plan(std::string_view pipeline,
   std::map<std::string, std::vector<fold_member>> tables;
   for (std::size_t i = 0; i < targets.size(); ++i) {
     check(targets[i]);
+    result->traits.push_back(trait_of(targets[i]));
     tables[quote_identifier(targets[i].schema, targets[i].table)].push_back(
       {&targets[i], i});
   }

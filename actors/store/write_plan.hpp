@@ -48,13 +48,20 @@ struct write_target {
   /// offset, or none: a unique index that has them all is violated only by
   /// writing one record twice.
   std::vector<std::string> coordinates = {};
+
+  /// What becomes of an event whose row to update or delete is not there.
+  missing_row on_missing = missing_row::ignore;
+
+  /// For append: made whatever becomes of the event's other writes.
+  bool always = false;
 };
 
 /// Several writes into one table, or one that is not an upsert: all rows of a
 /// flush are folded per key (see fold.hpp) and staged in one table, whose
 /// columns are those of all writes and then
 ///
-///     millrace_row  bigint    position, decides between rows of equal guard
+///     millrace_row  bigint    position, decides between rows of equal guard;
+///                             without one the position of any of the key's
 ///     millrace_op   smallint  folded_op
 ///     millrace_set  int       folded_key::set
 ///     millrace_new  int       folded_key::fresh
@@ -92,6 +99,9 @@ struct folded_write {
   /// Members that have columns which not all upserts have.
   uint32_t with_extras = 0;
 
+  /// Members that may not miss their row.
+  uint32_t strict = 0;
+
   /// Upserts when there is nothing else: INSERT … ON CONFLICT.
   std::string insert;
 
@@ -100,6 +110,10 @@ struct folded_write {
 
   /// Takes all rows in key order: when nothing is inserted.
   std::string take;
+
+  /// Raises MR003 when rows of strict members are missing; its detail has
+  /// `millrace_row` of up to 1,000 of them.
+  std::string refuse_missing;
 
   /// Yields (millrace_old, keys found).
   std::string count_found;
@@ -130,6 +144,7 @@ struct planned_write {
   std::string schema;
   std::string name;
   std::vector<std::string> coordinates;
+  bool always = false;
 
   std::string copy;
 
@@ -157,6 +172,9 @@ struct write_plan {
 
   /// How many blocks a batch may have.
   std::size_t blocks = 0;
+
+  /// By block.
+  write_traits traits;
 };
 
 /// Throws std::invalid_argument for names that PostgreSQL would cut, a key or

@@ -5,20 +5,12 @@
 #include "actors/decode/decoder.hpp"
 #include "actors/store/dead_letters.hpp"
 #include "messages/batch.hpp"
-#include "nodes/prepare.hpp"
+#include "nodes/one_event.hpp"
 
 #include <optional>
 #include <string>
 
 namespace millrace::cli {
-
-struct decoded_event {
-  outcome what = outcome::rejected;
-
-  /// Of the lane that the event has by the pipeline's map; rows when it is
-  /// `written`, else one reject.
-  batch data;
-};
 
 /// Decodes the record again, with all that Kafka had beside it.
 decoded_event decode_event(decoder& by, const prepared_pipeline& pipeline,

@@ -194,6 +194,12 @@ admin_result<replay_result> replayer::replay(const dead_letter_key& which) {
                          "an older event could replace a newer row, as the "
                          "write has no only_if_newer: --force"};
   auto plan = prepared.plans.at(event.data.lane.tenant);
+  // These were made when the event was set aside.
+  if ((*x)->stage == to_string(reject_stage::store)
+      || (*x)->stage == to_string(reject_stage::waiting))
+    for (std::size_t i = 0; i < event.data.blocks.size(); ++i)
+      if (plan->traits.at(i).always)
+        event.data.blocks[i].clear();
   return write(**by, which,
                {std::make_shared<batch>(std::move(event.data)), plan});
 }
@@ -249,9 +255,12 @@ replayer::write(mapping& by, const dead_letter_key& which, decoded event) {
             return taken(which);
           return replay_result{replay_verdict::gone, "it is gone"};
         }
-        if (result.action == failure_action::bisect)
+        if (result.action == failure_action::bisect
+            || result.action == failure_action::missing)
           return keep(which, to_string(reject_stage::store), result.sqlstate,
-                      result.message);
+                      result.action == failure_action::missing
+                        ? result.reason
+                        : result.message);
         if (result.action == failure_action::park
             || result.action == failure_action::wait_partition)
           return replay_result{replay_verdict::refused, why};

@@ -42,6 +42,7 @@ void write_lane(json_writer& out, const lane_status& x) {
   if (!x.node.empty())
     out.key("node").string(x.node);
   out.key("next_seq").integer(x.next_seq.value);
+  out.key("waiting").integer(x.waiting);
   out.key("updated").string(x.updated);
 }
 
@@ -70,9 +71,9 @@ std::string lanes_json(const std::vector<lane_status>& all, log_survey& logs) {
 
 std::string lanes_text(const std::vector<lane_status>& all, log_survey& logs,
                        bool partitions) {
-  std::vector<std::vector<std::string>> rows{{"LANE", "STATE", "EPOCH", "OWNER",
-                                              "NODE", "NEXT SEQ", "OFFSET",
-                                              "LAG", "UPDATED", "REASON"}};
+  std::vector<std::vector<std::string>> rows{
+    {"LANE", "STATE", "EPOCH", "OWNER", "NODE", "NEXT SEQ", "OFFSET", "LAG",
+     "WAITING", "UPDATED", "REASON"}};
   for (const auto& x : all) {
     std::optional<int64_t> lag = 0;
     std::vector<std::vector<std::string>> below;
@@ -87,7 +88,7 @@ std::string lanes_text(const std::vector<lane_status>& all, log_survey& logs,
       {to_string(x.lane), to_string(x.state), std::to_string(x.epoch.value),
        x.owner ? to_string(*x.owner).substr(0, 8) : "-",
        x.node.empty() ? "-" : x.node, std::to_string(x.next_seq.value), "",
-       text_of(lag), x.updated, x.reason});
+       text_of(lag), std::to_string(x.waiting), x.updated, x.reason});
     if (partitions)
       std::ranges::move(below, std::back_inserter(rows));
   }

@@ -115,6 +115,8 @@ pool_actor::behavior_type keeper(std::shared_ptr<database> pg) {
     [](const boot_request&) { return boot_result{}; },
     [pg](const view_request&) { return pg->view(); },
     [](const floor_request&) { return floor_answer{}; },
+    [](const waiting_request&) { return waiting_answer{}; },
+    [](const wake_request&) {},
     [](const pool_subscribe&) {},
     [](pool_inquiry) { return pool_status{}; },
     [](const session_notice&) {},

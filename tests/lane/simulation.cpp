@@ -338,6 +338,7 @@ void simulation::advance(std::size_t who, fate f) {
   auto& row = pg_.lanes[w.lane].row;
   switch (step) {
     case lane_step::none:
+    case lane_step::read_waiting:
       break;
     case lane_step::take_over:
       if (row.state != lane_state::active) {

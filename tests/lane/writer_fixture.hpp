@@ -15,6 +15,7 @@
 #include <catch2/catch_test_macros.hpp>
 
 #include <deque>
+#include <functional>
 #include <utility>
 
 namespace millrace::test {
@@ -74,7 +75,10 @@ struct writer_fixture : deterministic {
   caf::actor consumer = sys.spawn(scripted_consumer, log);
   lane_writer_actor aut;
 
-  writer_fixture() {
+  /// `prepare` runs before the writer is there, and may change its settings.
+  explicit writer_fixture(
+    const std::function<void(lane_writer_config&, pool_script&)>& prepare
+    = {}) {
     log::setup({.level = log::level::off});
     script->row = sample_row({10, 0}, {0, 0});
     lane_writer_config config;
@@ -83,6 +87,8 @@ struct writer_fixture : deterministic {
     config.store_timeout = 60s;
     config.delays = {.initial = 100ms, .max = 1s, .jitter = 0};
     config.park_retry = 30s;
+    if (prepare)
+      prepare(config, *script);
     aut = sys.spawn<lane_writer>(std::move(config), pool, router);
     drain();
   }
@@ -92,6 +98,7 @@ struct writer_fixture : deterministic {
     script->flushes.held.clear();
     script->loads.held.clear();
     script->listeners.clear();
+    script->sleepers.clear();
     log->routes.clear();
     self->send_exit(aut, caf::exit_reason::user_shutdown);
     self->send_exit(pool, caf::exit_reason::user_shutdown);

@@ -45,6 +45,9 @@ session_actor::behavior_type scripted(session_actor::pointer self,
     [refuse](boot_request&) -> caf::result<boot_result> { return refuse(); },
     [refuse](view_request&) -> caf::result<partition_view> { return refuse(); },
     [refuse](floor_request&) -> caf::result<floor_answer> { return refuse(); },
+    [refuse](waiting_request&) -> caf::result<waiting_answer> {
+      return refuse();
+    },
     [](session_step) {},
     [](session_tick) {},
     [](inspect_atom) {

@@ -82,6 +82,8 @@ struct pool_script {
   scripted_answers<retention_halt_request, lane_row> losses;
   scripted_answers<view_request, partition_view> views;
   scripted_answers<floor_request, floor_answer> floors;
+  scripted_answers<waiting_request, waiting_answer> waiting;
+  std::vector<caf::actor> sleepers;
   std::vector<caf::actor> listeners;
 
   flush_result commit(const flush& x) {
@@ -154,6 +156,12 @@ scripted_pool(pool_actor::pointer self, std::shared_ptr<pool_script> script) {
         return script->raise(y.act);
       });
     },
+    [=](const waiting_request& x) {
+      return script->waiting.take(self, x, [](const waiting_request&) {
+        return waiting_answer{};
+      });
+    },
+    [=](const wake_request& x) { script->sleepers.push_back(x.lane); },
     [=](const pool_subscribe& x) { script->listeners.push_back(x.listener); },
     [](pool_inquiry) { return pool_status{}; },
     // A promise may only be kept by its actor.
@@ -165,6 +173,7 @@ scripted_pool(pool_actor::pointer self, std::shared_ptr<pool_script> script) {
       script->losses.settle();
       script->views.settle();
       script->floors.settle();
+      script->waiting.settle();
     },
     [](inspect_atom) { return actor_report{}; },
   };

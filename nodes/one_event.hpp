@@ -1,0 +1,28 @@
+#pragma once
+
+// A record that was kept, as the event that it was. Pure.
+
+#include "actors/decode/decoder.hpp"
+#include "messages/batch.hpp"
+#include "nodes/prepare.hpp"
+
+namespace millrace {
+
+struct decoded_event {
+  outcome what = outcome::rejected;
+
+  /// Of the lane that the event has by the pipeline's map; rows when it is
+  /// `written`, else one reject. Of versions and shape nothing is said.
+  batch data;
+};
+
+/// Decodes the record again, with all that Kafka had beside it.
+decoded_event decode_event(decoder& by, const prepared_pipeline& pipeline,
+                           const partition_id& source,
+                           const record_view& record);
+
+/// Headers as a dead letter keeps them; the views point into `raw`. What is
+/// cut off in the middle is left out.
+std::vector<header_view> view_headers(std::string_view raw);
+
+} // namespace millrace

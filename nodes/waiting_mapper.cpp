@@ -1,0 +1,54 @@
+#include "nodes/waiting_mapper.hpp"
+
+#include "nodes/one_event.hpp"
+
+#include <memory>
+#include <utility>
+
+namespace millrace {
+
+namespace {
+
+record_view record_of(const waiting_event& x,
+                      const std::vector<header_view>& headers) {
+  record_view result;
+  result.topic = x.topic;
+  result.partition = x.source.number.value;
+  result.offset = x.record.at.value;
+  result.timestamp_ms = x.record.timestamp_ms;
+  if (x.record.has_key)
+    result.key = x.record.key;
+  if (x.record.has_value)
+    result.value = x.record.value;
+  result.headers = headers;
+  return result;
+}
+
+} // namespace
+
+std::function<waiting_mapper()>
+make_waiting_mapper(const prepared_pipeline& pipeline) {
+  return [all = std::make_shared<const prepared_pipeline>(pipeline)] {
+    auto by = std::make_shared<decoder>(all->program);
+    return [all, by](const waiting_event& x, const lane_row& row) -> batch_ptr {
+      auto headers = view_headers(x.record.headers);
+      auto event = decode_event(*by, *all, x.source, record_of(x, headers));
+      auto& data = event.data;
+      data.map_version = row.map_version;
+      data.shape = all->program->shape();
+      // A reject stays with the lane that has the event.
+      if (event.what != outcome::written)
+        data.lane = row.lane;
+      const auto& writes = all->plans.at(row.lane.tenant)->traits;
+      for (std::size_t i = 0; i < data.blocks.size(); ++i)
+        if (writes.at(i).always)
+          data.blocks[i].clear();
+      // Both were counted when the event came first.
+      data.crossed = 0;
+      data.oldest_timestamp_ms = 0;
+      return std::make_shared<const batch>(std::move(data));
+    };
+  };
+}
+
+} // namespace millrace
