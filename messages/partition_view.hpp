@@ -27,6 +27,10 @@ struct partition_view {
   uuid token;
   millrace::map_version map_version;
   bool halted = false;
+
+  /// A change of the map is under way (rule 25): read no further than all
+  /// lanes can come to.
+  bool changing = false;
 };
 
 /// A lane that had events, and where the last of them ends.

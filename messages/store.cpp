@@ -24,12 +24,14 @@ std::string to_string(store_errc x) {
       return "misconfigured";
     case store_errc::failed:
       return "failed";
+    case store_errc::other_map:
+      return "other_map";
   }
   return "unknown";
 }
 
 bool from_integer(uint8_t raw, store_errc& x) {
-  if (raw < 1 || raw > static_cast<uint8_t>(store_errc::failed))
+  if (raw < 1 || raw > static_cast<uint8_t>(store_errc::other_map))
     return false;
   x = static_cast<store_errc>(raw);
   return true;

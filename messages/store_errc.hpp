@@ -30,6 +30,8 @@ enum class store_errc : uint8_t {
   misconfigured,
   /// Anything else that PostgreSQL said.
   failed,
+  /// The pipeline's map in the database is another one (rule 25).
+  other_map,
 };
 
 std::string to_string(store_errc x);

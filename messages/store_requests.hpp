@@ -82,7 +82,7 @@ struct boot_tenant {
 struct boot_request {
   std::string pipeline;
 
-  /// Of everything that decides lanes and writes. Refused when another one
+  /// Of everything that decides lanes and writes. `other_map` when another one
   /// is stored (rule 25).
   uint64_t map_fingerprint = 0;
 

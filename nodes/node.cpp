@@ -5,9 +5,8 @@
 #include "actors/cluster/log.hpp"
 #include "actors/cluster/supervisor.hpp"
 #include "nodes/message_types.hpp"
-#include "nodes/preparation.hpp"
-#include "nodes/prepare.hpp"
 #include "nodes/readiness_watch.hpp"
+#include "nodes/reload.hpp"
 #include "nodes/signals.hpp"
 #include "nodes/tree.hpp"
 
@@ -114,35 +113,27 @@ std::optional<std::string> unfit(const config& all, const placement& where,
 struct running_node {
   caf::actor_system& sys;
   const supervisor_actor& root;
-  placement_ptr where;
   std::shared_ptr<readiness_board> board;
 };
 
 /// Adds what belongs to each database as it gets ready, and watches over all
 /// of it, until a signal comes, the root gives up, or waiting cannot help.
-int serve(const config& all, const running_node& node, signal_watch& signals,
+int serve(tree_keeper& tree, const running_node& node, signal_watch& signals,
           const escalation& trouble) {
   std::optional<readiness_watch> watch;
-  preparation databases{
-    all, node.board, [&all](const auto& x) { return prepare(all, x); },
-    [&](const postgresql_config& x, const auto& pipelines) {
-      plant_database(node.sys, node.root, all, node.where, x, pipelines);
-      if (!watch)
-        watch.emplace(node.sys, node.root, node.board);
-      log::info("database-ready",
-                {{"database", x.name}, {"pipelines", pipelines.size()}});
-    }};
-  using clock = preparation::clock;
-  clock::time_point next_look;
+  auto next_look = tree_keeper::clock::now();
   auto waiting = true;
   while (!signals.stop_requested() && !trouble.raised()) {
-    if (!databases.advance(clock::now()))
+    if (!tree.advance())
       return exit_config;
-    if (std::exchange(waiting, databases.waiting() > 0) && !waiting)
-      log::info("node-ready", {{"pipelines", all.pipelines.size()}});
-    if (watch && clock::now() >= next_look) {
+    if (std::exchange(waiting, tree.waiting() > 0) && !waiting)
+      log::info("node-ready", {});
+    if (!watch && tree.has_planted())
+      watch.emplace(node.sys, node.root, node.board);
+    if (auto now = tree_keeper::clock::now(); watch && now >= next_look) {
+      tree.look(signals.take_reload());
       watch->look();
-      next_look = clock::now() + watch_interval;
+      next_look = now + watch_interval;
     }
     signals.wait(waiting ? prepare_interval : watch_interval);
   }
@@ -177,8 +168,11 @@ int run_node(const config& given, const node_options& options) {
   log::info("node-starting", {{"node", all.node.name},
                               {"version", options.version},
                               {"pid", static_cast<int64_t>(::getpid())}});
-  plant_tree(root, all, where);
-  code = serve(all, {runtime.system(), root, where, board}, signals, trouble);
+  {
+    tree_keeper tree{runtime.system(), root, board, options};
+    tree.begin(all, where);
+    code = serve(tree, {runtime.system(), root, board}, signals, trouble);
+  }
   if (trouble.raised()) {
     log::error("node-escalated", {{"reason", trouble.message()}});
     code = exit_escalated;

@@ -279,6 +279,13 @@ prepare_pipeline(connection& conn, const config& all,
       return failed_compile(program.error());
     result.program = std::move(*program);
   }
+  // Where several databases share a pipeline, `settle_homes` says from which
+  // offset on a tenant is whose.
+  std::vector<std::string> names;
+  if (!result.share)
+    for (const auto& x : result.tenants)
+      names.push_back(x.name);
+  result.map_fingerprint = map_fingerprint(*result.program, std::move(names));
   if (result.share && !result.share->unrouted)
     return result;
   auto columns = result.program->shape();

@@ -27,6 +27,9 @@ struct prepared_pipeline {
   std::string database;
   program_ptr program;
 
+  /// Of the program and its tenants: what the database has to have too.
+  uint64_t map_fingerprint = 0;
+
   /// Which records are for the database; nothing when all are.
   std::optional<record_share> share;
   std::vector<share_start> share_starts;

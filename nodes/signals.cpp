@@ -3,6 +3,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <ctime>
+#include <utility>
 
 #include <pthread.h>
 
@@ -18,11 +19,17 @@ sigset_t stop_signals() {
   return result;
 }
 
+sigset_t watched_signals() {
+  auto result = stop_signals();
+  sigaddset(&result, SIGHUP);
+  return result;
+}
+
 } // namespace
 
 signal_watch::signal_watch() {
   std::signal(SIGPIPE, SIG_IGN);
-  auto set = stop_signals();
+  auto set = watched_signals();
   pthread_sigmask(SIG_BLOCK, &set, nullptr);
 }
 
@@ -31,14 +38,22 @@ bool signal_watch::stop_requested() {
   return stop_;
 }
 
+bool signal_watch::take_reload() {
+  wait(std::chrono::milliseconds{0});
+  return std::exchange(reload_, false);
+}
+
 void signal_watch::wait(std::chrono::milliseconds patience) {
   if (stop_)
     return;
-  auto set = stop_signals();
+  auto set = watched_signals();
   timespec limit{};
   limit.tv_sec = static_cast<time_t>(patience.count() / 1'000);
   limit.tv_nsec = static_cast<long>(patience.count() % 1'000) * 1'000'000;
-  if (sigtimedwait(&set, nullptr, &limit) > 0)
+  auto got = sigtimedwait(&set, nullptr, &limit);
+  if (got == SIGHUP)
+    reload_ = true;
+  else if (got > 0)
     stop_ = true;
 }
 

@@ -4,15 +4,18 @@
 
 namespace millrace {
 
-/// Takes SIGTERM and SIGINT out of the way of all threads that start after it
-/// and hands them to whoever waits. The process ignores SIGPIPE from then on:
-/// a closed socket is an error code, not a death.
+/// Takes SIGTERM, SIGINT and SIGHUP out of the way of all threads that start
+/// after it and hands them to whoever waits. The process ignores SIGPIPE from
+/// then on: a closed socket is an error code, not a death.
 class signal_watch {
 public:
   signal_watch();
 
   /// Whether a first signal has come. Looks without waiting.
   bool stop_requested();
+
+  /// Whether SIGHUP has come since the last call. Looks without waiting.
+  bool take_reload();
 
   /// Waits for a signal, at most this long.
   void wait(std::chrono::milliseconds patience);
@@ -23,6 +26,7 @@ public:
 
 private:
   bool stop_ = false;
+  bool reload_ = false;
 };
 
 } // namespace millrace

@@ -17,6 +17,7 @@
 #include <caf/send.hpp>
 
 #include <algorithm>
+#include <ranges>
 #include <utility>
 
 namespace millrace {
@@ -166,6 +167,7 @@ source_config source_settings(const config& all, const placement_ptr& where,
   result.lanes = pipeline.config.lanes;
   result.tenants = pipeline.tenants;
   result.program = pipeline.program;
+  result.map_fingerprint = pipeline.map_fingerprint;
   result.properties = librdkafka_properties(all.kafka);
   result.queue_bytes = static_cast<std::size_t>(limits.credit_bytes);
   // Of the node's memory, the part that librdkafka may hold ready.
@@ -191,11 +193,14 @@ source_config source_settings(const config& all, const placement_ptr& where,
 /// PIPELINE, one for each database: its SOURCE, which adds a child for each
 /// partition.
 child_spec pipeline_child(const config& all, const placement_ptr& where,
-                          const prepared_pipeline& pipeline) {
+                          const prepared_pipeline& pipeline,
+                          const other_map_hook& on_other_map) {
+  auto from = source_settings(all, where, pipeline);
+  from.on_other_map = on_other_map;
   child_spec source_child;
   source_child.name = "source";
   source_child.factory
-    = [settings = source_settings(all, where, pipeline),
+    = [settings = std::move(from),
        pool = control_pool(pipeline.database)](caf::local_actor* self) {
         auto parent = caf::actor_cast<supervisor_actor>(self);
         return spawn_source(self, settings, find_pool(self->system(), pool),
@@ -216,10 +221,13 @@ peer_hello introduction(const config& all, const placement& where) {
   peer_hello result;
   result.node = all.node.name;
   result.placement_fingerprint = where.fingerprint();
+  std::vector<std::string> tenants;
+  for (const auto& x : all.tenants)
+    tenants.push_back(x.name);
   for (const auto& x : all.pipelines)
     if (auto program = compile_routing(x))
       result.pipelines.push_back(
-        {x.name, (*program)->map_fingerprint(), x.lanes});
+        {x.name, map_fingerprint(**program, tenants), x.lanes});
   std::ranges::sort(result.pipelines, {}, &peer_pipeline::name);
   return result;
 }
@@ -289,7 +297,12 @@ child_spec keeper_child(const config& all, const postgresql_config& database) {
   return result;
 }
 
-void add(const supervisor_actor& root, child_spec child) {
+/// More than any child's own limit.
+constexpr std::chrono::seconds uproot_patience{60};
+
+void add(const supervisor_actor& root, std::vector<std::string>& names,
+         child_spec child) {
+  names.push_back(child.name);
   caf::anon_send(root, add_child_atom_v,
                  std::make_shared<const child_spec>(std::move(child)));
 }
@@ -308,36 +321,55 @@ root_config(const config& all, const node_options& options,
   return result;
 }
 
-void plant_tree(const supervisor_actor& root, const config& all,
-                const placement_ptr& where) {
-  add(root, router_child());
+std::vector<std::string> plant_tree(const supervisor_actor& root,
+                                    const config& all,
+                                    const placement_ptr& where) {
+  std::vector<std::string> names;
+  add(root, names, router_child());
   if (!where->alone())
-    add(root, cluster_child(all, where));
+    add(root, names, cluster_child(all, where));
+  return names;
 }
 
-void plant_database(caf::actor_system& sys, const supervisor_actor& root,
-                    const config& all, const placement_ptr& where,
-                    const postgresql_config& database,
-                    const std::vector<prepared_pipeline>& pipelines) {
+std::vector<std::string>
+plant_database(caf::actor_system& sys, const supervisor_actor& root,
+               const config& all, const placement_ptr& where,
+               const postgresql_config& database,
+               const std::vector<prepared_pipeline>& pipelines,
+               const other_map_hook& on_other_map) {
+  std::vector<std::string> names;
   if (database.name == control_database)
-    add(root, tenant_child(all, database, *where, pipelines,
-                           std::string{unrouted_tenant}, control_sessions));
+    add(root, names,
+        tenant_child(all, database, *where, pipelines,
+                     std::string{unrouted_tenant}, control_sessions));
   else
-    add(root, database_child(database));
+    add(root, names, database_child(database));
   for (const auto& tenant : all.tenants)
     if (tenant.database == database.name
         && has_lanes(*where, pipelines, tenant.name))
-      add(root, tenant_child(all, database, *where, pipelines, tenant.name,
-                             tenant.sessions));
+      add(root, names,
+          tenant_child(all, database, *where, pipelines, tenant.name,
+                       tenant.sessions));
   if (all.dead_letters.prune_interval > std::chrono::milliseconds{0})
-    add(root, keeper_child(all, database));
+    add(root, names, keeper_child(all, database));
   // A supervisor that answers has started its children: from here on the
   // pools can be found.
   caf::scoped_actor self{sys};
   self->request(root, std::chrono::seconds{5}, inspect_atom_v)
     .receive([](const actor_report&) {}, [](const caf::error&) {});
   for (const auto& pipeline : pipelines)
-    add(root, pipeline_child(all, where, pipeline));
+    add(root, names, pipeline_child(all, where, pipeline, on_other_map));
+  return names;
+}
+
+bool uproot_tree(caf::actor_system& sys, const supervisor_actor& root,
+                 const std::vector<std::string>& children) {
+  caf::scoped_actor self{sys};
+  auto result = true;
+  for (const auto& name : children | std::views::reverse)
+    self->request(root, uproot_patience, remove_child_atom_v, name)
+      .receive([] {}, [&](const caf::error&) { result = false; });
+  return result;
 }
 
 } // namespace millrace

@@ -26,17 +26,31 @@ root_config(const config& all, const node_options& options,
             std::shared_ptr<readiness_board> board,
             std::function<void(const std::string&)> on_escalation);
 
+/// Told that a pipeline has another map in a database; from any thread.
+using other_map_hook
+  = std::function<void(const std::string& pipeline, const std::string& why)>;
+
 /// Adds what all databases share: ROUTER, and PEERS when there are other nodes.
-void plant_tree(const supervisor_actor& root, const config& all,
-                const placement_ptr& where);
+/// Returns the names of the children, in order.
+std::vector<std::string> plant_tree(const supervisor_actor& root,
+                                    const config& all,
+                                    const placement_ptr& where);
 
 /// Adds what belongs to one database, after `plant_tree`: a pool for its
 /// control schema, a TENANT for each tenant of it that has lanes here, a
 /// PIPELINE for each pipeline. Only lanes and partitions that `where` gives
-/// this node are written and read here.
-void plant_database(caf::actor_system& sys, const supervisor_actor& root,
-                    const config& all, const placement_ptr& where,
-                    const postgresql_config& database,
-                    const std::vector<prepared_pipeline>& pipelines);
+/// this node are written and read here. `on_other_map`: see `source_config`.
+/// Returns the names of the children, in order.
+std::vector<std::string>
+plant_database(caf::actor_system& sys, const supervisor_actor& root,
+               const config& all, const placement_ptr& where,
+               const postgresql_config& database,
+               const std::vector<prepared_pipeline>& pipelines,
+               const other_map_hook& on_other_map);
+
+/// Stops these children, the last one first. False when one of them did not
+/// end in time.
+bool uproot_tree(caf::actor_system& sys, const supervisor_actor& root,
+                 const std::vector<std::string>& children);
 
 } // namespace millrace

@@ -1,7 +1,9 @@
 #include "actors/decode/program.hpp"
 
+#include "actors/decode/fingerprint.hpp"
 #include "actors/decode/program_data.hpp"
 
+#include <algorithm>
 #include <format>
 
 #define XXH_INLINE_ALL
@@ -50,6 +52,16 @@ const std::string& program::constant_tenant() const noexcept {
 
 const detail::program_data& program::data() const noexcept {
   return *data_;
+}
+
+uint64_t map_fingerprint(const program& x, std::vector<std::string> tenants) {
+  std::ranges::sort(tenants);
+  detail::fingerprint_text text;
+  text.add(static_cast<uint32_t>(x.map_fingerprint()));
+  text.add(static_cast<uint32_t>(x.map_fingerprint() >> 32));
+  for (const auto& name : tenants)
+    text.add(name);
+  return text.hash();
 }
 
 std::vector<std::string> coordinate_columns(const program& x,

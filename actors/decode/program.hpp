@@ -97,6 +97,11 @@ private:
 
 using program_ptr = std::shared_ptr<const program>;
 
+/// Fingerprint of a pipeline's map: the program's own, and the names of the
+/// tenants that have lanes, whatever their order. Everybody else's events go to
+/// `_unrouted`, so a tenant more or less is another map.
+uint64_t map_fingerprint(const program& x, std::vector<std::string> tenants);
+
 /// Names of the columns that a write fills from a record's partition and
 /// offset; empty unless there are both. A unique index that has them all can
 /// only be violated by writing one record twice.

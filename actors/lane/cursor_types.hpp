@@ -83,7 +83,8 @@ enum class record_verdict : uint8_t {
   stale,
   /// Beyond it: offsets are missing in between (rule 4c).
   hole,
-  /// Where the main reading is, or further: nothing for the catch-up reading.
+  /// Not for this reading: the catch-up one is not read beyond the main one,
+  /// and that not beyond a barrier.
   beyond,
 };
 

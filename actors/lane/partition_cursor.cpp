@@ -97,6 +97,8 @@ void partition_cursor::assign(const partition_view& view, offset_range log) {
   }
   // Nobody's floor may lie below what Kafka still has.
   position_ = start_ = start.value_or(std::max(view.floor, log.from));
+  barrier_.reset();
+  heed_change(view);
 }
 
 void partition_cursor::halt(partition_halt why, std::string reason) {
@@ -120,7 +122,7 @@ std::vector<lost_lane> partition_cursor::lost() const {
 
 record_verdict partition_cursor::judge(offset at,
                                        reading_kind which) const noexcept {
-  if (which == reading_kind::catch_up && at >= position_)
+  if (auto end = ceiling(which); end && at >= *end)
     return record_verdict::beyond;
   auto expected = position(which);
   if (at == expected)
@@ -136,6 +138,7 @@ void partition_cursor::touch(std::size_t lane, offset at) noexcept {
 void partition_cursor::advance(offset to, reading_kind which) {
   assert(to >= position(which));
   if (which == reading_kind::main) {
+    assert(!barrier_ || to <= *barrier_);
     position_ = to;
     return;
   }

@@ -51,7 +51,8 @@ namespace millrace {
 ///    at the lane's effective offset, or where a nack said;
 ///  * no cut ends beyond the position of the lane's reading;
 ///  * the catch-up position is at or below the main one when lanes rejoin;
-///  * acknowledged ≤ cut ≤ read position, per attached lane with events.
+///  * acknowledged ≤ cut ≤ read position, per attached lane with events;
+///  * the main position is not beyond a barrier.
 class partition_cursor {
 public:
   using clock = std::chrono::steady_clock;
@@ -245,6 +246,24 @@ public:
   /// Lowest acknowledged offset: what is told to Kafka as a hint.
   offset committed_hint() const noexcept;
 
+  // -- changes of the map (rule 25) -------------------------------------------
+
+  /// Where reading stops while the map is about to change: where the main
+  /// reading was when a view first told of it, or where a lane stands, if that
+  /// is further. Set, raised and lifted by `assign` and `audit`.
+  std::optional<offset> barrier() const noexcept {
+    return barrier_;
+  }
+
+  /// How far a reading may go; nothing: no limit.
+  std::optional<offset> ceiling(reading_kind which) const noexcept {
+    return which == reading_kind::main ? barrier_ : position_;
+  }
+
+  /// All lanes have all below the barrier, but the floor is frozen for this
+  /// consumer (rule 4b): only after a new assignment it comes to the barrier.
+  bool is_stuck_at_barrier() const noexcept;
+
   // -- floor (section 3, rules 4b and 9) --------------------------------------
 
   /// A floor act worth trying now, or nothing.
@@ -311,6 +330,7 @@ private:
   bool pays_to_go_back(double bytes) const noexcept;
   void go_back(offset to);
   bool durable_as_told(const snapshot& x) const noexcept;
+  bool heed_change(const partition_view& view);
   bool follow_floor(offset to, const uuid& token, map_version version,
                     bool is_halted);
 
@@ -337,6 +357,7 @@ private:
   bool holds_floor_ = false;
   bool needs_assign_ = false;
   std::optional<snapshot> snapshot_;
+  std::optional<offset> barrier_;
   partition_halt halt_ = partition_halt::none;
   std::string halt_reason_;
 };

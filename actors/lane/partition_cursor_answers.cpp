@@ -129,7 +129,32 @@ bool partition_cursor::audit(const partition_view& view, clock::time_point now,
   auto back = pays_to_go_back(again_bytes);
   for (auto i : again)
     send_again(i, view.lanes[i].effective, back);
-  return position_ < before;
+  // What was met beyond the old barrier was dropped.
+  auto goes_on = heed_change(view);
+  return position_ < before || goes_on;
+}
+
+// -- changes of the map -------------------------------------------------------
+
+/// True when the main reading may go further than before.
+bool partition_cursor::heed_change(const partition_view& view) {
+  auto before = barrier_;
+  if (!view.changing) {
+    barrier_.reset();
+    return before.has_value();
+  }
+  auto to = std::max(position_, barrier_.value_or(position_));
+  for (const auto& x : view.lanes)
+    to = std::max(to, x.effective);
+  barrier_ = to;
+  return before && *before < to;
+}
+
+bool partition_cursor::is_stuck_at_barrier() const noexcept {
+  return barrier_ && position_ == *barrier_ && !holds_floor_
+         && std::ranges::all_of(lanes_, [](const lane_cursor& x) {
+              return x.mode == lane_mode::attached && x.lent.empty();
+            });
 }
 
 offset partition_cursor::committed_hint() const noexcept {

@@ -245,6 +245,8 @@ void partition_consumer_state::on_queue(reading_kind which) {
              {"floor_held", feed_.cursor().holds_floor()}});
   phase_ = phase::reading;
   vitals_.become("reading");
+  told_barrier_.reset();
+  note_barrier();
 }
 
 void partition_consumer_state::on_turn(reading_kind which, int64_t events,

@@ -38,6 +38,10 @@ struct partition_consumer_config {
   /// How often floors are proposed and acks are held against the database.
   std::chrono::milliseconds floor_interval{5'000};
 
+  /// The same while the map is about to change, when everybody waits for the
+  /// floor.
+  std::chrono::milliseconds change_interval{500};
+
   /// How often lag is measured and overdue acks are looked for.
   std::chrono::milliseconds tick{250};
 
@@ -143,6 +147,8 @@ private:
   void on_checked(offset_range log, offset position_then);
   void audit();
   void judge_view(const asked_view& x);
+  void note_barrier();
+  void tend_barrier();
   void propose_floor();
   void measure_lag();
   void remember_time(offset to, int64_t oldest_ms);
@@ -186,6 +192,9 @@ private:
   bool lingering_ = false;
   bool asking_ = false;
   bool checking_ = false;
+
+  /// The barrier that was told of in the log.
+  std::optional<offset> told_barrier_;
   clock::time_point last_floor_;
   std::optional<offset> log_end_;
 

@@ -125,7 +125,10 @@ void partition_consumer_state::keep_up() {
   if (asking_ || main_.has_holes())
     return;
   auto time = now();
-  if (time - last_floor_ >= config_.floor_interval) {
+  auto interval = feed_.cursor().barrier()
+                    ? std::min(config_.floor_interval, config_.change_interval)
+                    : config_.floor_interval;
+  if (time - last_floor_ >= interval) {
     last_floor_ = time;
     check_log();
     self_->send(peers_.source,
@@ -210,7 +213,32 @@ void partition_consumer_state::judge_view(const asked_view& x) {
     return;
   }
   tell_lost();
+  tend_barrier();
   tend_catch_up();
+}
+
+// -- changes of the map (rule 25) ---------------------------------------------
+
+void partition_consumer_state::note_barrier() {
+  auto barrier = feed_.cursor().barrier();
+  if (barrier == told_barrier_)
+    return;
+  log::info(barrier ? "partition-waits-for-map" : "partition-goes-on",
+            {{"pipeline", config_.feed.pipeline},
+             {"topic", config_.feed.topic},
+             {"partition", config_.feed.source.number.value},
+             {"offset", barrier.value_or(feed_.cursor().position()).value}});
+  vitals_.become(barrier ? "at a barrier" : "reading");
+  told_barrier_ = barrier;
+}
+
+void partition_consumer_state::tend_barrier() {
+  note_barrier();
+  if (feed_.cursor().is_stuck_at_barrier() && !feed_.has_open_events())
+    start_again("the floor has to come to the barrier");
+  else if (feed_.cursor().barrier())
+    // Who waits at a barrier has not stalled.
+    self_->send(self_, records_ready_atom_v);
 }
 
 void partition_consumer_state::tell_lost() {

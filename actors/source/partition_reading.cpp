@@ -156,9 +156,10 @@ void partition_reading::drain() {
 }
 
 bool partition_reading::has_to_wait() const {
-  // A catch-up that has got there only waits for its holes.
-  auto arrived = which_ == reading_kind::catch_up
-                 && position() >= feed_.cursor().position();
+  // A catch-up that has got there only waits for its holes, and the main
+  // reading for the map to change.
+  auto end = feed_.cursor().ceiling(which_);
+  auto arrived = end && position() >= *end;
   return arrived || (feed_.any_full(which_) && has_holes())
          || feed_.is_blocked(which_, now());
 }
@@ -169,7 +170,7 @@ bool partition_reading::read(const record_view& record) {
   if (verdict == record_verdict::stale)
     return true;
   if (verdict == record_verdict::beyond) {
-    if (auto to = feed_.cursor().position(); position() < to)
+    if (auto to = *feed_.cursor().ceiling(which_); position() < to)
       note_hole(position(), to);
     return false;
   }
@@ -196,8 +197,8 @@ void partition_reading::on_drained(const drain_result& result, int64_t events) {
     at_end_ = result.at_end;
   }
   auto end = result.position;
-  if (which_ == reading_kind::catch_up)
-    end = std::min(end, feed_.cursor().position());
+  if (auto ceiling = feed_.cursor().ceiling(which_))
+    end = std::min(end, *ceiling);
   if (result.at_end && end > position())
     note_hole(position(), end);
   if (result.error && result.error->action != kafka_action::retry) {

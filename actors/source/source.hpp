@@ -67,6 +67,14 @@ struct source_config {
   std::vector<share_start> share_starts;
   program_ptr program;
 
+  /// Of the program and the tenants.
+  uint64_t map_fingerprint = 0;
+
+  /// Called with the pipeline's name and a sentence each time the database
+  /// turns out to have another map. From this actor's thread.
+  std::function<void(const std::string& pipeline, const std::string& why)>
+    on_other_map;
+
   /// Whether a partition of a topic is read by this node; unset: all are.
   std::function<bool(const std::string& topic, partition number)> reads;
 
@@ -134,6 +142,7 @@ private:
   void on_booted(const topic_survey& found, const boot_request& asked,
                  const boot_result& result);
   void tell_recreated(const topic_survey& found, const boot_result& result);
+  void on_other_map(const std::string& why);
   void settle(const topic_survey& found);
   void take_away(const std::vector<consumer_set::key>& which);
   void add_consumer(const booted_partition& which, gap_policy gaps);

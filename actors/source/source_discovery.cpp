@@ -91,6 +91,8 @@ void source_state::look() {
       },
       [this](const caf::error& reason) {
         booting_ = false;
+        if (reason == store_errc::other_map)
+          on_other_map(reason_text(reason));
         try_later(reason_text(reason));
       });
 }
@@ -117,6 +119,15 @@ void source_state::try_later(const std::string& why) {
                                {"retry_ms", delay.count()}});
   look_again_ = false;
   look_later(delay);
+}
+
+/// Rule 25: all that is read here is read for lanes that are no more.
+void source_state::on_other_map(const std::string& why) {
+  for (const auto& [topic, number] : consumers_.keys())
+    self_->send(parent_, remove_child_atom_v, child_name(topic, number));
+  consumers_.forget_all();
+  if (config_.on_other_map)
+    config_.on_other_map(config_.reading, why);
 }
 
 void source_state::settle(const topic_survey& found) {
@@ -225,7 +236,7 @@ std::expected<boot_request, kafka_error>
 source_state::prepare(const topic_survey& found) {
   boot_request result;
   result.pipeline = config_.pipeline;
-  result.map_fingerprint = config_.program->map_fingerprint();
+  result.map_fingerprint = config_.map_fingerprint;
   result.lanes = config_.lanes;
   result.tenants = config_.tenants;
   auto names = consumers_.incomplete(found);

@@ -1,8 +1,8 @@
 // Rule 1 of protocol.md: rows exist before anything is consumed.
 
 #include "actors/store/lane_store.hpp"
+#include "actors/store/sql_steps.hpp"
 #include "actors/store/sql_text.hpp"
-#include "actors/store/sql_values.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -10,19 +10,6 @@
 namespace millrace {
 
 namespace {
-
-std::unexpected<store_error> error(store_errc code, std::string message) {
-  return std::unexpected{store_error{code, {}, std::move(message)}};
-}
-
-/// A statement's failure ends the boot; these steps have nothing else to say.
-class failed_statement {
-public:
-  explicit failed_statement(store_error x) : what{std::move(x)} {
-  }
-
-  store_error what;
-};
 
 /// One boot within its transaction.
 class booting {
@@ -47,14 +34,7 @@ public:
 private:
   std::vector<sql_row> query(const std::string& text,
                              const sql_params& params) {
-    auto result = conn_.query(text, params);
-    if (!result)
-      throw failed_statement{result.error()};
-    return std::move(result->rows);
-  }
-
-  [[noreturn]] void refuse(std::string message) {
-    throw failed_statement{{store_errc::refused, {}, std::move(message)}};
+    return ask(conn_, text, params);
   }
 
   /// The pipeline's row also serialises boots: slots must not be given twice.
@@ -70,16 +50,19 @@ private:
                       {request_.pipeline});
     const auto& row = rows.at(0);
     version_ = int_of(row[0]);
-    if (int_of(row[2]) != request_.lanes)
-      refuse("pipeline " + request_.pipeline + " has " + *row[2]
-             + " lanes per tenant in the database, "
+    if (int_of(row[2]) == request_.lanes && row[1] == fingerprint)
+      return;
+    refuse("pipeline " + request_.pipeline + " has map " + *row[0] + ", with "
+             + *row[2]
+             + " lanes per tenant, in the database and another map in the "
+               "configuration, with "
              + std::to_string(request_.lanes)
-             + " in the configuration; the number cannot be changed yet");
-    if (row[1] != fingerprint)
-      refuse("pipeline " + request_.pipeline
-             + " has another mapping in the database than in the "
-               "configuration: routes, tenants or writes were changed, and "
-               "that cannot be done while offsets of the old mapping stand");
+             + ": lanes, tenants, routes or writes are not the same; 'millrace "
+               "lanes change --config FILE --pipeline "
+             + request_.pipeline
+             + " --reason TEXT' makes the map of a configuration the one that "
+               "counts",
+           store_errc::other_map);
   }
 
   /// Whether the name belongs to another topic: the offsets that are stored
@@ -227,15 +210,11 @@ private:
 
 store_result<boot_result> lane_store::boot(const boot_request& x) {
   if (x.lanes < 1)
-    return error(store_errc::refused, "a tenant needs at least one lane");
+    return std::unexpected{
+      store_error{store_errc::refused, {}, "a tenant needs at least one lane"}};
   return conn_.in_transaction([&]() -> store_result<boot_result> {
-    try {
-      return booting{conn_, x}.run();
-    } catch (const failed_statement& e) {
-      return std::unexpected{e.what};
-    } catch (const bad_value& e) {
-      return error(store_errc::failed, e.what());
-    }
+    return run_steps(
+      [&]() -> store_result<boot_result> { return booting{conn_, x}.run(); });
   });
 }
 

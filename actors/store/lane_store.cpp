@@ -205,7 +205,9 @@ store_result<partition_view> lane_store::view(const view_request& x) {
   auto found = conn_.query(
     "SELECT f.slot, f.floor, f.token, f.map_version, f.state = 'halted', "
     "l.tenant, l.shard, l.state, l.next_off[f.slot], "
-    "greatest(l.next_off[f.slot], f.floor) "
+    "greatest(l.next_off[f.slot], f.floor), EXISTS (SELECT 1 FROM "
+    "millrace.map_change WHERE pipeline = $1 AND state = 'planned' AND "
+    "deadline > clock_timestamp()) "
     "FROM millrace.partition_floor f LEFT JOIN millrace.lane l "
     "USING (pipeline) WHERE f.pipeline = $1 AND f.topic = $2 "
     "AND f.partition = $3 ORDER BY l.tenant COLLATE \"C\", l.shard",
@@ -225,6 +227,7 @@ store_result<partition_view> lane_store::view(const view_request& x) {
     result.token = uuid_of(first[2]);
     result.map_version = millrace::map_version{int_of(first[3])};
     result.halted = bool_of(first[4]);
+    result.changing = bool_of(first[10]);
     for (const auto& row : found->rows) {
       if (!row[5])
         continue; // a pipeline without lanes

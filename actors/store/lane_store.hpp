@@ -18,9 +18,9 @@ public:
   /// session_config.
   lane_store(connection& conn, std::chrono::milliseconds row_lock_timeout);
 
-  /// Rule 1, in one transaction. `refused` when the stored map is another one,
-  /// when a topic of the same name has another uuid, or when the shape changed
-  /// and may not be adopted.
+  /// Rule 1, in one transaction. `other_map` when the stored map is another
+  /// one; `refused` when a topic of the same name has another uuid, or when the
+  /// shape changed and may not be adopted.
   store_result<boot_result> boot(const boot_request& x);
 
   /// Rule 11. Ends the transaction of another writer that keeps the row locked

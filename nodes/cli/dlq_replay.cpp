@@ -152,7 +152,7 @@ replayer::mapping_of(const std::string& pipeline) {
                                {pipeline});
   if (!stored)
     return admin_fail(stored.error());
-  auto mine = sql(shape{by->program->map_fingerprint()});
+  auto mine = sql(shape{by->map_fingerprint});
   if (stored->rows.empty() || stored->rows[0][0] != mine
       || stored->rows[0][1] != sql(config->lanes))
     return admin_fail(exit_code::failed,

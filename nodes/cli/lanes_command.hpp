@@ -31,6 +31,9 @@ struct lanes_arguments : admin_arguments {
   int32_t number = -1;
   int64_t to = -1;
   std::string from = "earliest";
+
+  /// For `change`: for how long the lanes may take to come together.
+  std::string patience = "2m";
 };
 
 /// Lanes with state, owner, offsets and lag.
@@ -49,5 +52,9 @@ exit_code run_lanes_skip(const lanes_arguments& what, console& to);
 
 /// Reads a topic that was deleted and made again.
 exit_code run_lanes_adopt(const lanes_arguments& what, console& to);
+
+/// Gives a pipeline the lanes, tenants, routes and writes of a configuration
+/// while nodes run (rule 25).
+exit_code run_lanes_change(const lanes_arguments& what, console& to);
 
 } // namespace millrace::cli

@@ -72,6 +72,23 @@ void add_changes(CLI::App& group, adder& all) {
     ->check(CLI::IsMember({"earliest", "latest"}));
   add_reason(adopt, *a);
   add_common(adopt, *a);
+
+  auto [change, c] = all.add<lanes_arguments>(
+    group, "change",
+    "Change lanes, tenants, routes or writes of a pipeline while nodes run",
+    run_lanes_change);
+  change
+    ->add_option("--pipeline", c->pipeline,
+                 "The pipeline that shall be as --config has it")
+    ->type_name("NAME")
+    ->required();
+  change
+    ->add_option("--patience", c->patience,
+                 "Give up when the lanes take longer to come together (2m)")
+    ->type_name("DURATION");
+  add_reason(change, *c);
+  add_yes(change, *c);
+  add_common(change, *c);
 }
 
 } // namespace

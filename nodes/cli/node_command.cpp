@@ -14,7 +14,17 @@ exit_code run_node_command(const node_arguments& what,
   }
   if (!runner)
     return to.fail(exit_code::internal, "this build cannot run nodes");
-  auto code = runner(*all, {what.port_file, std::string{version()}});
+  auto load_again = [what]() -> std::expected<config, std::string> {
+    auto next = load_checked(what.config, what.pack_dirs, what.name);
+    if (next)
+      return std::move(*next);
+    std::string text;
+    for (const auto& x : next.error())
+      text += (text.empty() ? "" : "; ") + x.text;
+    return std::unexpected{std::move(text)};
+  };
+  auto code = runner(*all,
+                     {what.port_file, std::string{version()}, load_again});
   // The node answers with codes of the same table.
   return static_cast<exit_code>(code);
 }

@@ -36,10 +36,14 @@ struct unrouted_fixture : lanes_fixture {
     for (int i = 0; i < number; ++i)
       lines += std::format("{{\"id\":{},\"v\":\"{}{}\"}}\n", i, value, i);
     send(lines, "south");
-    ingest(letters, std::to_string(number));
+    auto node = start_node();
+    await(letters, std::to_string(number));
     write_config(true, guarded);
-    // The node makes the lanes of a new tenant.
-    ingest("SELECT count(*) FROM millrace.lane WHERE tenant = 'south'", "2");
+    auto changed = run({"lanes", "change", "--pipeline", "notes", "--reason",
+                        "a new tenant", "--yes"});
+    INFO(changed.err);
+    CHECK(changed.code == 0);
+    stop(node);
   }
 
   test::outcome replay(const std::vector<std::string>& more = {}) const {

@@ -1,0 +1,95 @@
+#pragma once
+
+#include "actors/admin/readiness.hpp"
+#include "config/config.hpp"
+#include "config/placement.hpp"
+#include "messages/supervision.hpp"
+#include "nodes/node.hpp"
+#include "nodes/preparation.hpp"
+
+#include <caf/actor_system.hpp>
+
+#include <chrono>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace millrace {
+
+/// Pipelines whose map in a database is not the one that this node runs, by the
+/// name of their reading, with a sentence each. For many threads.
+class other_maps {
+public:
+  void note(const std::string& pipeline, const std::string& why);
+
+  std::map<std::string, std::string> all() const;
+
+  void clear();
+
+private:
+  mutable std::mutex mutex_;
+  std::map<std::string, std::string> pipelines_;
+};
+
+/// What a node runs below its root, and how that is replaced while the process
+/// and its admin server stay: it is stopped in order, and planted anew from
+/// another configuration, by the code of a start. What was not acknowledged is
+/// read again, as after any start.
+class tree_keeper {
+public:
+  using clock = std::chrono::steady_clock;
+
+  tree_keeper(caf::actor_system& sys, supervisor_actor root,
+              std::shared_ptr<readiness_board> board, node_options options);
+
+  /// Plants what all databases share, and begins to prepare them.
+  void begin(const config& all, const placement_ptr& where);
+
+  /// To be called often; does not block. Plants what belongs to each database
+  /// as it gets ready. False when one of them cannot be used as it is
+  /// configured, see `preparation`.
+  bool advance();
+
+  /// Databases that are not ready.
+  std::size_t waiting() const noexcept;
+
+  /// Whether there was a database that is ready.
+  bool has_planted() const noexcept {
+    return planted_;
+  }
+
+  /// To be called about every second. Reads the configuration again when that
+  /// was `asked` for, and every few seconds while a pipeline has another map in
+  /// a database; takes it when it can be used and, unless asked, brings such
+  /// a pipeline the map that counts.
+  void look(bool asked);
+
+private:
+  void plant(const postgresql_config& database,
+             const std::vector<prepared_pipeline>& pipelines);
+  void post(const std::map<std::string, std::string>& troubled);
+  void keep_old(const std::string& why);
+
+  caf::actor_system& sys_;
+  supervisor_actor root_;
+  std::shared_ptr<readiness_board> board_;
+  node_options options_;
+
+  /// What `databases_` works on: that ends first.
+  std::shared_ptr<const config> running_;
+  placement_ptr where_;
+  std::optional<preparation> databases_;
+  std::vector<std::string> children_;
+  bool planted_ = false;
+  std::shared_ptr<other_maps> others_ = std::make_shared<other_maps>();
+
+  /// On the board and in the log already.
+  std::map<std::string, std::string> posted_;
+  std::string kept_why_;
+  clock::time_point next_look_;
+};
+
+} // namespace millrace
