@@ -1,7 +1,9 @@
 #include "actors/lane/lane_core.hpp"
 
+#include "actors/lane/invariant.hpp"
+#include "actors/lane/mutation.hpp"
+
 #include <algorithm>
-#include <cassert>
 #include <utility>
 
 namespace millrace {
@@ -52,19 +54,23 @@ void lane_core::receive(batch_ptr data, slot at, origin from) {
   auto bytes = size_bytes(*x.data);
   if (queued_bytes_ > 0 && queued_bytes_ + bytes > limits_.queue_bytes) {
     ++dropped_;
+    if (broken(mutation::dropped_acked))
+      reply(lane_reply::kind::ack, x, x.data->range.to);
     return;
   }
   queued_bytes_ += bytes;
   // While the row is being read again, a verdict from the old one would be
   // void; behind a batch that waits for it, order must be kept.
-  if (!row_ || reload_ || in_doubt_ || !unjudged_.empty())
+  auto waits = reload_ || in_doubt_ || !unjudged_.empty();
+  if (!row_ || (waits && !broken(mutation::no_wait_for_row)))
     unjudged_.push_back(std::move(x));
   else
     judge(std::move(x), false);
 }
 
 void lane_core::took_over(lane_row row) {
-  assert(phase_ == phase::busy && !row_);
+  require(phase_ == phase::busy && !row_,
+          "a takeover answers one that was asked for");
   phase_ = phase::ready;
   owner_ = row.owner;
   epoch_ = row.epoch;
@@ -73,10 +79,10 @@ void lane_core::took_over(lane_row row) {
 }
 
 void lane_core::loaded(std::optional<lane_row> row) {
-  assert(phase_ == phase::busy);
+  require(phase_ == phase::busy, "a load answers one that was asked for");
   phase_ = phase::ready;
   // A reconnect since the question was asked: the answer may be from before.
-  if (std::exchange(stale_answer_, false))
+  if (std::exchange(stale_answer_, false) && !broken(mutation::stale_answer))
     return;
   reload_ = false;
   in_doubt_ = false;
@@ -98,7 +104,7 @@ void lane_core::step_failed() {
     phase_ = phase::ready;
     return;
   }
-  assert(phase_ == phase::busy);
+  require(phase_ == phase::busy, "a load answers one that was asked for");
   stale_answer_ = false;
   // Nothing read before a broken connection counts (I4).
   if (row_) {
@@ -110,14 +116,15 @@ void lane_core::step_failed() {
 }
 
 void lane_core::committed() {
-  assert(phase_ == phase::flying && row_);
+  require(phase_ == phase::flying && row_, "an outcome is that of a flight");
   phase_ = phase::ready;
   attempts_ = refusals_ = 0;
   flush_bytes_ = std::min(limits_.flush_bytes, flush_bytes_ * 2);
   row_->next_seq.value += flight_.claim.seqs;
   for (const auto& x : flight_.claim.ranges) {
     auto& at = row_->next_off[static_cast<std::size_t>(x.at.value)];
-    assert(at == x.old_next && x.range.to > row_->effective(x.at));
+    require(at == x.old_next && x.range.to > row_->effective(x.at),
+            "a commit moves offsets on (I2)");
     at = x.range.to;
   }
   if (!retrying_)
@@ -136,7 +143,7 @@ void lane_core::committed() {
 }
 
 void lane_core::refused() {
-  assert(phase_ == phase::flying);
+  require(phase_ == phase::flying, "an outcome is that of a flight");
   phase_ = phase::ready;
   reload_ = true;
   if (++refusals_ > max_refusals)
@@ -145,14 +152,18 @@ void lane_core::refused() {
 }
 
 void lane_core::lost() {
-  assert(phase_ == phase::flying);
+  require(phase_ == phase::flying, "an outcome is that of a flight");
+  if (broken(mutation::doubt_failed))
+    return retry();
+  if (broken(mutation::doubt_committed))
+    return committed();
   phase_ = phase::ready;
   in_doubt_ = true;
   forget_verdicts();
 }
 
 void lane_core::retry() {
-  assert(phase_ == phase::flying);
+  require(phase_ == phase::flying, "an outcome is that of a flight");
   phase_ = phase::ready;
   land();
 }
@@ -175,7 +186,7 @@ void lane_core::retry_smaller() {
 
 void lane_core::reconnected() {
   // A flight has its own outcome, and a takeover's epoch would be refused.
-  if (row_) {
+  if (row_ && !broken(mutation::reconnect_keeps_row)) {
     round_.abandon();
     reload_ = true;
     stale_answer_ = phase_ == phase::busy;
@@ -184,7 +195,7 @@ void lane_core::reconnected() {
 }
 
 void lane_core::halt(lane_halt why, std::string reason) {
-  assert(why != lane_halt::none);
+  require(why != lane_halt::none, "a halt has a reason");
   phase_ = phase::cold;
   halt_ = why;
   halt_reason_ = std::move(reason);
@@ -221,7 +232,8 @@ lane_step lane_core::next_step() {
   }
   if (in_doubt_ || reload_) {
     phase_ = phase::busy;
-    return in_doubt_ ? lane_step::resolve : lane_step::load;
+    auto locks = in_doubt_ && !broken(mutation::doubt_unlocked);
+    return locks ? lane_step::resolve : lane_step::load;
   }
   if (lane_step step; (queue_.empty() || !turn_of_batches_) && retry_step(step))
     return step;
@@ -229,7 +241,8 @@ lane_step lane_core::next_step() {
   if (queue_.empty())
     return lane_step::none;
   wanted_.reset();
-  if (culprit_ && up_to_culprit() && !culprit_->fetched) {
+  if (culprit_ && up_to_culprit() && !culprit_->fetched
+      && !broken(mutation::fetch_skipped)) {
     wanted_ = {culprit_->source, culprit_->letter.at};
     phase_ = phase::fetching;
     return lane_step::fetch;
@@ -254,7 +267,7 @@ std::vector<addressed_reply> lane_core::take_replies() {
 }
 
 const flush& lane_core::flight() const {
-  assert(phase_ == phase::flying);
+  require(phase_ == phase::flying, "an outcome is that of a flight");
   return flight_;
 }
 
@@ -263,7 +276,10 @@ const flush& lane_core::flight() const {
 void lane_core::judge(queued x, bool row_is_fresh) {
   const auto& data = *x.data;
   auto done = [this, &data] { queued_bytes_ -= size_bytes(data); };
-  if (data.map_version != row_->map_version || data.shape != row_->shape
+  auto foreign
+    = (data.map_version != row_->map_version && !broken(mutation::foreign_map))
+      || (data.shape != row_->shape && !broken(mutation::foreign_shape));
+  if (foreign
       || static_cast<std::size_t>(x.at.value) >= row_->next_off.size()) {
     // The row may have moved on since it was read: a new partition, or the
     // shape after DDL.
@@ -284,14 +300,16 @@ void lane_core::judge(queued x, bool row_is_fresh) {
     // Already queued or in flight: its ack will come from there.
     done();
     ++dropped_;
-  } else if (data.range.from > end) {
+    if (broken(mutation::dropped_acked))
+      reply(lane_reply::kind::ack, x, data.range.to);
+  } else if (data.range.from > end && !broken(mutation::no_from_check)) {
     auto i = nacks_.find(x.at);
     if (i != nacks_.end() && i->second.number == data.rewind
         && i->second.at == end) {
       // The nack for this gap is on its way; if it is lost, resync heals.
       done();
       ++dropped_;
-    } else if (!row_is_fresh) {
+    } else if (!row_is_fresh && !broken(mutation::nack_unread)) {
       reload_ = true;
       unjudged_.push_back(std::move(x));
     } else {
@@ -300,8 +318,10 @@ void lane_core::judge(queued x, bool row_is_fresh) {
       reply(lane_reply::kind::nack, x, end);
     }
   } else {
-    x.trim_below = end;
+    x.trim_below = broken(mutation::no_trim) ? offset{0} : end;
     tails_[x.at] = data.range.to;
+    if (broken(mutation::ack_early))
+      reply(lane_reply::kind::ack, x, data.range.to);
     queue_.push_back(std::move(x));
   }
 }
@@ -349,7 +369,9 @@ void lane_core::land() {
     queue_.front().trim_below = flying_.back().trim_below;
     flying_.pop_back();
   }
-  queue_.insert(queue_.begin(), std::make_move_iterator(flying_.begin()),
+  auto ahead = broken(mutation::retry_reordered) ? queue_.end()
+                                                 : queue_.begin();
+  queue_.insert(ahead, std::make_move_iterator(flying_.begin()),
                 std::make_move_iterator(flying_.end()));
   flying_.clear();
 }
@@ -377,7 +399,9 @@ void lane_core::hand_back_all() {
 offset lane_core::tail(slot at) const {
   auto durable = row_->effective(at);
   auto i = tails_.find(at);
-  return i == tails_.end() ? durable : std::max(i->second, durable);
+  if (i == tails_.end() || broken(mutation::tail_forgotten))
+    return durable;
+  return std::max(i->second, durable);
 }
 
 bool lane_core::owes(origin x) const noexcept {

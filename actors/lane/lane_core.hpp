@@ -108,7 +108,7 @@ std::string to_string(lane_halt x);
 /// The core is told what arrived and what came of the last step; it answers
 /// through `next_step` and `take_replies`. At most one step is open at a time.
 ///
-/// Invariants, asserted:
+/// Invariants, checked in every build where that costs nothing:
 ///  * the queue holds, per partition, ranges that follow each other: each
 ///    begins at or before the end of the one ahead of it;
 ///  * no fact about the row survives `lost` or `step_failed` (I4);

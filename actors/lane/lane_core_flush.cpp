@@ -2,10 +2,11 @@
 // what becomes of events that PostgreSQL refuses. The first half,
 // lane_core.cpp, judges batches and outcomes.
 
+#include "actors/lane/invariant.hpp"
 #include "actors/lane/lane_core.hpp"
+#include "actors/lane/mutation.hpp"
 
 #include <algorithm>
-#include <cassert>
 #include <format>
 #include <utility>
 
@@ -87,11 +88,13 @@ void lane_core::plan(queue_prefix end) {
       break;
     bytes += more;
     // Rows below what is durable by now are dropped again (rule 12).
-    auto trim = std::max(x.trim_below, row_->effective(x.at));
+    auto trim = broken(mutation::no_trim_late)
+                  ? x.trim_below
+                  : std::max(x.trim_below, row_->effective(x.at));
     if (cut && *cut < x.data->range.to) {
       auto part = x;
       part.keep_below = *cut;
-      x.trim_below = *cut;
+      x.trim_below = broken(mutation::neighbour_skipped) ? *cut + 1 : *cut;
       part.trim_below = trim;
       add_to_flight(part, trim);
       flying_.push_back(std::move(part));
@@ -121,7 +124,8 @@ void lane_core::add_to_flight(const queued& x, offset trim) {
     auto old = row_->next_off[static_cast<std::size_t>(x.at.value)];
     c.ranges.push_back({x.at, old, range, first});
   } else {
-    assert(range.from <= same->range.to);
+    require(range.from <= same->range.to,
+            "the ranges of a flush follow each other");
     same->range.to = range.to;
     if (!same->first_event)
       same->first_event = first;
@@ -183,7 +187,7 @@ std::vector<bisection::event> lane_core::left_out_of_flight() const {
 }
 
 void lane_core::data_refused(data_refusal why) {
-  assert(phase_ == phase::flying && row_);
+  require(phase_ == phase::flying && row_, "an outcome is that of a flight");
   phase_ = phase::ready;
   if (retrying_) {
     if (!round_.refused(why.sqlstate, why.reason))
@@ -204,13 +208,13 @@ void lane_core::data_refused(data_refusal why) {
     halt(lane_halt::data, why.sqlstate + ": " + why.message);
     return;
   }
-  if (found.events == 1) {
+  if (found.events <= (broken(mutation::early_culprit) ? 2 : 1)) {
     suspects_.clear();
     auto from = std::ranges::find_if(flying_, [&found](const queued& x) {
       return x.at == found.at && x.data->range.contains(found.last)
              && x.trim_below <= found.last;
     });
-    assert(from != flying_.end());
+    require(from != flying_.end(), "the culprit is in the flight");
     if (why.sqlstate == "23503" && may_wait(*from->data, found.last)) {
       lacking_[{found.at, found.last}] = {missing_row::wait, why.sqlstate,
                                           why.reason};
@@ -231,12 +235,12 @@ void lane_core::data_refused(data_refusal why) {
 }
 
 wanted_record lane_core::wanted() const {
-  assert(phase_ == phase::fetching && wanted_);
+  require(phase_ == phase::fetching && wanted_, "a record is wanted");
   return *wanted_;
 }
 
 void lane_core::fetched(const record_copy& raw) {
-  assert(phase_ == phase::fetching);
+  require(phase_ == phase::fetching, "a record answers one that was wanted");
   phase_ = phase::ready;
   auto what = std::exchange(wanted_, std::nullopt);
   if (!what)

@@ -1,10 +1,10 @@
 // The third part of a lane's core: which events are put aside until what they
 // need is there, and how they are tried again (protocol.md, section 4).
 
+#include "actors/lane/invariant.hpp"
 #include "actors/lane/lane_core.hpp"
 
 #include <algorithm>
-#include <cassert>
 #include <format>
 #include <iterator>
 #include <utility>
@@ -45,7 +45,7 @@ void fill(reject& to, const record_copy& from) {
 
 void lane_core::rows_missing(const std::vector<missing_write>& which,
                              const std::string& reason) {
-  assert(phase_ == phase::flying && row_);
+  require(phase_ == phase::flying && row_, "an outcome is that of a flight");
   phase_ = phase::ready;
   if (retrying_) {
     round_.missing(which, reason);
@@ -258,7 +258,7 @@ void lane_core::plan_retry() {
 }
 
 void lane_core::waiting_read(std::vector<retried_event> events) {
-  assert(phase_ == phase::reading_waiting);
+  require(phase_ == phase::reading_waiting, "events answer a question");
   phase_ = phase::ready;
   // Broken off when the connection was lost meanwhile.
   if (round_.active())

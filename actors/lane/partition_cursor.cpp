@@ -1,7 +1,8 @@
 #include "actors/lane/partition_cursor.hpp"
 
+#include "actors/lane/invariant.hpp"
+
 #include <algorithm>
-#include <cassert>
 #include <chrono>
 #include <cmath>
 #include <utility>
@@ -55,11 +56,12 @@ partition_cursor::partition_cursor(std::vector<lane_id> lanes,
 // -- assignment ---------------------------------------------------------------
 
 void partition_cursor::assign(const partition_view& view, offset_range log) {
-  assert(view.lanes.size() == lanes_.size());
+  require(view.lanes.size() == lanes_.size(),
+          "a view lists the consumer's lanes");
   halt_ = partition_halt::none;
   halt_reason_.clear();
   needs_assign_ = false;
-  holds_floor_ = false;
+  holds_floor_ = broken(mutation::floor_seen_only);
   snapshot_.reset();
   floor_ = view.floor;
   token_ = view.token;
@@ -122,7 +124,10 @@ std::vector<lost_lane> partition_cursor::lost() const {
 
 record_verdict partition_cursor::judge(offset at,
                                        reading_kind which) const noexcept {
-  if (auto end = ceiling(which); end && at >= *end)
+  auto end = ceiling(which);
+  if (end && which == reading_kind::catch_up && broken(mutation::rejoin_late))
+    end = *end + 1;
+  if (end && at >= *end)
     return record_verdict::beyond;
   auto expected = position(which);
   if (at == expected)
@@ -136,22 +141,24 @@ void partition_cursor::touch(std::size_t lane, offset at) noexcept {
 }
 
 void partition_cursor::advance(offset to, reading_kind which) {
-  assert(to >= position(which));
+  require(to >= position(which), "a reading goes on, never back");
   if (which == reading_kind::main) {
-    assert(!barrier_ || to <= *barrier_);
+    require(!barrier_ || to <= *barrier_, "nothing is read beyond a barrier");
     position_ = to;
     return;
   }
-  assert(running_ && to <= position_);
+  require(running_ && to <= position_,
+          "the catch-up stays behind the main reading");
   catch_up_ = to;
 }
 
 cut_batch partition_cursor::cut(std::size_t lane, std::size_t bytes,
                                 clock::time_point now) {
   auto& x = lanes_[lane];
-  assert(x.mode == lane_mode::attached || x.mode == lane_mode::catching_up);
+  require(x.mode == lane_mode::attached || x.mode == lane_mode::catching_up,
+          "a batch is cut for a lane that is read for");
   auto to = x.mode == lane_mode::attached ? position_ : catch_up_;
-  assert(to > x.cut);
+  require(to > x.cut, "a cut goes on, never back");
   cut_batch result{{x.cut, to}, x.number};
   x.cut = to;
   if (x.lent.empty())
@@ -220,7 +227,8 @@ void partition_cursor::set_mode(std::size_t lane, lane_mode to) {
 }
 
 void partition_cursor::detach(std::size_t lane) {
-  assert(lanes_[lane].mode != lane_mode::inactive);
+  require(lanes_[lane].mode != lane_mode::inactive,
+          "an inactive lane is not left behind");
   set_mode(lane, lane_mode::detached);
 }
 
@@ -232,12 +240,14 @@ bool partition_cursor::may_return(const lane_cursor& x) const noexcept {
 
 void partition_cursor::attach_ready() {
   for (std::size_t i = 0; i < lanes_.size(); ++i)
-    if (may_return(lanes_[i]) && lanes_[i].cut >= position_)
+    if (may_return(lanes_[i])
+        && lanes_[i].cut + (broken(mutation::rejoin_early) ? 1 : 0)
+             >= position_)
       set_mode(i, lane_mode::attached);
 }
 
 bool partition_cursor::begin_run(clock::time_point now) {
-  assert(!running_);
+  require(!running_, "there is one catch-up at a time");
   std::optional<offset> least;
   for (const auto& x : lanes_)
     if (may_return(x) && x.cut < position_)

@@ -1,10 +1,10 @@
 // The second half of a partition cursor: what lanes and the database answer,
 // and the floor. The first half, partition_cursor.cpp, assigns and reads.
 
+#include "actors/lane/invariant.hpp"
 #include "actors/lane/partition_cursor.hpp"
 
 #include <algorithm>
-#include <cassert>
 #include <utility>
 
 namespace millrace {
@@ -50,7 +50,8 @@ bool partition_cursor::goes_back(std::size_t lane) const noexcept {
 }
 
 void partition_cursor::read_again(std::size_t lane) {
-  assert(lanes_[lane].mode == lane_mode::attached);
+  require(lanes_[lane].mode == lane_mode::attached,
+          "the main reading reads again for its own lanes");
   position_ = std::min(position_, lanes_[lane].cut);
 }
 
@@ -83,12 +84,17 @@ std::vector<offset> partition_cursor::acks() const {
 
 bool partition_cursor::audit(const partition_view& view, clock::time_point now,
                              std::span<const offset> acks_then) {
-  assert(view.lanes.size() == lanes_.size());
+  require(view.lanes.size() == lanes_.size(),
+          "a view lists the consumer's lanes");
   if (!follow_floor(view.floor, view.token, view.map_version, view.halted)) {
     needs_assign_ = true;
     return false;
   }
-  assert(acks_then.empty() || acks_then.size() == lanes_.size());
+  require(acks_then.empty() || acks_then.size() == lanes_.size(),
+          "acks are those of the consumer's lanes");
+  if (broken(mutation::no_resync))
+    return false;
+  auto blind = !holds_floor_ && broken(mutation::frozen_blind);
   std::vector<std::size_t> again;
   double again_bytes = 0;
   for (std::size_t i = 0; i < lanes_.size(); ++i) {
@@ -104,13 +110,14 @@ bool partition_cursor::audit(const partition_view& view, clock::time_point now,
         resume(i, seen.effective);
       continue;
     }
-    if (x.mode == lane_mode::attached && seen.effective < start_) {
+    if (x.mode == lane_mode::attached && seen.effective < start_ && !blind) {
       needs_assign_ = true;
       return false;
     }
     // An ack from before a failover is void (rule 9b).
-    auto told = acks_then.empty() ? x.acked : std::min(x.acked, acks_then[i]);
-    auto void_ack = seen.effective < told;
+    auto now_told = acks_then.empty() || broken(mutation::late_view);
+    auto told = now_told ? x.acked : std::min(x.acked, acks_then[i]);
+    auto void_ack = seen.effective < told && !blind;
     auto overdue = x.overdue
                    || (!x.lent.empty() && now - x.moved > limits_.resync);
     if (!void_ack && !overdue)
@@ -175,7 +182,8 @@ void partition_cursor::send_again(std::size_t lane, offset from, bool back) {
   auto& x = lanes_[lane];
   x.cut = from;
   x.acked = std::min(x.acked, from);
-  ++x.number.value;
+  if (!broken(mutation::rewind_kept))
+    ++x.number.value;
   x.lent.clear();
   x.lent_bytes = 0;
   if (x.mode != lane_mode::attached) {
@@ -205,7 +213,7 @@ void partition_cursor::deactivate(std::size_t lane) {
 void partition_cursor::resume(std::size_t lane, offset effective) {
   auto& x = lanes_[lane];
   x.lost = false;
-  x.cut = x.acked = effective;
+  x.cut = x.acked = broken(mutation::resume_at_main) ? position_ : effective;
   ++x.number.value;
   set_mode(lane, lane_mode::detached);
 }
@@ -213,7 +221,7 @@ void partition_cursor::resume(std::size_t lane, offset effective) {
 // -- floor --------------------------------------------------------------------
 
 std::optional<floor_act> partition_cursor::propose() {
-  if (halt_ != partition_halt::none)
+  if (halt_ != partition_halt::none || broken(mutation::no_floor))
     return std::nullopt;
   floor_act act;
   act.floor = floor_;
@@ -232,9 +240,13 @@ std::optional<floor_act> partition_cursor::propose() {
       if (lanes_[i].touched.value > 0)
         snapshot_->touched.push_back({i, ids_[i], lanes_[i].touched});
   }
+  if (broken(mutation::stale_floor)) {
+    act.to = committed_hint();
+    return act.to > floor_ ? std::optional{act} : std::nullopt;
+  }
   if (!snapshot_ || !durable_as_told(*snapshot_))
     return std::nullopt;
-  act.to = snapshot_->to;
+  act.to = broken(mutation::floor_now) ? position_ : snapshot_->to;
   act.touched = snapshot_->touched;
   return act;
 }
@@ -246,14 +258,14 @@ void partition_cursor::floor_answer(const floor_act& act,
     token_ = answer.token;
     if (!act.full)
       for (auto& x : lanes_)
-        if (x.touched <= act.to)
+        if (x.touched <= act.to || broken(mutation::touched_forgotten))
           x.touched = offset{0};
   } else if (!follow_floor(answer.floor, answer.token, answer.map_version,
                            answer.halted)) {
     needs_assign_ = true;
   }
   if (act.full && !needs_assign_)
-    holds_floor_ = floor_ >= start_;
+    holds_floor_ = floor_ >= start_ || broken(mutation::frozen_ignored);
   snapshot_.reset();
 }
 
@@ -268,6 +280,11 @@ bool partition_cursor::follow_floor(offset to, const uuid& token,
     return false;
   if (token == token_)
     return true;
+  if (broken(mutation::floor_seen_only)) {
+    floor_ = to;
+    token_ = token;
+    return true;
+  }
   if (to < floor_ || position_ < to || (to == floor_ && !holds_floor_))
     return false;
   floor_ = to;

@@ -1,7 +1,9 @@
 #include "actors/source/partition_feed.hpp"
 
+#include "actors/lane/invariant.hpp"
+#include "actors/lane/mutation.hpp"
+
 #include <algorithm>
-#include <cassert>
 #include <utility>
 
 namespace millrace {
@@ -9,7 +11,7 @@ namespace millrace {
 namespace {
 
 bool holds_events(const batch* x) {
-  return x && x->events > 0;
+  return x && (x->events > 0 || broken(mutation::no_floor));
 }
 
 /// Events between two measurements of a batch: what rejects can add in
@@ -91,7 +93,9 @@ batch& partition_feed::unrouted() {
 }
 
 batch& partition_feed::open_lane(std::size_t lane) {
-  if (current_reading_ == reading_kind::main)
+  if (current_reading_ == reading_kind::main
+      && (cursor_.is_read_by(lane, current_reading_)
+          || !broken(mutation::detached_untouched)))
     cursor_.touch(lane, current_);
   if (!cursor_.wants(lane, current_, current_reading_)) {
     for (auto& block : skipped_.blocks)
@@ -332,8 +336,10 @@ std::unique_ptr<batch> partition_feed::make_batch(std::size_t lane) {
 fed_batch partition_feed::cut(std::size_t lane, clock::time_point now) {
   std::unique_ptr<batch> data = std::exchange(open_[lane], nullptr);
   auto [range, number] = cursor_.cut(lane, size_bytes(*data), now);
-  assert(data->rewind == number);
-  assert(!first_event(*data) || range.contains(*first_event(*data)));
+  require(data->rewind == number,
+          "a batch was collected under the number it is sent with");
+  require(!first_event(*data) || range.contains(*first_event(*data)),
+          "a batch holds events of its range only");
   data->range = range;
   return {lane, batch_ptr{std::move(data)}};
 }

@@ -6,6 +6,7 @@
 #include "nodes/cli/lanes_command.hpp"
 #include "nodes/cli/signal_stop.hpp"
 #include "nodes/prepare.hpp"
+#include "nodes/shares.hpp"
 
 #include <algorithm>
 #include <chrono>
