@@ -1,566 +1,369 @@
 #include "tests/lane/simulation.hpp"
 
+#include "actors/lane/invariant.hpp"
+
 #include <algorithm>
-#include <set>
-#include <utility>
 
 namespace millrace::test {
 
 namespace {
 
-constexpr map_version version{1};
-constexpr shape rows_shape{7};
+/// Several times what the slowest run needs.
+constexpr int finish_rounds = 150;
 
-uuid random_uuid(std::mt19937_64& random) {
-  uuid result;
-  for (auto& x : result.bytes)
-    x = static_cast<uint8_t>(random());
-  return result;
-}
+/// Enough to find a few poisoned events among all.
+constexpr int steps_per_round = 200;
 
 } // namespace
 
-simulation::simulation(simulation_config config)
+simulation_counts& simulation_counts::operator+=(const simulation_counts& x) {
+  rejoined += x.rejoined;
+  switched += x.switched;
+  reshaped += x.reshaped;
+  failovers += x.failovers;
+  parts += x.parts;
+  dead_letters += x.dead_letters;
+  nacks += x.nacks;
+  dropped += x.dropped;
+  return *this;
+}
+
+simulation::simulation(simulation_config config, choices& draws)
   : config_{config},
-    random_{config.seed} {
-  log_.resize(config_.partitions);
-  end_.resize(config_.partitions);
-  for (std::size_t i = 0; i < config_.lanes; ++i)
-    ids_.push_back({"p", "t", shard{static_cast<int32_t>(i)}});
-  for (std::size_t p = 0; p < config_.partitions; ++p) {
-    sources_.push_back(
-      {random_uuid(random_), partition{static_cast<int32_t>(p)}});
+    draws_{draws},
+    partitions_(config.partitions),
+    db_{partitions_, config.broken.around},
+    kafka_commits_(config.partitions),
+    furthest_(config.partitions) {
+#ifdef MILLRACE_MUTATIONS
+  broken_rule = config.broken.rule;
+#endif
+  make_world();
+}
+
+simulation::~simulation() {
+#ifdef MILLRACE_MUTATIONS
+  broken_rule = mutation::none;
+#endif
+}
+
+void simulation::make_world() {
+  for (std::size_t p = 0; p < partitions_.size(); ++p) {
+    auto& x = partitions_[p];
+    // Two topics: a slot is not a partition's number.
+    x.id.topic.bytes[0] = static_cast<uint8_t>(1 + p % 2);
+    x.id.number.value = static_cast<int32_t>(p / 2);
     for (std::size_t i = 0; i < config_.events; ++i) {
-      // Gaps: transaction markers and compaction.
-      constexpr int64_t gaps[] = {1, 1, 1, 2, 4};
-      end_[p] = end_[p] + gaps[pick(5)];
-      auto lane = pick(config_.lanes + 1);
-      auto& x = log_[p].emplace_back(event{offset{end_[p].value - 1}, {}});
-      if (lane < config_.lanes)
-        x.lane = lane;
-      x.poison = chance(.1);
+      // Holes: transaction markers and compaction.
+      constexpr int64_t steps[] = {1, 1, 1, 2, 4};
+      x.end = x.end + steps[draws_.pick(5)];
+      auto route = draws_.pick(13);
+      x.log.push_back({x.end + -1, route, draws_.chance(8)});
     }
-    pg_.floors.push_back({offset{0}, random_uuid(random_)});
+    x.end = x.end + static_cast<int64_t>(draws_.pick(3));
   }
-  for (const auto& id : ids_) {
-    auto& x = pg_.lanes.emplace_back();
-    x.row.lane = id;
-    x.row.epoch = epoch{1};
-    x.row.map_version = version;
-    x.row.shape = rows_shape;
-    x.row.next_off.resize(config_.partitions);
-    x.row.floors.resize(config_.partitions);
+  first_change_ = draws_.pick(3);
+  ends_with_change_ = draws_.chance(30);
+  auto late = draws_.pick(2);
+  while (db_.slots() + late < partitions_.size())
+    append_slot();
+  db_.forget_history();
+  for (std::size_t lane = 0; lane < db_.lanes(); ++lane)
+    add_writer(lane);
+}
+
+// -- chaos --------------------------------------------------------------------
+
+void simulation::chaos() {
+  for (step_ = 0; step_ < config_.steps && !db_.failure(); ++step_) {
+    draws_.begin_step(step_);
+    now_ += std::chrono::milliseconds{200};
+    step();
   }
-  history_.push_back(pg_);
 }
 
-simulation::~simulation() = default;
-
-std::size_t simulation::pick(std::size_t n) {
-  return static_cast<std::size_t>(random_() % n);
+void simulation::step() {
+  // 0 is nothing; what is rare has small numbers.
+  auto x = draws_.pick(1'000);
+  if (x < 100) {
+    change_world(x);
+  } else if (x < 330) {
+    auto who = draws_.pick(consumers_.size());
+    read_some(who, 1 + draws_.pick(6));
+  } else if (x < 380) {
+    upkeep(draws_.pick(consumers_.size()));
+  } else if (x < 570) {
+    move_parcel();
+  } else if (x < 710) {
+    move_letter();
+  } else {
+    auto who = draws_.pick(writers_.size());
+    // A table that is locked for a while stops its lane's writer.
+    if (writers_[who].lane == locked_lane_ && step_ < locked_until_)
+      return;
+    if (!writers_[who].waiting) {
+      auto f = draws_.pick(100);
+      execute(who, f < 85   ? fate::done
+                   : f < 93 ? fate::nothing_happened
+                            : fate::outcome_unknown);
+    }
+    if (!draws_.chance(25))
+      tell(who);
+  }
 }
 
-bool simulation::chance(double p) {
-  return static_cast<double>(random_() >> 11) * 0x1.0p-53 < p;
+void simulation::change_world(std::size_t x) {
+  if (x < 1) {
+    return;
+  } else if (x < 15) {
+    locked_lane_ = draws_.pick(db_.lanes());
+    locked_until_ = step_ + draws_.pick(60);
+  } else if (x < 32) {
+    // The old one stays as a zombie.
+    add_writer(draws_.pick(db_.lanes()));
+  } else if (x < 50) {
+    add_consumer(draws_.pick(db_.slots()));
+  } else if (x < 56) {
+    toggle_lane();
+  } else if (x < 65) {
+    fail_over();
+  } else if (x < 70) {
+    auto& w = writers_[draws_.pick(writers_.size())];
+    say("a writer of lane {} has a new connection", w.lane);
+    w.core->reconnected();
+  } else if (x < 80) {
+    auto lane = draws_.pick(db_.lanes());
+    auto commits = draws_.chance(50);
+    if (db_.is_locked(lane))
+      say("lane {}: the open transaction {}", lane,
+          commits ? "commits" : "is rolled back");
+    db_.settle(lane, commits);
+  } else if (x < 82) {
+    mend(draws_.pick(writers_.size()));
+  } else if (x < 84) {
+    append_slot();
+  } else if (x < 87) {
+    if (db_.alter_shape()) {
+      ++counts_.reshaped;
+      say("the rows get shape {}", db_.shape().value);
+    }
+  } else if (x < 90) {
+    begin_barrier();
+  } else {
+    try_switch();
+  }
 }
 
-// -- the database -------------------------------------------------------------
-
-void simulation::commit() {
-  history_.push_back(pg_);
+void simulation::move_parcel() {
+  if (parcels_.empty())
+    return;
+  auto i = draws_.chance(30) ? draws_.pick(parcels_.size()) : 0;
+  auto sent = parcels_[i];
+  parcels_.erase(parcels_.begin() + static_cast<std::ptrdiff_t>(i));
+  if (draws_.chance(12)) {
+    say("lost on the way: lane {}'s [{},{}) of consumer {}", sent.lane,
+        sent.data->range.from.value, sent.data->range.to.value, sent.consumer);
+    return;
+  }
+  if (draws_.chance(10))
+    parcels_.push_back(sent); // repeated
+  auto to = last_writer(sent.lane);
+  if (draws_.chance(30)) {
+    std::vector<std::size_t> able;
+    for (std::size_t w = 0; w < writers_.size(); ++w)
+      if (writers_[w].lane == sent.lane)
+        able.push_back(w);
+    to = able[draws_.pick(able.size())];
+  }
+  deliver(sent, to);
 }
 
-lane_row simulation::read(std::size_t lane) const {
-  auto result = pg_.lanes[lane].row;
-  for (std::size_t p = 0; p < config_.partitions; ++p)
-    result.floors[p] = pg_.floors[p].floor;
-  return result;
+void simulation::move_letter() {
+  if (letters_.empty())
+    return;
+  auto i = draws_.chance(20) ? draws_.pick(letters_.size()) : 0;
+  auto sent = letters_[i];
+  letters_.erase(letters_.begin() + static_cast<std::ptrdiff_t>(i));
+  if (draws_.chance(10))
+    say("lost on the way: an answer of lane {}", sent.lane);
+  else
+    deliver(sent);
 }
 
-partition_view simulation::view(std::size_t p) const {
-  partition_view result;
-  result.at = slot{static_cast<int32_t>(p)};
-  result.floor = pg_.floors[p].floor;
-  result.token = pg_.floors[p].token;
-  result.map_version = version;
-  for (std::size_t i = 0; i < config_.lanes; ++i)
-    result.lanes.push_back(
-      {ids_[i], read(i).effective(result.at), pg_.lanes[i].row.state});
-  return result;
+void simulation::append_slot() {
+  if (db_.slots() == partitions_.size())
+    return;
+  say("partition {} is found", db_.slots());
+  db_.append_slot();
+  add_consumer(db_.slots() - 1);
 }
 
-bool simulation::claim_holds(const claim& x) const {
-  auto row = read(static_cast<std::size_t>(x.lane.number.value));
-  if (config_.broken == sabotage::no_claim)
+void simulation::toggle_lane() {
+  auto lane = draws_.pick(db_.lanes());
+  db_.toggle_state(lane);
+  say("lane {} is {}", lane, db_.is_active(lane) ? "resumed" : "halted");
+  if (db_.is_active(lane))
+    for (std::size_t i = 0; i < writers_.size(); ++i)
+      if (writers_[i].lane == lane)
+        mend(i);
+}
+
+/// What a halted writer does now and then, or when it is told to.
+void simulation::mend(std::size_t who) {
+  writers_[who].core->resume();
+  pump(who);
+}
+
+void simulation::fail_over() {
+  auto commits = draws_.pick(5);
+  db_.fail_over(commits);
+  ++counts_.failovers;
+  say("a failover forgets {} commits", commits);
+  // Partitions that are forgotten are found again.
+  for (auto& x : consumers_)
+    if (x.partition >= db_.slots())
+      x.alive = x.assigned = false;
+  for (std::size_t i = 0; i < writers_.size(); ++i)
+    if (!draws_.chance(30)) {
+      writers_[i].core->reconnected();
+      pump(i);
+    }
+}
+
+// -- changes of the map (rule 25) ---------------------------------------------
+
+void simulation::begin_barrier() {
+  if (barrier_)
+    return;
+  barrier_.emplace();
+  barrier_->of = db_.version();
+  for (std::size_t p = 0; p < db_.slots(); ++p) {
+    // Nothing that was read already may have to wait for what comes behind.
+    auto at = furthest_[p];
+    for (std::size_t i = 0; i < db_.lanes(); ++i)
+      at = std::max(at, db_.next(i, p));
+    at = at + static_cast<int64_t>(draws_.pick(4));
+    barrier_->at.push_back(std::min(at, partitions_[p].end));
+    say("a barrier at {} of partition {}", barrier_->at[p].value, p);
+  }
+}
+
+void simulation::try_switch() {
+  if (!barrier_)
+    return;
+  if (barrier_->of == db_.version()
+      && db_.switch_map(barrier_->at, lanes_of_next_map())) {
+    ++counts_.switched;
+    say("map {} with {} lanes", db_.version().value, db_.map().lanes);
+    barrier_.reset();
+  } else if (barrier_is_passed()) {
+    say("somebody wrote beyond the barrier: another one is chosen");
+    barrier_.reset();
+    begin_barrier();
+  } else if (draws_.chance(10)) {
+    say("the barrier is given up");
+    barrier_.reset();
+  }
+}
+
+bool simulation::barrier_is_passed() const {
+  if (barrier_->at.size() != db_.slots() || barrier_->of != db_.version())
     return true;
-  auto holds = row.epoch == x.epoch && row.owner == x.owner
-               && row.state == lane_state::active
-               && row.map_version == x.map_version && row.shape == x.shape;
-  if (config_.broken == sabotage::epoch_only)
-    return holds;
-  holds = holds && row.next_seq == x.next_seq;
-  for (const auto& r : x.ranges) {
-    auto effective = row.effective(r.at);
-    holds = holds
-            && row.next_off[static_cast<std::size_t>(r.at.value)] == r.old_next
-            && r.range.from <= effective && r.range.to > effective
-            && (!r.first_event || *r.first_event >= effective);
-  }
-  return holds;
-}
-
-bool simulation::apply(const flush& x) {
-  if (!claim_holds(x.claim))
-    return false;
-  auto& lane = pg_.lanes[static_cast<std::size_t>(x.claim.lane.number.value)];
-  lane.row.next_seq.value += x.claim.seqs;
-  for (const auto& r : x.claim.ranges)
-    lane.row.next_off[static_cast<std::size_t>(r.at.value)] = r.range.to;
-  for (const auto& part : x.sources) {
-    auto p = static_cast<std::size_t>(part.data->source.number.value);
-    for (auto at : part.data->blocks[0].offsets)
-      if (part.keeps(offset{at}) && !is_refused(part, offset{at}))
-        lane.applied.push_back({p, offset{at}});
-    for (const auto& r : part.refused)
-      lane.dead.push_back({p, r.at});
-  }
-  commit();
-  return true;
-}
-
-bool simulation::is_poison(std::size_t p, offset at) const {
-  return std::ranges::any_of(log_[p], [at](const event& e) {
-    return e.at == at && e.poison;
-  });
-}
-
-bool simulation::is_refused(const flush_source& x, offset at) const {
-  return std::ranges::contains(x.refused, at, &reject::at);
-}
-
-bool simulation::holds_poison(const flush& x) const {
-  for (const auto& part : x.sources)
-    for (auto at : part.data->blocks[0].offsets)
-      if (part.keeps(offset{at}) && !is_refused(part, offset{at})
-          && is_poison(static_cast<std::size_t>(part.data->source.number.value),
-                       offset{at}))
+  for (std::size_t p = 0; p < db_.slots(); ++p)
+    for (std::size_t i = 0; i < db_.lanes(); ++i)
+      if (db_.next(i, p) > barrier_->at[p])
         return true;
   return false;
 }
 
-floor_answer simulation::act(std::size_t p, const floor_act& x) {
-  auto& row = pg_.floors[p];
-  auto at = slot{static_cast<int32_t>(p)};
-  auto guarded = row.floor == x.floor && row.token == x.token;
-  auto to = x.to;
-  if (guarded && x.full) {
-    to = read(0).effective(at);
-    for (std::size_t i = 1; i < config_.lanes; ++i)
-      to = std::min(to, read(i).effective(at));
-    guarded = to >= row.floor;
-  } else if (guarded && config_.broken != sabotage::floor_unguarded) {
-    for (const auto& t : x.touched) {
-      const auto& lane = pg_.lanes[static_cast<std::size_t>(t.id.number.value)];
-      guarded = guarded && lane.row.next_off[p] >= t.end;
-    }
-    guarded = guarded && to > row.floor;
+/// The same change is made again after a failover has forgotten it.
+std::size_t simulation::lanes_of_next_map() const {
+  auto change = static_cast<std::size_t>(db_.version().value) + first_change_;
+  constexpr std::size_t all[] = {4, 2, 3};
+  return all[change % 3];
+}
+
+// -- the end ------------------------------------------------------------------
+
+/// No restarts: who is there last must finish by resync alone (I7).
+void simulation::begin_finish() {
+  draws_.end();
+  say("from here on nothing fails");
+  barrier_.reset();
+  while (db_.slots() < partitions_.size())
+    append_slot();
+  for (std::size_t p = 0; p < db_.slots(); ++p) {
+    auto i = last_consumer(p);
+    consumers_[i].obeys = true;
+    if (!consumers_[i].alive)
+      add_consumer(p);
   }
-  if (guarded) {
-    row.floor = std::max(row.floor, to);
-    row.token = random_uuid(random_);
-    commit();
+  for (std::size_t lane = 0; lane < db_.lanes(); ++lane) {
+    db_.settle(lane, true);
+    if (!db_.is_active(lane))
+      db_.toggle_state(lane);
+    auto i = last_writer(lane);
+    auto& core = *writers_[i].core;
+    core.resume();
+    // No failover goes unnoticed for ever: its connection broke, too.
+    core.reconnected();
+    pump(i);
   }
-  return {guarded, row.floor, row.token, version, false};
+  // Where no floor moves, no barrier is reached.
+  if (ends_with_change_ && !broken(mutation::no_floor))
+    begin_barrier();
 }
 
-// -- actors -------------------------------------------------------------------
-
-void simulation::add_writer(std::size_t lane) {
-  auto& x = writers_.emplace_back();
-  x.lane = lane;
-  x.core = std::make_unique<lane_core>(ids_[lane], lane_limits{});
-}
-
-void simulation::add_consumer(std::size_t p) {
-  auto& x = consumers_.emplace_back();
-  x.partition = p;
-  feed_config config;
-  config.source = sources_[p];
-  config.lanes = static_cast<int32_t>(config_.lanes);
-  config.lane_ids = ids_;
-  config.map_version = version;
-  config.shape = rows_shape;
-  // Small ones, so that lanes run out of credit.
-  config.batch_rows = 1 + pick(4);
-  config.cursor.credit_bytes = pick(2) == 0 ? 500 : 4 << 20;
-  config.cursor.near_offsets = static_cast<int64_t>(pick(8));
-  x.feed = std::make_unique<partition_feed>(std::move(config));
-}
-
-void simulation::assign(consumer& x) {
-  auto seen = view(x.partition);
-  x.feed->assign(seen, {offset{0}, end_[x.partition]});
-  // The full act comes before the first batch (rule 4b); without an answer
-  // the assignment starts over.
-  if (auto act_now = x.feed->cursor().propose()) {
-    auto answer = act(x.partition, *act_now);
-    x.assigned = !chance(.1);
-    if (x.assigned)
-      x.feed->cursor().floor_answer(*act_now, answer);
-  }
-}
-
-void simulation::read_some(std::size_t who, std::size_t limit) {
-  auto& x = consumers_[who];
-  if (!x.assigned || x.feed->cursor().needs_assign()) {
-    assign(x);
-    return;
-  }
-  // Whatever is decided about it: any lane may be left behind at any time.
-  if (auto lane = pick(config_.lanes);
-      chance(.05) && x.feed->cursor().mode(lane) == lane_mode::attached)
-    x.feed->detach(lane);
-  tend(who);
-  read(who, reading_kind::main, limit);
-  read(who, reading_kind::catch_up, limit);
-  tend(who);
-}
-
-void simulation::read(std::size_t who, reading_kind which, std::size_t limit) {
-  auto& x = consumers_[who];
-  auto& feed = *x.feed;
-  if (which == reading_kind::catch_up && !feed.cursor().is_running())
-    return;
-  if (which == reading_kind::catch_up
-      && config_.broken == sabotage::blind_catch_up && chance(.2)) {
-    feed.skip_to(feed.cursor().position(), which);
-    return;
-  }
-  std::size_t done = 0;
-  auto at_end = true;
-  for (const auto& e : log_[x.partition]) {
-    if (e.at < feed.cursor().position(which))
-      continue;
-    if (done++ == limit || feed.is_blocked(which, now_)) {
-      at_end = false;
-      break;
-    }
-    auto verdict = feed.begin(e.at, which);
-    if (verdict == record_verdict::beyond)
-      break;
-    if (verdict == record_verdict::hole) {
-      feed.skip_to(e.at, which);
-      feed.begin(e.at, which);
-    }
-    if (e.lane) {
-      auto& b = feed.open_lane(*e.lane);
-      b.blocks.resize(1);
-      b.blocks[0].bytes.push_back(std::byte{0});
-      b.blocks[0].row_ends.push_back(
-        static_cast<uint32_t>(b.blocks[0].bytes.size()));
-      b.blocks[0].offsets.push_back(e.at.value);
-      ++b.events;
-    }
-    feed.end();
-    send(who, feed.cut_full(now_, which));
-  }
-  auto end = which == reading_kind::main ? end_[x.partition]
-                                         : feed.cursor().position();
-  if (at_end && feed.cursor().position(which) < end)
-    feed.skip_to(end, which);
-  if (chance(.8))
-    send(who, feed.cut_all(now_, which));
-}
-
-void simulation::tend(std::size_t who) {
-  auto& feed = *consumers_[who].feed;
-  feed.tend(true, chance(.9), now_);
-  for (const auto& x : feed.take_changes())
-    if (x.from == lane_mode::catching_up && x.to == lane_mode::attached)
-      ++rejoined_;
-}
-
-void simulation::send(std::size_t who, std::vector<fed_batch> batches) {
-  for (auto& x : batches)
-    parcels_.push_back({x.lane, who, std::move(x.data)});
-}
-
-void simulation::follow(std::size_t who, partition_feed::consequence x) {
-  // Reading again needs no act here: the log is read by position.
-  send(who, std::move(x.batches));
-}
-
-void simulation::keep_floor(std::size_t who) {
-  auto& x = consumers_[who];
-  if (!x.assigned || x.feed->cursor().needs_assign())
-    return;
-  if (auto proposal = x.feed->cursor().propose()) {
-    auto answer = act(x.partition, *proposal);
-    if (chance(.9))
-      x.feed->cursor().floor_answer(*proposal, answer);
-  }
-  audit(who);
-}
-
-void simulation::audit(std::size_t who) {
-  auto& x = consumers_[who];
-  if (x.assigned && config_.broken != sabotage::no_resync)
-    follow(who, x.feed->audit(view(x.partition), now_));
-}
-
-void simulation::deliver(const parcel& x, std::size_t to) {
-  auto& w = writers_[to];
-  // Remember who asked: the sender travels with the batch.
-  auto p = x.data->source.number;
-  w.core->receive(x.data, slot{p.value},
-                  origin{static_cast<uint32_t>(x.consumer)});
-  pump(to);
-}
-
-void simulation::deliver(const letter& x) {
-  auto& c = consumers_[x.consumer];
-  if (c.assigned)
-    follow(x.consumer, c.feed->answer(x.lane, x.reply, now_));
-}
-
-void simulation::pump(std::size_t who) {
-  auto& w = writers_[who];
-  for (const auto& x : w.core->take_replies())
-    letters_.push_back({w.lane, x.to.value, x.reply});
-  if (w.step == lane_step::none)
-    w.step = w.core->next_step();
-}
-
-void simulation::advance(std::size_t who, fate f) {
-  auto& w = writers_[who];
-  auto& core = *w.core;
-  auto step = std::exchange(w.step, lane_step::none);
-  auto& row = pg_.lanes[w.lane].row;
-  switch (step) {
-    case lane_step::none:
-    case lane_step::read_waiting:
-      break;
-    case lane_step::take_over:
-      if (row.state != lane_state::active) {
-        core.halt(lane_halt::by_row, "halted");
-      } else if (f == fate::nothing_happened) {
-        core.step_failed();
-      } else {
-        row.owner = random_uuid(random_);
-        ++row.epoch.value;
-        commit();
-        if (f == fate::done)
-          core.took_over(read(w.lane));
-        else
-          core.step_failed();
+/// Until nobody has anything to say.
+void simulation::exhaust_messages() {
+  while ((!parcels_.empty() || !letters_.empty()) && !db_.failure()) {
+    for (const auto& x : std::exchange(parcels_, {}))
+      deliver(x, last_writer(x.lane));
+    for (std::size_t lane = 0; lane < db_.lanes(); ++lane) {
+      auto i = last_writer(lane);
+      for (int n = 0; n < steps_per_round; ++n) {
+        if (!writers_[i].waiting)
+          execute(i, fate::done);
+        tell(i);
+        if (writers_[i].step == lane_step::none)
+          break;
       }
-      break;
-    case lane_step::load:
-    case lane_step::resolve:
-      if (f == fate::done)
-        core.loaded(read(w.lane));
-      else
-        core.step_failed();
-      break;
-    case lane_step::fetch:
-      if (f == fate::done)
-        core.fetched({});
-      else
-        core.step_failed();
-      break;
-    case lane_step::flush:
-      if (f == fate::nothing_happened) {
-        if (chance(.5))
-          core.lost();
-        else
-          core.retry();
-      } else if (!claim_holds(core.flight().claim)) {
-        core.refused();
-      } else if (holds_poison(core.flight())) {
-        core.data_refused({"22003", "too much", "too much"});
-      } else if (!apply(core.flight())) {
-        core.refused();
-      } else if (f == fate::outcome_unknown) {
-        core.lost();
-      } else {
-        core.committed();
-      }
-      break;
-  }
-  pump(who);
-}
-
-std::size_t simulation::last_writer(std::size_t lane) const {
-  for (auto i = writers_.size(); i-- > 0;)
-    if (writers_[i].lane == lane)
-      return i;
-  std::abort();
-}
-
-std::size_t simulation::last_consumer(std::size_t p) const {
-  for (auto i = consumers_.size(); i-- > 0;)
-    if (consumers_[i].partition == p)
-      return i;
-  std::abort();
-}
-
-// -- the run ------------------------------------------------------------------
-
-void simulation::chaos() {
-  for (std::size_t step = 0; step < config_.steps; ++step) {
-    now_ += std::chrono::milliseconds{200};
-    auto x = static_cast<double>(random_() >> 11) * 0x1.0p-53;
-    if (x < .25) {
-      read_some(pick(consumers_.size()), 1 + pick(6));
-    } else if (x < .45 && !parcels_.empty()) {
-      auto i = chance(.3) ? pick(parcels_.size()) : std::size_t{0};
-      auto sent = parcels_[i];
-      parcels_.erase(parcels_.begin() + static_cast<std::ptrdiff_t>(i));
-      if (chance(.12))
-        continue; // lost
-      if (chance(.1))
-        parcels_.push_back(sent); // repeated
-      std::vector<std::size_t> able;
-      for (std::size_t w = 0; w < writers_.size(); ++w)
-        if (writers_[w].lane == sent.lane)
-          able.push_back(w);
-      deliver(sent, chance(.7) ? able.back() : able[pick(able.size())]);
-    } else if (x < .60 && !letters_.empty()) {
-      auto i = chance(.2) ? pick(letters_.size()) : std::size_t{0};
-      auto sent = letters_[i];
-      letters_.erase(letters_.begin() + static_cast<std::ptrdiff_t>(i));
-      if (!chance(.1))
-        deliver(sent);
-    } else if (x < .90) {
-      auto f = static_cast<double>(random_() >> 11) * 0x1.0p-53;
-      auto who = pick(writers_.size());
-      // A table that is locked for a while stops its lane's writer.
-      if (writers_[who].lane == locked_lane_ && step < locked_until_)
-        continue;
-      advance(who, f < .85   ? fate::done
-                   : f < .93 ? fate::nothing_happened
-                             : fate::outcome_unknown);
-    } else if (x < .905) {
-      locked_lane_ = pick(config_.lanes);
-      locked_until_ = step + pick(60);
-    } else if (x < .92) {
-      add_writer(pick(config_.lanes)); // the old one stays as a zombie
-    } else if (x < .94) {
-      add_consumer(pick(config_.partitions));
-    } else if (x < .945) {
-      // A lane halts, or an operator resumes it.
-      auto lane = pick(config_.lanes);
-      auto& state = pg_.lanes[lane].row.state;
-      state = state == lane_state::active ? lane_state::halted
-                                          : lane_state::active;
-      commit();
-      for (auto& w : writers_)
-        if (w.lane == lane && state == lane_state::active)
-          w.core->resume();
-    } else if (x < .955) {
-      // A failover forgets up to three commits, epochs included.
-      auto back = 1 + pick(std::min<std::size_t>(4, history_.size()));
-      pg_ = history_[history_.size() - back];
-      history_.assign(1, pg_);
-      for (auto& w : writers_)
-        if (chance(.7))
-          w.core->reconnected();
-    } else {
-      keep_floor(pick(consumers_.size()));
     }
+    for (const auto& x : std::exchange(letters_, {}))
+      deliver(x);
   }
 }
 
 bool simulation::finish() {
-  // No restarts: who is there last must finish by resync alone (I7).
-  for (auto& lane : pg_.lanes)
-    lane.row.state = lane_state::active;
-  std::erase_if(parcels_, [this](const parcel&) { return chance(.5); });
-  for (std::size_t lane = 0; lane < config_.lanes; ++lane) {
-    auto& core = *writers_[last_writer(lane)].core;
-    core.resume();
-    // No failover goes unnoticed for ever: its connection broke, too.
-    core.reconnected();
-    pump(last_writer(lane));
-  }
-  for (int round = 0; round < 300; ++round) {
+  begin_finish();
+  for (int round = 0; round < finish_rounds && !db_.failure(); ++round) {
     now_ += std::chrono::seconds{2};
-    for (std::size_t p = 0; p < config_.partitions; ++p)
+    for (std::size_t lane = 0; lane < db_.lanes(); ++lane)
+      mend(last_writer(lane));
+    for (std::size_t p = 0; p < db_.slots(); ++p)
       read_some(last_consumer(p), 6);
-    while (!parcels_.empty() || !letters_.empty()) {
-      for (const auto& x : std::exchange(parcels_, {}))
-        deliver(x, last_writer(x.lane));
-      for (std::size_t lane = 0; lane < config_.lanes; ++lane)
-        // Enough to find a few poisoned events among all.
-        for (int i = 0; i < 100; ++i) {
-          advance(last_writer(lane), fate::done);
-          if (i > 0 && writers_[last_writer(lane)].step == lane_step::none)
-            break;
-        }
-      for (const auto& x : std::exchange(letters_, {}))
-        deliver(x);
-    }
-    for (std::size_t p = 0; p < config_.partitions; ++p)
-      keep_floor(last_consumer(p));
-    auto done = true;
-    for (std::size_t p = 0; p < config_.partitions; ++p) {
-      const auto& c = consumers_[last_consumer(p)];
-      done = done && c.assigned && !c.feed->cursor().needs_assign()
-             && c.feed->cursor().position() >= end_[p]
-             && c.feed->cursor().detached_lanes() == 0
-             && !c.feed->has_open_events()
-             && c.feed->cursor().lent_bytes() == 0;
-    }
-    if (done && !verdict())
+    exhaust_messages();
+    for (std::size_t p = 0; p < db_.slots(); ++p)
+      upkeep(last_consumer(p));
+    try_switch();
+    auto done = !barrier_;
+    for (std::size_t p = 0; p < db_.slots(); ++p)
+      done = done && is_done(p);
+    if (done && db_.is_complete())
       return true;
   }
   return false;
 }
 
-std::optional<std::string> simulation::verdict() const {
-  for (std::size_t lane = 0; lane < config_.lanes; ++lane) {
-    auto name = "lane " + std::to_string(lane);
-    for (std::size_t p = 0; p < config_.partitions; ++p) {
-      std::vector<int64_t> got;
-      for (const auto& x : pg_.lanes[lane].applied)
-        if (x.partition == p)
-          got.push_back(x.at.value);
-      std::vector<int64_t> wanted;
-      for (const auto& e : log_[p])
-        if (e.lane == lane && !e.poison)
-          wanted.push_back(e.at.value);
-      std::vector<int64_t> dead;
-      for (const auto& x : pg_.lanes[lane].dead)
-        if (x.partition == p)
-          dead.push_back(x.at.value);
-      std::vector<int64_t> bad;
-      for (const auto& e : log_[p])
-        if (e.lane == lane && e.poison)
-          bad.push_back(e.at.value);
-      if (dead != bad)
-        return "DEAD " + name;
-      auto once = std::set<int64_t>(got.begin(), got.end());
-      if (once.size() != got.size())
-        return "DUP " + name;
-      if (once != std::set<int64_t>(wanted.begin(), wanted.end()))
-        return "LOST " + name;
-      if (got != wanted)
-        return "ORDER " + name;
-    }
-  }
-  return std::nullopt;
-}
-
 std::optional<std::string> simulation::run() {
-  for (std::size_t lane = 0; lane < config_.lanes; ++lane)
-    add_writer(lane);
-  for (std::size_t p = 0; p < config_.partitions; ++p)
-    add_consumer(p);
-  chaos();
-  if (finish())
-    return std::nullopt;
-  auto result = verdict();
-  return result ? result : "STUCK";
+  try {
+    chaos();
+    if (!db_.failure() && !finish())
+      db_.fail("STUCK: not all is written, or somebody waits");
+  } catch (const invariant_broken& e) {
+    db_.fail(std::string{"INVARIANT: "} + e.what());
+  }
+  return db_.failure();
 }
 
 } // namespace millrace::test

@@ -1,101 +1,131 @@
 #pragma once
 
-// A seeded world around the protocol's pure classes: a log, a network that
-// loses, repeats and reorders, writers and consumers that are replaced while
-// the old ones live on, a database that forgets its last commits. It drives
-// the very classes that the actors use.
+// A seeded world around the protocol's pure classes: partitions of several
+// topics, a network that loses, repeats and reorders, writers and consumers
+// that are replaced while the old ones live on, a database that forgets its
+// last commits. It drives the very classes that the actors use.
 
 #include "actors/lane/lane_core.hpp"
 #include "actors/source/partition_feed.hpp"
+#include "tests/lane/simulation_choices.hpp"
+#include "tests/lane/simulation_database.hpp"
+#include "tests/lane/simulation_variants.hpp"
 
 #include <cstdint>
+#include <format>
 #include <memory>
 #include <optional>
-#include <random>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace millrace::test {
 
-/// What is broken on purpose, to see that the simulation would tell.
-enum class sabotage : uint8_t {
-  none,
-  /// The claim compares nothing.
-  no_claim,
-  /// The claim compares epoch and owner, but no offsets.
-  epoch_only,
-  /// A touched floor act is accepted without looking at the lanes.
-  floor_unguarded,
-  /// Nobody reads the effective offsets again.
-  no_resync,
-  /// A catch-up claims to have read what it has not.
-  blind_catch_up,
-};
-
 struct simulation_config {
-  uint64_t seed = 1;
-  sabotage broken = sabotage::none;
-  std::size_t lanes = 3;
-  std::size_t partitions = 2;
-  std::size_t events = 30;
+  variant broken = {};
+  std::size_t partitions = 3;
+  std::size_t events = 20;
   std::size_t steps = 600;
+
+  /// Tells in words what happens, see `trace`.
+  bool tracing = false;
 };
 
-/// One run. Nothing when all is well, else what went wrong.
+/// How often things happened: a world in which they do not says nothing.
+struct simulation_counts {
+  std::size_t rejoined = 0;
+  std::size_t switched = 0;
+  std::size_t reshaped = 0;
+  std::size_t failovers = 0;
+  std::size_t parts = 0;
+  std::size_t dead_letters = 0;
+  std::size_t nacks = 0;
+  std::size_t dropped = 0;
+
+  simulation_counts& operator+=(const simulation_counts& x);
+};
+
+/// One run. Nothing when all is well, else what went wrong: the first word is
+/// LOST, DUP, ORDER, WRONG, DEAD or SHAPE (what is written is not what is in
+/// the log), BACK (offsets moved back), ACK (of what never was durable), HALT
+/// (of a lane, without need), INVARIANT (a check of the core) or STUCK.
 class simulation {
 public:
-  explicit simulation(simulation_config config);
+  simulation(simulation_config config, choices& draws);
 
   ~simulation();
 
+  simulation(const simulation&) = delete;
+  simulation& operator=(const simulation&) = delete;
+
   std::optional<std::string> run();
 
-  /// Lanes that a catch-up brought back to the main reading.
-  std::size_t rejoined() const noexcept {
-    return rejoined_;
+  const simulation_counts& counts() const noexcept {
+    return counts_;
+  }
+
+  /// One line per thing that happened.
+  const std::vector<std::string>& trace() const noexcept {
+    return trace_;
   }
 
 private:
-  struct event {
-    offset at;
-    /// Nothing: no lane wants it.
-    std::optional<std::size_t> lane;
-    /// The database refuses its rows.
-    bool poison = false;
+  struct asked_view {
+    partition_view view;
+    std::vector<offset> acks;
   };
 
-  struct stored_event {
-    std::size_t partition;
-    offset at;
-  };
-
-  struct stored_lane {
-    lane_row row;
-    std::vector<stored_event> applied;
-    std::vector<stored_event> dead;
-  };
-
-  struct stored_floor {
-    offset floor;
-    uuid token;
-  };
-
-  /// All that is durable.
-  struct database {
-    std::vector<stored_lane> lanes;
-    std::vector<stored_floor> floors;
+  struct asked_floor {
+    floor_act act;
+    floor_answer answer;
   };
 
   struct consumer {
     std::size_t partition = 0;
     std::unique_ptr<partition_feed> feed;
+    bool alive = true;
     bool assigned = false;
+
+    /// Whether it knows of a barrier.
+    bool obeys = true;
+
+    // Answers of the database that it has not heard yet.
+    std::optional<partition_view> start_view;
+    std::optional<asked_view> seen;
+    std::optional<asked_floor> asked;
+
+    /// Asked before this assignment (`late_floor`).
+    std::optional<asked_floor> stale;
+  };
+
+  /// What came of a writer's step.
+  enum class outcome : uint8_t {
+    failed,
+    missing,
+    inactive,
+    taken,
+    row,
+    fetched,
+    committed,
+    refused,
+    poison,
+    lost,
+    retry,
+    smaller,
+  };
+
+  struct writer_answer {
+    outcome what = outcome::failed;
+    std::optional<lane_row> row = {};
+    bool found = true;
   };
 
   struct writer {
     std::size_t lane = 0;
     std::unique_ptr<lane_core> core;
     lane_step step = lane_step::none;
+    std::optional<writer_answer> waiting;
+    int64_t dropped = 0;
   };
 
   struct parcel {
@@ -112,62 +142,96 @@ private:
 
   enum class fate : uint8_t { done, nothing_happened, outcome_unknown };
 
-  // -- the database -----------------------------------------------------------
+  /// A change of the map on its way (rule 25).
+  struct barrier {
+    map_version of;
+    std::vector<offset> at;
+  };
 
-  void commit();
-  lane_row read(std::size_t lane) const;
-  partition_view view(std::size_t partition) const;
-  bool claim_holds(const claim& x) const;
-  bool apply(const flush& x);
-  bool is_poison(std::size_t partition, offset at) const;
-  bool is_refused(const flush_source& x, offset at) const;
-  bool holds_poison(const flush& x) const;
-  floor_answer act(std::size_t partition, const floor_act& x);
+  // -- consumers --------------------------------------------------------------
 
-  // -- actors -----------------------------------------------------------------
-
-  void add_writer(std::size_t lane);
-  void add_consumer(std::size_t partition);
-  void assign(consumer& x);
+  std::size_t add_consumer(std::size_t p);
+  void retire(std::size_t who, const char* why);
+  bool lanes_as_made(const consumer& x, const partition_view& view) const;
+  void start(std::size_t who);
   void read_some(std::size_t who, std::size_t limit);
   void read(std::size_t who, reading_kind which, std::size_t limit);
+  void take(consumer& x, const sim_event& e);
+  offset read_limit(const consumer& x) const;
   void tend(std::size_t who);
   void send(std::size_t who, std::vector<fed_batch> batches);
-  void follow(std::size_t who, partition_feed::consequence x);
-  void keep_floor(std::size_t who);
-  void audit(std::size_t who);
-  void deliver(const parcel& x, std::size_t to);
+  void upkeep(std::size_t who);
+  bool settle_floor(std::size_t who);
+  void judge_view(std::size_t who);
   void deliver(const letter& x);
+  bool is_done(std::size_t p) const;
+
+  // -- writers ----------------------------------------------------------------
+
+  std::size_t add_writer(std::size_t lane);
+  void deliver(const parcel& x, std::size_t to);
   void pump(std::size_t who);
-  void advance(std::size_t who, fate f);
-  std::size_t last_writer(std::size_t lane) const;
-  std::size_t last_consumer(std::size_t partition) const;
+  void check_replies(const writer& w, const addressed_reply& x);
+  void execute(std::size_t who, fate f);
+  writer_answer take_over(std::size_t lane, fate f);
+  writer_answer resolve(std::size_t lane, fate f);
+  writer_answer flush_now(writer& w, fate f);
+  void tell(std::size_t who);
+  std::size_t last_writer(std::size_t lane);
+  std::size_t last_consumer(std::size_t p) const;
 
   // -- the run ----------------------------------------------------------------
 
+  void make_world();
   void chaos();
+  void step();
+  void move_parcel();
+  void move_letter();
+  void change_world(std::size_t x);
+  void append_slot();
+  void mend(std::size_t who);
+  void fail_over();
+  void toggle_lane();
+  void begin_barrier();
+  void try_switch();
+  bool barrier_is_passed() const;
+  std::size_t lanes_of_next_map() const;
   bool finish();
-  std::optional<std::string> verdict() const;
+  void begin_finish();
+  void exhaust_messages();
 
-  std::size_t pick(std::size_t n);
-  bool chance(double p);
+  template <class... Args>
+  void say(std::format_string<Args...> text, Args&&... args) {
+    if (config_.tracing)
+      trace_.push_back(std::to_string(step_) + ": "
+                       + std::format(text, std::forward<Args>(args)...));
+  }
+
+  bool is_broken(sabotage x) const noexcept {
+    return config_.broken.around == x;
+  }
 
   simulation_config config_;
-  std::mt19937_64 random_;
+  choices& draws_;
   partition_cursor::clock::time_point now_{std::chrono::hours{1}};
-  std::vector<std::vector<event>> log_;
-  std::vector<offset> end_;
-  std::vector<lane_id> ids_;
-  std::vector<partition_id> sources_;
-  database pg_;
-  std::vector<database> history_;
+  std::vector<sim_partition> partitions_;
+  sim_database db_;
   std::vector<writer> writers_;
   std::vector<consumer> consumers_;
   std::vector<parcel> parcels_;
   std::vector<letter> letters_;
-  std::size_t rejoined_ = 0;
+  std::optional<barrier> barrier_;
+  std::vector<offset> kafka_commits_;
+
+  /// How far each partition was ever read.
+  std::vector<offset> furthest_;
   std::size_t locked_lane_ = 0;
   std::size_t locked_until_ = 0;
+  bool ends_with_change_ = false;
+  std::size_t first_change_ = 0;
+  std::size_t step_ = 0;
+  simulation_counts counts_;
+  std::vector<std::string> trace_;
 };
 
 } // namespace millrace::test

@@ -1,4 +1,5 @@
 #include "tests/lane/simulation.hpp"
+#include "tests/lane/simulation_shrink.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 
@@ -9,61 +10,58 @@ using namespace millrace::test;
 
 namespace {
 
-/// Sanitized builds run fewer; MILLRACE_SIMULATION_RUNS sets another number.
-uint64_t runs() {
-  if (const auto* x = std::getenv("MILLRACE_SIMULATION_RUNS"))
-    return std::strtoull(x, nullptr, 10);
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-  return 500;
-#else
-  return 20'000;
-#endif
+/// Sanitized builds run fewer; MILLRACE_SIMULATION_RUNS sets another number,
+/// MILLRACE_SIMULATION_SEED the first seed.
+uint64_t number_of(const char* variable, uint64_t otherwise) {
+  const auto* x = std::getenv(variable);
+  return x ? std::strtoull(x, nullptr, 10) : otherwise;
 }
 
-/// First seed whose run fails, or nothing.
-std::optional<uint64_t> first_caught(sabotage broken, uint64_t limit) {
-  for (uint64_t seed = 1; seed <= limit; ++seed)
-    if (simulation{{.seed = seed, .broken = broken}}.run())
-      return seed;
-  return std::nullopt;
+uint64_t runs() {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  return number_of("MILLRACE_SIMULATION_RUNS", 2'000);
+#else
+  return number_of("MILLRACE_SIMULATION_RUNS", 20'000);
+#endif
 }
 
 } // namespace
 
 TEST_CASE("every run ends with each event once and in order", "[simulation]") {
-  std::size_t rejoined = 0;
-  for (uint64_t seed = 1; seed <= runs(); ++seed) {
-    simulation world{{.seed = seed}};
-    auto failure = world.run();
-    INFO("repeat with seed " << seed);
-    REQUIRE(failure.value_or("") == "");
-    rejoined += world.rejoined();
+  simulation_counts sum;
+  auto first = number_of("MILLRACE_SIMULATION_SEED", 1);
+  for (auto seed = first; seed < first + runs(); ++seed) {
+    choices draws{seed};
+    simulation world{{}, draws};
+    if (auto failure = world.run()) {
+      auto shortest = shrink({}, seed);
+      FAIL("seed " << seed << ": " << *failure << "\nshrunk:\n"
+                   << to_string(shortest));
+    }
+    sum += world.counts();
   }
-  // Else nothing is said about lanes that were left behind.
-  CHECK(rejoined > runs());
+  CAPTURE(sum.rejoined, sum.switched, sum.reshaped, sum.failovers, sum.parts,
+          sum.dead_letters, sum.nacks, sum.dropped);
+  // Else nothing is said about what did not happen.
+  CHECK(sum.rejoined > runs());
+  CHECK(sum.switched > runs() / 4);
+  CHECK(sum.reshaped > runs() / 4);
+  CHECK(sum.failovers > runs());
+  CHECK(sum.parts > runs());
+  CHECK(sum.dead_letters > runs());
+  CHECK(sum.nacks > runs());
+  CHECK(sum.dropped > runs());
 }
 
 TEST_CASE("a run repeats with its seed", "[simulation]") {
-  simulation_config config{.seed = 42, .broken = sabotage::no_claim};
-  CHECK(simulation{config}.run() == simulation{config}.run());
-}
-
-TEST_CASE("a claim that compares nothing is caught", "[simulation]") {
-  CHECK(first_caught(sabotage::no_claim, 200));
-}
-
-TEST_CASE("a claim that compares no offsets is caught", "[simulation]") {
-  CHECK(first_caught(sabotage::epoch_only, 500));
-}
-
-TEST_CASE("a floor that is raised unguarded is caught", "[simulation]") {
-  CHECK(first_caught(sabotage::floor_unguarded, 500));
-}
-
-TEST_CASE("a consumer that never looks again is caught", "[simulation]") {
-  CHECK(first_caught(sabotage::no_resync, 200));
-}
-
-TEST_CASE("a catch-up that leaves events out is caught", "[simulation]") {
-  CHECK(first_caught(sabotage::blind_catch_up, 200));
+  auto run = [] {
+    choices draws{42};
+    simulation world{{.broken = find_variant("no_claim"), .tracing = true},
+                     draws};
+    auto failure = world.run();
+    CHECK(failure);
+    return world.trace();
+  };
+  auto once = run();
+  CHECK(once == run());
 }

@@ -1,0 +1,395 @@
+#include "tests/lane/simulation_database.hpp"
+
+#include <algorithm>
+#include <format>
+#include <utility>
+
+namespace millrace::test {
+
+namespace {
+
+/// A failover forgets one less at most.
+constexpr std::size_t versions_kept = 5;
+
+constexpr std::size_t first_lanes = 3;
+
+std::size_t index(slot x) {
+  return static_cast<std::size_t>(x.value);
+}
+
+std::size_t index(const lane_id& x) {
+  return static_cast<std::size_t>(x.number.value);
+}
+
+bool is_refused(const flush_source& x, offset at) {
+  return std::ranges::contains(x.refused, at, &reject::at);
+}
+
+} // namespace
+
+sim_database::sim_database(const std::vector<sim_partition>& partitions,
+                           sabotage broken)
+  : partitions_{partitions},
+    broken_{broken} {
+  now_.maps.push_back({first_lanes, {}});
+  for (std::size_t i = 0; i < first_lanes; ++i)
+    add_lane({}, {});
+  history_.push_back(now_);
+}
+
+void sim_database::add_lane(const std::vector<offset>& next_off, seq next) {
+  auto number = static_cast<int32_t>(now_.lanes.size());
+  auto& row = now_.lanes.emplace_back();
+  row.lane = {"p", "t", shard{number}};
+  row.epoch = epoch{1};
+  row.next_seq = next;
+  row.map_version = version();
+  row.shape = now_.shape;
+  row.next_off = next_off;
+  if (open_.size() < now_.lanes.size())
+    open_.emplace_back();
+}
+
+void sim_database::remember() {
+  history_.push_back(now_);
+  if (history_.size() > versions_kept)
+    history_.pop_front();
+  ever_.resize(std::max(ever_.size(), lanes()));
+  for (std::size_t i = 0; i < lanes(); ++i) {
+    ever_[i].resize(std::max(ever_[i].size(), slots()));
+    for (std::size_t p = 0; p < slots(); ++p)
+      ever_[i][p] = std::max(ever_[i][p], effective(i, p));
+  }
+}
+
+void sim_database::fail(std::string text) {
+  if (!failure_)
+    failure_ = std::move(text);
+}
+
+// -- views --------------------------------------------------------------------
+
+lane_id sim_database::id(std::size_t lane) const {
+  return {"p", "t", shard{static_cast<int32_t>(lane)}};
+}
+
+offset sim_database::effective(std::size_t lane, std::size_t p) const {
+  return std::max(now_.lanes[lane].next_off[p], now_.floors[p].floor);
+}
+
+offset sim_database::next(std::size_t lane, std::size_t p) const {
+  return now_.lanes[lane].next_off[p];
+}
+
+offset sim_database::ever(std::size_t lane, std::size_t p) const {
+  return lane < ever_.size() && p < ever_[lane].size() ? ever_[lane][p]
+                                                       : offset{0};
+}
+
+std::optional<lane_row> sim_database::read(std::size_t lane) const {
+  if (lane >= lanes())
+    return std::nullopt;
+  auto result = now_.lanes[lane];
+  for (const auto& x : now_.floors)
+    result.floors.push_back(x.floor);
+  return result;
+}
+
+partition_view sim_database::view(std::size_t p) const {
+  partition_view result;
+  result.at = slot{static_cast<int32_t>(p)};
+  result.floor = now_.floors[p].floor;
+  result.token = now_.floors[p].token;
+  result.map_version = version();
+  for (std::size_t i = 0; i < lanes(); ++i)
+    result.lanes.push_back({id(i), effective(i, p), now_.lanes[i].state});
+  return result;
+}
+
+std::size_t sim_database::slot_of(const partition_id& x) const {
+  auto i = std::ranges::find(partitions_, x, &sim_partition::id);
+  return static_cast<std::size_t>(i - partitions_.begin());
+}
+
+std::optional<std::size_t> sim_database::lane_of(std::size_t p,
+                                                 const sim_event& e) const {
+  if (e.route == 0)
+    return std::nullopt;
+  for (auto i = now_.maps.size(); i-- > 0;) {
+    const auto& x = now_.maps[i];
+    if (p >= x.from.size() || x.from[p] <= e.at)
+      return e.route % x.lanes;
+  }
+  return std::nullopt;
+}
+
+bool sim_database::is_complete() const {
+  for (std::size_t p = 0; p < slots(); ++p)
+    for (const auto& e : partitions_[p].log)
+      if (auto lane = lane_of(p, e); lane && e.at >= effective(*lane, p))
+        return false;
+  return slots() == partitions_.size();
+}
+
+// -- the claim ----------------------------------------------------------------
+
+uuid sim_database::mint() {
+  uuid result;
+  auto x = ++minted_;
+  for (std::size_t i = 0; i < sizeof(x); ++i)
+    result.bytes[i] = static_cast<uint8_t>(x >> (8 * i));
+  return result;
+}
+
+lane_row sim_database::take_over(std::size_t lane) {
+  auto& row = now_.lanes[lane];
+  row.owner = mint();
+  ++row.epoch.value;
+  remember();
+  return *read(lane);
+}
+
+bool sim_database::claim_holds(const claim& x) const {
+  auto is_known = [this](const claim_range& r) {
+    return index(r.at) < slots();
+  };
+  if (index(x.lane) >= lanes() || !std::ranges::all_of(x.ranges, is_known))
+    return false;
+  if (broken_ == sabotage::no_claim)
+    return true;
+  const auto& row = now_.lanes[index(x.lane)];
+  auto ours = row.epoch == x.epoch && row.owner == x.owner;
+  auto holds = (ours || broken_ == sabotage::offset_only)
+               && row.state == lane_state::active
+               && row.map_version == x.map_version && row.shape == x.shape;
+  if (broken_ == sabotage::epoch_only)
+    return holds;
+  holds = holds && row.next_seq == x.next_seq;
+  for (const auto& r : x.ranges) {
+    auto p = index(r.at);
+    auto here = effective(index(x.lane), p);
+    holds = holds && row.next_off[p] == r.old_next && r.range.to > here
+            && (r.range.from <= here || broken_ == sabotage::no_from_check)
+            && (!r.first_event || *r.first_event >= here);
+  }
+  return holds;
+}
+
+bool sim_database::holds_poison(const flush& x) const {
+  for (const auto& part : x.sources) {
+    const auto& log = partitions_[slot_of(part.data->source)].log;
+    for (auto at : part.data->blocks[0].offsets)
+      if (part.keeps(offset{at}) && !is_refused(part, offset{at})) {
+        auto e = std::ranges::lower_bound(log, offset{at}, {}, &sim_event::at);
+        if (e->poison)
+          return true;
+      }
+  }
+  return false;
+}
+
+// -- commits ------------------------------------------------------------------
+
+void sim_database::commit(const flush& x) {
+  auto lane = index(x.claim.lane);
+  for (const auto& r : x.claim.ranges)
+    check(x, index(r.at), r.range);
+  for (const auto& part : x.sources) {
+    if (part.data->shape != now_.shape)
+      fail(std::format("SHAPE: lane {} took rows of another one", lane));
+    for (const auto& r : part.refused)
+      if (!r.has_value && r.reason == "refused")
+        fail(std::format("DEAD: the letter of {} has no record", r.at.value));
+  }
+  auto& row = now_.lanes[lane];
+  row.next_seq.value += x.claim.seqs;
+  for (const auto& r : x.claim.ranges)
+    row.next_off[index(r.at)] = r.range.to;
+  remember();
+}
+
+/// The flush's events of one partition, in the order they are written.
+void sim_database::collect(const flush& x, std::size_t p) {
+  written_.clear();
+  for (const auto& part : x.sources) {
+    if (slot_of(part.data->source) != p)
+      continue;
+    auto letter = part.refused.begin();
+    for (auto at : part.data->blocks[0].offsets) {
+      if (letter != part.refused.end() && letter->at == offset{at}) {
+        written_.push_back({offset{at}, true});
+        ++letter;
+      } else if (part.keeps(offset{at})) {
+        written_.push_back({offset{at}, false});
+      }
+    }
+  }
+}
+
+/// Below a lane's effective offset all is written already. So a commit up to
+/// `range.to` has to write the lane's events from there on, and no others.
+void sim_database::check(const flush& x, std::size_t p, offset_range range) {
+  auto lane = index(x.claim.lane);
+  auto complain = [&](std::string_view what, offset at) {
+    fail(std::format("{}: offset {} of partition {} in lane {}", what, at.value,
+                     p, lane));
+  };
+  if (range.to < next(lane, p))
+    complain("BACK", range.to);
+  collect(x, p);
+  auto here = effective(lane, p);
+  auto i = written_.begin();
+  for (const auto& e : partitions_[p].log) {
+    if (e.at < here || e.at >= range.to || lane_of(p, e) != lane)
+      continue;
+    auto found = std::ranges::find(written_, e.at, &written_event::at);
+    if (found == written_.end())
+      complain("LOST", e.at);
+    else if (found->dead != e.poison)
+      complain("DEAD", e.at);
+    else if (found != i)
+      complain(explain(*i, lane, p), i->at);
+    if (i != written_.end())
+      ++i;
+  }
+  if (i != written_.end())
+    complain(explain(*i, lane, p), i->at);
+}
+
+/// Why an event is not where it should be.
+std::string_view sim_database::explain(const written_event& x, std::size_t lane,
+                                       std::size_t p) const {
+  const auto& log = partitions_[p].log;
+  auto e = std::ranges::lower_bound(log, x.at, {}, &sim_event::at);
+  if (lane_of(p, *e) != lane)
+    return "WRONG LANE";
+  auto twice = std::ranges::count(written_, x.at, &written_event::at) > 1;
+  return twice || x.at < effective(lane, p) ? "DUP" : "ORDER";
+}
+
+void sim_database::write_apart(const flush& x) {
+  for (const auto& part : x.sources)
+    for (const auto& r : part.refused) {
+      std::pair letter{slot_of(part.data->source), r.at};
+      if (std::ranges::contains(apart_, letter))
+        fail(std::format("DUP: the dead letter of offset {}", r.at.value));
+      apart_.push_back(letter);
+    }
+}
+
+void sim_database::leave_open(const flush& x) {
+  open_[index(x.claim.lane)] = x;
+}
+
+bool sim_database::is_locked(std::size_t lane) const {
+  return lane < open_.size() && open_[lane].has_value();
+}
+
+void sim_database::settle(std::size_t lane, bool commits) {
+  if (!is_locked(lane))
+    return;
+  auto x = std::exchange(open_[lane], std::nullopt);
+  if (commits)
+    commit(*x);
+}
+
+// -- floors, maps, failovers --------------------------------------------------
+
+floor_answer sim_database::act(std::size_t p, const floor_act& x) {
+  auto& row = now_.floors[p];
+  auto guarded = row.floor == x.floor && row.token == x.token
+                 && version() == x.map_version;
+  auto to = x.to;
+  if (guarded && x.full) {
+    to = effective(0, p);
+    for (std::size_t i = 1; i < lanes(); ++i)
+      to = std::min(to, effective(i, p));
+    guarded = to >= row.floor;
+  } else if (guarded) {
+    guarded = to > row.floor;
+    if (broken_ != sabotage::floor_unguarded)
+      for (const auto& t : x.touched)
+        guarded = guarded && next(index(t.id), p) >= t.end;
+  }
+  if (guarded) {
+    check_floor(p, row.floor, to);
+    row.floor = std::max(row.floor, to);
+    row.token = mint();
+    remember();
+  }
+  return {guarded, row.floor, row.token, version(), false};
+}
+
+/// What a floor passes was written.
+void sim_database::check_floor(std::size_t p, offset from, offset to) {
+  for (const auto& e : partitions_[p].log)
+    if (e.at >= from && e.at < to)
+      if (auto lane = lane_of(p, e); lane && e.at >= effective(*lane, p))
+        fail(std::format("LOST: the floor passes offset {} of partition {}, "
+                         "which lane {} lacks",
+                         e.at.value, p, *lane));
+}
+
+void sim_database::toggle_state(std::size_t lane) {
+  auto& state = now_.lanes[lane].state;
+  state = state == lane_state::active ? lane_state::halted : lane_state::active;
+  remember();
+}
+
+void sim_database::append_slot() {
+  now_.floors.push_back({offset{0}, mint()});
+  for (auto& x : now_.lanes)
+    x.next_off.resize(slots());
+  remember();
+}
+
+bool sim_database::alter_shape() {
+  if (std::ranges::any_of(open_, [](const auto& x) { return x.has_value(); }))
+    return false;
+  ++now_.shape.value;
+  for (auto& x : now_.lanes)
+    x.shape = now_.shape;
+  remember();
+  return true;
+}
+
+bool sim_database::switch_map(const std::vector<offset>& barrier,
+                              std::size_t to_lanes) {
+  if (barrier.size() != slots())
+    return false;
+  for (std::size_t p = 0; p < slots(); ++p)
+    if (now_.floors[p].floor != barrier[p])
+      return false;
+  seq last;
+  for (std::size_t i = 0; i < lanes(); ++i) {
+    const auto& x = now_.lanes[i];
+    last = std::max(last, x.next_seq);
+    if (is_locked(i) || x.state != lane_state::active)
+      return false;
+    for (std::size_t p = 0; p < slots(); ++p)
+      if (x.next_off[p] > barrier[p])
+        return false;
+  }
+  now_.maps.push_back({to_lanes, barrier});
+  for (auto& x : now_.floors)
+    x.token = mint();
+  for (auto& x : now_.lanes) {
+    ++x.epoch.value;
+    x.owner = {};
+    x.map_version = version();
+  }
+  while (lanes() < to_lanes)
+    add_lane(barrier, {last.value + 1});
+  remember();
+  return true;
+}
+
+void sim_database::fail_over(std::size_t commits) {
+  auto back = std::min(commits, history_.size() - 1);
+  now_ = history_[history_.size() - 1 - back];
+  history_.assign(1, now_);
+  for (auto& x : open_)
+    x.reset();
+}
+
+} // namespace millrace::test

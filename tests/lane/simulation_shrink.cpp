@@ -1,0 +1,134 @@
+#include "tests/lane/simulation_shrink.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace millrace::test {
+
+namespace {
+
+std::string first_word(const std::string& x) {
+  return x.substr(0, x.find(':'));
+}
+
+class shrinker {
+public:
+  shrinker(const variant& broken, script draws, std::string word,
+           std::size_t budget)
+    : broken_{broken},
+      best_{std::move(draws)},
+      word_{std::move(word)},
+      budget_{budget} {
+  }
+
+  script run() {
+    for (auto before = size() + 1; size() < before && budget_ > 0;) {
+      before = size();
+      drop_steps();
+      lower(best_.world, [](script& x) -> auto& { return x.world; });
+      for (std::size_t i = 0; i < best_.steps.size(); ++i)
+        lower(best_.steps[i], [i](script& x) -> auto& { return x.steps[i]; });
+    }
+    return best_;
+  }
+
+private:
+  /// Steps, and draws that are not 0.
+  std::size_t size() const {
+    auto count = [](const std::vector<uint32_t>& xs) {
+      return xs.size()
+             - static_cast<std::size_t>(std::ranges::count(xs, uint32_t{0}));
+    };
+    auto result = best_.steps.size() + count(best_.world);
+    for (const auto& x : best_.steps)
+      result += count(x);
+    return result;
+  }
+
+  bool take_if_fails(script x) {
+    if (budget_ == 0)
+      return false;
+    --budget_;
+    choices draws{x};
+    auto steps = std::max<std::size_t>(1, x.steps.size());
+    auto failure = simulation{{.broken = broken_, .steps = steps}, draws}.run();
+    if (!failure || first_word(*failure) != word_)
+      return false;
+    best_ = std::move(x);
+    return true;
+  }
+
+  void drop_steps() {
+    for (auto chunk = std::max<std::size_t>(1, best_.steps.size() / 2);
+         chunk > 0; chunk /= 2)
+      for (std::size_t at = 0; at < best_.steps.size() && budget_ > 0;) {
+        auto x = best_;
+        auto first = x.steps.begin() + static_cast<std::ptrdiff_t>(at);
+        auto many = std::min(chunk, x.steps.size() - at);
+        x.steps.erase(first, first + static_cast<std::ptrdiff_t>(many));
+        if (!take_if_fails(std::move(x)))
+          at += chunk;
+      }
+  }
+
+  /// `part` is the one that `of` finds in a script.
+  template <class Part>
+  void lower(const std::vector<uint32_t>& part, Part of) {
+    for (auto chunk = std::max<std::size_t>(1, part.size()); chunk > 0;
+         chunk /= 2)
+      for (std::size_t at = 0; at < part.size() && budget_ > 0; at += chunk) {
+        auto x = best_;
+        auto& draws = of(x);
+        auto end = std::min(at + chunk, draws.size());
+        auto changed = false;
+        for (auto i = at; i < end; ++i)
+          changed = std::exchange(draws[i], 0) != 0 || changed;
+        if (changed)
+          take_if_fails(std::move(x));
+      }
+  }
+
+  const variant& broken_;
+  script best_;
+  std::string word_;
+  std::size_t budget_;
+};
+
+} // namespace
+
+shrunk_run shrink(const variant& broken, uint64_t seed, std::size_t budget) {
+  shrunk_run result;
+  choices draws{seed};
+  draws.record();
+  {
+    simulation world{{.broken = broken}, draws};
+    auto failure = world.run();
+    if (!failure)
+      return result;
+    result.failure = *failure;
+  }
+  result.draws
+    = shrinker{broken, draws.drawn(), first_word(result.failure), budget}.run();
+  choices again{result.draws};
+  simulation world{{.broken = broken,
+                    .steps = std::max<std::size_t>(1,
+                                                   result.draws.steps.size()),
+                    .tracing = true},
+                   again};
+  result.failure = world.run().value_or("it does not fail again");
+  result.trace = world.trace();
+  return result;
+}
+
+std::string to_string(const shrunk_run& x) {
+  // The end of a run that is stuck goes on for ever.
+  constexpr std::size_t lines = 200;
+  std::string result;
+  for (std::size_t i = 0; i < x.trace.size() && i < lines; ++i)
+    result += x.trace[i] + "\n";
+  if (x.trace.size() > lines)
+    result += "... and " + std::to_string(x.trace.size() - lines) + " more\n";
+  return result + x.failure + "\n";
+}
+
+} // namespace millrace::test
