@@ -25,9 +25,9 @@ public:
     for (auto before = size() + 1; size() < before && budget_ > 0;) {
       before = size();
       drop_steps();
-      lower(best_.world, [](script& x) -> auto& { return x.world; });
+      lower([](script& x) -> auto& { return x.world; });
       for (std::size_t i = 0; i < best_.steps.size(); ++i)
-        lower(best_.steps[i], [i](script& x) -> auto& { return x.steps[i]; });
+        lower([i](script& x) -> auto& { return x.steps[i]; });
     }
     return best_;
   }
@@ -71,12 +71,13 @@ private:
       }
   }
 
-  /// `part` is the one that `of` finds in a script.
+  /// Sets draws to 0 in the part of the script that `of` finds.
   template <class Part>
-  void lower(const std::vector<uint32_t>& part, Part of) {
-    for (auto chunk = std::max<std::size_t>(1, part.size()); chunk > 0;
-         chunk /= 2)
-      for (std::size_t at = 0; at < part.size() && budget_ > 0; at += chunk) {
+  void lower(Part of) {
+    // Not the part itself: it moves with each better script.
+    auto size = of(best_).size();
+    for (auto chunk = std::max<std::size_t>(1, size); chunk > 0; chunk /= 2)
+      for (std::size_t at = 0; at < size && budget_ > 0; at += chunk) {
         auto x = best_;
         auto& draws = of(x);
         auto end = std::min(at + chunk, draws.size());
