@@ -28,7 +28,7 @@ TEST_CASE("a failing run shrinks to a short trace that still fails",
     auto x = shrink(broken, seed);
     INFO(to_string(x));
     CHECK(x.draws.steps.size() < 40);
-    CHECK(x.trace.size() < 120);
+    CHECK(x.trace.size() < 200);
     choices again{x.draws};
     simulation world{{.broken = broken, .steps = x.draws.steps.size()}, again};
     CHECK(world.run() == x.failure);
