@@ -95,6 +95,7 @@ void simulation::execute(std::size_t who, fate f) {
   writer_answer result;
   switch (step) {
     case lane_step::none:
+    case lane_step::read_waiting:
       return;
     case lane_step::take_over:
       result = take_over(w.lane, f);
