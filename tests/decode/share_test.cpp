@@ -18,10 +18,10 @@ pipeline_config shared_pipeline() {
   return result;
 }
 
-program_ptr with_number(const std::string& type, uint32_t oid) {
+program_ptr with_number(const std::string& type, uint32_t oid,
+                        const pipeline_config& by = shared_pipeline()) {
   return compiled(
-    shared_pipeline(),
-    {{"s", "t", {column("n", type, oid), column("o", "bigint", 20)}, {}}});
+    by, {{"s", "t", {column("n", type, oid), column("o", "bigint", 20)}, {}}});
 }
 
 /// One of the databases that read the same topic.
