@@ -135,8 +135,12 @@ public:
     return lanes_[lane].number;
   }
 
-  /// Bytes on their way, over all lanes.
+  /// Bytes on their way, over all lanes, or to one.
   std::size_t lent_bytes() const noexcept;
+
+  std::size_t lent_bytes(std::size_t lane) const noexcept {
+    return lanes_[lane].lent_bytes;
+  }
 
   /// How the lane does, for who decides what is held up by it.
   lane_load load(std::size_t lane) const noexcept;

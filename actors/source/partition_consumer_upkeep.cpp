@@ -116,6 +116,11 @@ void partition_consumer_state::tick() {
   if (feed_.cursor().is_running())
     catch_up_.watch_for_stall(feed_.cursor().position());
   feed_.watch(now());
+  // Those that waited for credit of others, or for time to pass.
+  for (auto which : {reading_kind::main, reading_kind::catch_up})
+    if (!config_.feed.credit.empty() && !reading(which).has_holes())
+      send(feed_.cut_full(now(), which));
+  arm_linger();
   tend_catch_up();
   keep_up();
 }

@@ -43,6 +43,9 @@ partition_feed::partition_feed(feed_config config)
   for (std::size_t i = 0; i < config_.lane_ids.size(); ++i) {
     const auto& id = config_.lane_ids[i];
     index_.emplace(id, i);
+    auto credit = config_.credit.find(id.tenant);
+    shares_.emplace_back(credit == config_.credit.end() ? nullptr
+                                                        : credit->second);
     if (id.tenant == unrouted_tenant) {
       if (id.number.value == 0)
         unrouted_ = i;
@@ -71,6 +74,8 @@ void partition_feed::assign(const partition_view& view, offset_range log) {
     drop(i);
   full_ = {};
   cursor_.assign(view, log);
+  for (auto& x : shares_)
+    x.keep(0);
 }
 
 record_verdict partition_feed::begin(offset at, reading_kind which) {
@@ -133,7 +138,7 @@ void partition_feed::skip_to(offset to, reading_kind which) {
 // -- lanes that hold others up ------------------------------------------------
 
 bool partition_feed::is_blocked(std::size_t lane) const {
-  return !cursor_.has_credit(lane) && open_[lane] && is_full(*open_[lane]);
+  return !has_credit(lane) && open_[lane] && is_full(*open_[lane]);
 }
 
 bool partition_feed::is_blocked(reading_kind which,
@@ -146,7 +151,19 @@ bool partition_feed::is_blocked(reading_kind which,
   return false;
 }
 
+bool partition_feed::has_credit(std::size_t lane) const noexcept {
+  return cursor_.has_credit(lane) && shares_[lane].may_take();
+}
+
+void partition_feed::settle_credit(clock::time_point now) {
+  for (std::size_t i = 0; i < shares_.size(); ++i)
+    shares_[i].keep(cursor_.lent_bytes(i));
+  for (const auto& [tenant, pool] : config_.credit)
+    pool->refill(now);
+}
+
 void partition_feed::watch(clock::time_point now) {
+  settle_credit(now);
   for (std::size_t i = 0; i < loads_.size(); ++i) {
     loads_[i] = cursor_.load(i);
     loads_[i].blocked = is_blocked(i);
@@ -210,7 +227,7 @@ std::vector<fed_batch> partition_feed::cut_if(reading_kind which,
   std::vector<fed_batch> result;
   for (std::size_t i = 0; i < open_.size(); ++i)
     if (holds_events(open_[i].get()) && cursor_.is_read_by(i, which)
-        && cursor_.has_credit(i) && pred(i))
+        && has_credit(i) && pred(i))
       result.push_back(cut(i, now));
   return result;
 }
@@ -268,6 +285,7 @@ partition_feed::consequence partition_feed::answer(std::size_t lane,
       cursor_.handed_back(lane, x.number);
       break;
   }
+  shares_[lane].keep(cursor_.lent_bytes(lane));
   return result;
 }
 
@@ -336,7 +354,9 @@ std::unique_ptr<batch> partition_feed::make_batch(std::size_t lane) {
 
 fed_batch partition_feed::cut(std::size_t lane, clock::time_point now) {
   std::unique_ptr<batch> data = std::exchange(open_[lane], nullptr);
-  auto [range, number] = cursor_.cut(lane, size_bytes(*data), now);
+  auto bytes = size_bytes(*data);
+  auto [range, number] = cursor_.cut(lane, bytes, now);
+  shares_[lane].take(bytes, rows_of(*data));
   require(data->rewind == number,
           "a batch was collected under the number it is sent with");
   require(!first_event(*data) || range.contains(*first_event(*data)),

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "actors/decode/decoder.hpp"
+#include "actors/lane/credit_pool.hpp"
 #include "actors/lane/partition_cursor.hpp"
 #include "messages/batch.hpp"
 #include "messages/lane_reply.hpp"
@@ -43,6 +44,10 @@ struct feed_config {
 
   /// Unset: all records are for these lanes.
   std::optional<record_share> share;
+
+  /// Credit that a tenant's lanes share with other partitions; the others have
+  /// no more limits than their own.
+  std::map<std::string, std::shared_ptr<credit_pool>> credit;
 
   millrace::map_version map_version;
   millrace::shape shape;
@@ -115,7 +120,8 @@ public:
   bool is_blocked(reading_kind which, clock::time_point now) const;
 
   /// To be called every few hundred milliseconds: detaches lanes that hold
-  /// the partition, see `hold_watch`.
+  /// the partition, see `hold_watch`, and brings shared credit up to date.
+  /// Lanes may have some afterwards that had none before.
   void watch(clock::time_point now);
 
   /// Leaves a lane behind at its cut.
@@ -214,6 +220,8 @@ private:
   std::unique_ptr<batch> make_batch(std::size_t lane);
   bool is_full(const batch& x) const;
   bool is_blocked(std::size_t lane) const;
+  bool has_credit(std::size_t lane) const noexcept;
+  void settle_credit(clock::time_point now);
 
   template <class Predicate>
   std::vector<fed_batch>
@@ -240,6 +248,10 @@ private:
   batch* current_batch_ = nullptr;
   std::array<bool, 2> full_{};
   hold_watch holds_;
+
+  /// By lane: what it holds of its tenant's credit. In step with the cursor
+  /// after each answer and each look; at most more than is on its way.
+  std::vector<credit_share> shares_;
   std::vector<lane_load> loads_;
 };
 

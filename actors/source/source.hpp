@@ -19,6 +19,8 @@
 #include <chrono>
 #include <expected>
 #include <functional>
+#include <map>
+#include <memory>
 #include <optional>
 #include <random>
 #include <string>
@@ -74,6 +76,8 @@ struct source_config {
   /// turns out to have another map. From this actor's thread.
   std::function<void(const std::string& pipeline, const std::string& why)>
     on_other_map;
+  /// By tenant: credit that all its partitions on this node share.
+  std::map<std::string, std::shared_ptr<credit_pool>> credit;
 
   /// Whether a partition of a topic is read by this node; unset: all are.
   std::function<bool(const std::string& topic, partition number)> reads;

@@ -348,6 +348,7 @@ void source_state::add_consumer(const booted_partition& which,
   auto& feed = config.feed;
   feed.pipeline = config_.pipeline;
   feed.reading = config_.reading;
+  feed.credit = config_.credit;
   feed.share = config_.share;
   if (feed.share)
     for (auto& tenant : feed.share->elsewhere)

@@ -16,10 +16,14 @@ struct feed_fixture {
                            {"ticks", "demo", shard{0}},
                            {"ticks", "demo", shard{1}},
                            {"ticks", "old", shard{2}}};
-  partition_feed feed{config()};
+  std::shared_ptr<credit_pool> credit;
+  partition_feed feed;
   partition_feed::clock::time_point now{1h};
 
-  feed_fixture() {
+  /// `shared` is the credit of tenant "demo".
+  explicit feed_fixture(std::shared_ptr<credit_pool> shared = nullptr)
+    : credit{std::move(shared)},
+      feed{config()} {
     feed.assign(view(10), {{0}, {1'000}});
   }
 
@@ -27,6 +31,8 @@ struct feed_fixture {
     feed_config result;
     result.cursor.credit_bytes = 100'000;
     result.pipeline = "ticks";
+    if (credit)
+      result.credit["demo"] = credit;
     result.topic = "t";
     result.source.number = {3};
     result.lanes = 2;

@@ -184,3 +184,45 @@ TEST_CASE_METHOD(feed_fixture, "lanes are found by their id") {
   CHECK(feed.index_of(ids[2]) == 2);
   CHECK_FALSE(feed.index_of({"ticks", "demo", shard{9}}));
 }
+
+TEST_CASE("a lane without its tenant's credit is blocked, but one batch may "
+          "always be on its way") {
+  partition_feed::clock::time_point start{1h};
+  auto pool = std::make_shared<credit_pool>(credit_limits{.bytes = 1}, start);
+  feed_fixture x{pool};
+  x.read(1, 10);
+  x.read(2, 11);
+  // Both are idle: each is sent one, however full the pool is.
+  CHECK(x.show(x.feed.cut_all(x.now))
+        == texts{"1: 10-12 = 10", "2: 10-12 = 11"});
+  CHECK(pool->used() > 1);
+  for (auto at : {12, 13, 14})
+    x.read(1, at);
+  CHECK(x.feed.cut_full(x.now).empty());
+  CHECK(x.feed.is_blocked(reading_kind::main, x.now));
+  // Another tenant's lanes do not wait for this one's.
+  x.read(0, 15);
+  CHECK(x.show(x.feed.cut_all(x.now)) == texts{"0: 10-16 = 15"});
+  x.ack(1, 12);
+  CHECK_FALSE(x.feed.is_blocked(reading_kind::main, x.now));
+  CHECK(x.show(x.feed.cut_full(x.now)) == texts{"1: 12-16 = 12 13 14"});
+  // What was on its way is not any more, whatever becomes of it.
+  x.feed.assign(x.view(10), {{0}, {1'000}});
+  CHECK(pool->used() == 0);
+}
+
+TEST_CASE("a lane beyond its tenant's rate waits for time to pass") {
+  partition_feed::clock::time_point start{1h};
+  auto pool = std::make_shared<credit_pool>(credit_limits{.rows_per_second = 2},
+                                            start);
+  feed_fixture x{pool};
+  x.read(1, 10);
+  x.read(1, 11);
+  CHECK(x.feed.cut_all(x.now).size() == 1);
+  x.ack(1, 12);
+  x.read(1, 12);
+  CHECK(x.feed.cut_all(x.now).empty());
+  x.now += 600ms;
+  x.feed.watch(x.now);
+  CHECK(x.show(x.feed.cut_all(x.now)) == texts{"1: 12-13 = 12"});
+}
