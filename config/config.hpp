@@ -166,6 +166,15 @@ struct tenant_config {
 
   int32_t sessions = 4;
 
+  /// Role that its sessions take on after the log-in; empty: they stay with
+  /// the login's.
+  std::string role;
+
+  // Quotas of the tenant on one node; 0: none.
+  int64_t max_bytes = 0;
+  int64_t max_bytes_per_second = 0;
+  int64_t max_rows_per_second = 0;
+
   source_position at;
 };
 

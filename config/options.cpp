@@ -182,7 +182,10 @@ std::string expected_text(const option& x) {
       return std::format("a duration such as {}, {}", x.default_value,
                          range(x));
     case option_type::size:
-      return std::format("a size such as {}, {}", x.default_value, range(x));
+      return std::format("a size such as {}, {}",
+                         x.default_value.empty() ? "\"64MiB\""
+                                                 : x.default_value,
+                         range(x));
     case option_type::choice:
       return range(x);
     case option_type::secret:

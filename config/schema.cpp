@@ -188,6 +188,11 @@ section<dead_letters_config> make_dead_letters() {
     });
 }
 
+/// What needs no quotes in the options of a session.
+bool is_role(std::string_view x) {
+  return is_node_name(x) && x.size() <= 63 && !x.contains('.');
+}
+
 section<tenant_config> make_tenant() {
   return make_section<tenant_config>(
     "tenant[]",
@@ -221,6 +226,40 @@ section<tenant_config> make_tenant() {
          .least = 1,
          .most = 1000,
          .description = "Connections for this tenant per node."}),
+      bind<&tenant_config::role, is_role>(
+        {.path = "role",
+         .type = text,
+         .form = "the name of a role: letters, digits, _ and -, at most 63 "
+                 "characters",
+         .default_note = "the role that logs in",
+         .description = "Role that the tenant's sessions take on (`SET ROLE`), "
+                        "so that they can do no more than it may. The role "
+                        "that logs in must be a member."}),
+      bind<&tenant_config::max_bytes>(
+        {.path = "max_bytes",
+         .type = size,
+         .default_note = "no limit but `node.memory_bytes`",
+         .least = mib,
+         .most = 1024 * gib,
+         .description = "Bytes of the tenant that a node has on their way to "
+                        "its lanes. Beyond, each lane of a partition still "
+                        "gets one batch at a time."}),
+      bind<&tenant_config::max_bytes_per_second>(
+        {.path = "max_bytes_per_second",
+         .type = size,
+         .default_note = "no limit",
+         .least = kib,
+         .most = 1024 * gib,
+         .description = "Bytes of the tenant that a node sends to lanes in a "
+                        "second, in the long run. What is beyond waits in "
+                        "Kafka."}),
+      bind<&tenant_config::max_rows_per_second>(
+        {.path = "max_rows_per_second",
+         .type = integer,
+         .default_note = "no limit",
+         .least = 1,
+         .most = 1'000'000'000,
+         .description = "The same in rows, rejects included."}),
     });
 }
 

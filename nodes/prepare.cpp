@@ -217,9 +217,14 @@ std::vector<migration_job> migration_jobs(const config& all,
   return result;
 }
 
-session_config make_session_config(const postgresql_config& x) {
+session_config make_session_config(const postgresql_config& x,
+                                   const std::string& role) {
   session_config result;
   result.keywords = libpq_keywords(x);
+  // At the log-in, so that there is no moment without it; the server refuses
+  // the session when the login is no member.
+  if (!role.empty())
+    result.keywords.emplace_back("options", "-c role=" + role);
   result.application_name = "millrace";
   result.connect_timeout = x.connect_timeout;
   result.statement_timeout = x.statement_timeout;
@@ -232,11 +237,36 @@ session_config make_session_config(const postgresql_config& x) {
 
 namespace {
 
+/// Whether the login may take on the role. By itself, as a session of the
+/// tenant would only find out later.
+std::expected<void, prepare_failure> check_role(connection& conn,
+                                                const tenant_config& tenant) {
+  if (tenant.role.empty())
+    return {};
+  auto found = conn.query("SELECT pg_has_role(oid, 'MEMBER') FROM pg_roles "
+                          "WHERE rolname = $1",
+                          {tenant.role});
+  if (!found)
+    return fail(found.error(), "asking for role " + tenant.role);
+  if (found->rows.empty())
+    return fail(to_string(tenant.at) + ": tenant." + tenant.name
+                + ".role: found '" + tenant.role
+                + "', expected a role that the server has");
+  if (found->rows[0][0] == "t")
+    return {};
+  return fail(to_string(tenant.at) + ": tenant." + tenant.name
+              + ".role: found '" + tenant.role
+              + "', which the role that logs in may not take on; GRANT "
+              + tenant.role + " TO it");
+}
+
 /// The tenants' tables and mappings; all have the same columns.
 std::expected<void, prepare_failure>
 prepare_tenants(connection& conn, const config& all, prepared_pipeline& to) {
   const tenant_config* first = nullptr;
   for (const auto* tenant : tenants_of(all, to.config, to.database)) {
+    if (auto good = check_role(conn, *tenant); !good)
+      return std::unexpected{good.error()};
     auto program = compile_for(conn, to.config, *tenant);
     if (!program)
       return std::unexpected{program.error()};

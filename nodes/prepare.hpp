@@ -52,8 +52,10 @@ struct prepare_failure {
   std::vector<std::string> problems;
 };
 
-/// How a session of this node reaches a database. Holds secrets.
-session_config make_session_config(const postgresql_config& database);
+/// How a session of this node reaches a database, and which role it takes on
+/// there; empty: that of the log-in. Holds secrets.
+session_config make_session_config(const postgresql_config& database,
+                                   const std::string& role = {});
 
 /// For one database: applies or checks the migrations, reads the target tables
 /// and compiles the mappings against them. All pipelines that are read for it.

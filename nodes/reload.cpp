@@ -3,7 +3,6 @@
 #include "actors/cluster/directory.hpp"
 #include "actors/cluster/log.hpp"
 #include "actors/store/map_change.hpp"
-#include "nodes/tree.hpp"
 
 #include <algorithm>
 #include <iterator>
@@ -100,12 +99,17 @@ tree_keeper::tree_keeper(caf::actor_system& sys, supervisor_actor root,
 
 void tree_keeper::begin(const config& all, const placement_ptr& where) {
   databases_.reset();
-  running_ = std::make_shared<const config>(all);
-  where_ = where;
-  children_ = plant_tree(root_, *running_, where_);
+  running_.all = std::make_shared<const config>(all);
+  running_.where = where;
+  running_.credit = make_credit(all);
+  running_.on_other_map = [others = others_](const std::string& reading,
+                                             const std::string& why) {
+    others->note(reading, why);
+  };
+  children_ = plant_tree(root_, running_);
   databases_.emplace(
-    *running_, board_,
-    [running = running_](const auto& x) { return prepare(*running, x); },
+    *running_.all, board_,
+    [now = running_.all](const auto& x) { return prepare(*now, x); },
     [this](const auto& x, const auto& pipelines) { plant(x, pipelines); });
 }
 
@@ -119,11 +123,7 @@ std::size_t tree_keeper::waiting() const noexcept {
 
 void tree_keeper::plant(const postgresql_config& database,
                         const std::vector<prepared_pipeline>& pipelines) {
-  auto names = plant_database(
-    sys_, root_, *running_, where_, database, pipelines,
-    [others = others_](const std::string& reading, const std::string& why) {
-      others->note(reading, why);
-    });
+  auto names = plant_database(sys_, root_, running_, database, pipelines);
   std::ranges::move(names, std::back_inserter(children_));
   planted_ = true;
   log::info("database-ready",
@@ -144,8 +144,8 @@ void tree_keeper::look(bool asked) {
     return;
   }
   // These belong to the process.
-  next->node = running_->node;
-  if (auto why = needs_restart(*running_, *next)) {
+  next->node = running_.all->node;
+  if (auto why = needs_restart(*running_.all, *next)) {
     keep_old(*why);
     return;
   }

@@ -6,6 +6,7 @@
 #include "messages/supervision.hpp"
 #include "nodes/node.hpp"
 #include "nodes/preparation.hpp"
+#include "nodes/tree.hpp"
 
 #include <caf/actor_system.hpp>
 
@@ -79,8 +80,7 @@ private:
   node_options options_;
 
   /// What `databases_` works on: that ends first.
-  std::shared_ptr<const config> running_;
-  placement_ptr where_;
+  planting running_;
   std::optional<preparation> databases_;
   std::vector<std::string> children_;
   bool planted_ = false;

@@ -50,11 +50,12 @@ child_spec router_child() {
 }
 
 child_spec pool_child(const postgresql_config& database,
-                      const std::string& tenant, int32_t sessions) {
+                      const std::string& tenant, int32_t sessions,
+                      const std::string& role = {}) {
   pool_config settings;
   settings.tenant = tenant;
   settings.sessions = static_cast<uint32_t>(sessions);
-  settings.session = make_session_config(database);
+  settings.session = make_session_config(database, role);
   child_spec result;
   result.name = "pool";
   result.factory = [settings](caf::local_actor* self) {
@@ -103,10 +104,11 @@ child_spec lane_child(const config& all, const prepared_pipeline& pipeline,
 child_spec tenant_child(const config& all, const postgresql_config& database,
                         const placement& where,
                         const std::vector<prepared_pipeline>& pipelines,
-                        const std::string& tenant, int32_t sessions) {
+                        const std::string& tenant, int32_t sessions,
+                        const std::string& role = {}) {
   supervisor_config settings;
   settings.name = "tenant " + tenant;
-  settings.children.push_back(pool_child(database, tenant, sessions));
+  settings.children.push_back(pool_child(database, tenant, sessions, role));
   for (const auto& pipeline : pipelines) {
     if (!pipeline.plans.contains(tenant))
       continue;
@@ -152,7 +154,8 @@ bool has_lanes(const placement& where,
 }
 
 source_config source_settings(const config& all, const placement_ptr& where,
-                              const prepared_pipeline& pipeline) {
+                              const prepared_pipeline& pipeline,
+                              const tenant_credit& credit) {
   const auto& limits = pipeline.config.limits;
   source_config result;
   result.pipeline = pipeline.config.name;
@@ -168,6 +171,9 @@ source_config source_settings(const config& all, const placement_ptr& where,
   result.tenants = pipeline.tenants;
   result.program = pipeline.program;
   result.map_fingerprint = pipeline.map_fingerprint;
+  for (const auto& x : pipeline.tenants)
+    if (auto i = credit.find(x.name); i != credit.end())
+      result.credit.insert(*i);
   result.properties = librdkafka_properties(all.kafka);
   result.queue_bytes = static_cast<std::size_t>(limits.credit_bytes);
   // Of the node's memory, the part that librdkafka may hold ready.
@@ -194,8 +200,9 @@ source_config source_settings(const config& all, const placement_ptr& where,
 /// partition.
 child_spec pipeline_child(const config& all, const placement_ptr& where,
                           const prepared_pipeline& pipeline,
+                          const tenant_credit& credit,
                           const other_map_hook& on_other_map) {
-  auto from = source_settings(all, where, pipeline);
+  auto from = source_settings(all, where, pipeline, credit);
   from.on_other_map = on_other_map;
   child_spec source_child;
   source_child.name = "source";
@@ -322,21 +329,35 @@ root_config(const config& all, const node_options& options,
 }
 
 std::vector<std::string> plant_tree(const supervisor_actor& root,
-                                    const config& all,
-                                    const placement_ptr& where) {
+                                    const planting& what) {
   std::vector<std::string> names;
   add(root, names, router_child());
-  if (!where->alone())
-    add(root, names, cluster_child(all, where));
+  if (!what.where->alone())
+    add(root, names, cluster_child(*what.all, what.where));
   return names;
+}
+
+tenant_credit make_credit(const config& all) {
+  auto now = credit_pool::clock::now();
+  credit_limits whole{.bytes = static_cast<std::size_t>(all.node.memory_bytes)
+                               / 2};
+  auto node = std::make_shared<credit_pool>(whole, now);
+  tenant_credit result{{std::string{unrouted_tenant}, node}};
+  for (const auto& x : all.tenants)
+    result[x.name] = std::make_shared<credit_pool>(
+      credit_limits{.bytes = static_cast<std::size_t>(x.max_bytes),
+                    .bytes_per_second = x.max_bytes_per_second,
+                    .rows_per_second = x.max_rows_per_second},
+      now, node);
+  return result;
 }
 
 std::vector<std::string>
 plant_database(caf::actor_system& sys, const supervisor_actor& root,
-               const config& all, const placement_ptr& where,
-               const postgresql_config& database,
-               const std::vector<prepared_pipeline>& pipelines,
-               const other_map_hook& on_other_map) {
+               const planting& what, const postgresql_config& database,
+               const std::vector<prepared_pipeline>& pipelines) {
+  const auto& all = *what.all;
+  const auto& where = what.where;
   std::vector<std::string> names;
   if (database.name == control_database)
     add(root, names,
@@ -349,7 +370,7 @@ plant_database(caf::actor_system& sys, const supervisor_actor& root,
         && has_lanes(*where, pipelines, tenant.name))
       add(root, names,
           tenant_child(all, database, *where, pipelines, tenant.name,
-                       tenant.sessions));
+                       tenant.sessions, tenant.role));
   if (all.dead_letters.prune_interval > std::chrono::milliseconds{0})
     add(root, names, keeper_child(all, database));
   // A supervisor that answers has started its children: from here on the
@@ -358,7 +379,8 @@ plant_database(caf::actor_system& sys, const supervisor_actor& root,
   self->request(root, std::chrono::seconds{5}, inspect_atom_v)
     .receive([](const actor_report&) {}, [](const caf::error&) {});
   for (const auto& pipeline : pipelines)
-    add(root, names, pipeline_child(all, where, pipeline, on_other_map));
+    add(root, names,
+        pipeline_child(all, where, pipeline, what.credit, what.on_other_map));
   return names;
 }
 

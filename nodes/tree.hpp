@@ -5,6 +5,7 @@
 
 #include "actors/admin/readiness.hpp"
 #include "actors/cluster/supervisor.hpp"
+#include "actors/lane/credit_pool.hpp"
 #include "config/config.hpp"
 #include "config/placement.hpp"
 #include "nodes/node.hpp"
@@ -13,6 +14,7 @@
 #include <caf/actor_system.hpp>
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -30,23 +32,38 @@ root_config(const config& all, const node_options& options,
 using other_map_hook
   = std::function<void(const std::string& pipeline, const std::string& why)>;
 
+/// By tenant, `_unrouted` among them: what its lanes share on this node.
+using tenant_credit = std::map<std::string, std::shared_ptr<credit_pool>>;
+
+/// Half of `node.memory_bytes` for all batches on their way together, and the
+/// quotas of each tenant. The other half is for what the Kafka client holds
+/// ready, for batches that are being filled, and for flushes.
+tenant_credit make_credit(const config& all);
+
+/// What all that is planted for one configuration shares.
+struct planting {
+  std::shared_ptr<const config> all;
+  placement_ptr where;
+  tenant_credit credit;
+
+  /// See `source_config`.
+  other_map_hook on_other_map;
+};
+
 /// Adds what all databases share: ROUTER, and PEERS when there are other nodes.
 /// Returns the names of the children, in order.
 std::vector<std::string> plant_tree(const supervisor_actor& root,
-                                    const config& all,
-                                    const placement_ptr& where);
+                                    const planting& what);
 
 /// Adds what belongs to one database, after `plant_tree`: a pool for its
 /// control schema, a TENANT for each tenant of it that has lanes here, a
 /// PIPELINE for each pipeline. Only lanes and partitions that `where` gives
-/// this node are written and read here. `on_other_map`: see `source_config`.
-/// Returns the names of the children, in order.
+/// this node are written and read here. Returns the names of the children, in
+/// order.
 std::vector<std::string>
 plant_database(caf::actor_system& sys, const supervisor_actor& root,
-               const config& all, const placement_ptr& where,
-               const postgresql_config& database,
-               const std::vector<prepared_pipeline>& pipelines,
-               const other_map_hook& on_other_map);
+               const planting& what, const postgresql_config& database,
+               const std::vector<prepared_pipeline>& pipelines);
 
 /// Stops these children, the last one first. False when one of them did not
 /// end in time.

@@ -44,7 +44,8 @@ public:
                             const std::string& type) {
     return std::format("CREATE SCHEMA tenant_{0}; CREATE TABLE "
                        "tenant_{0}.notes (id bigint NOT NULL, n {1}, p int, "
-                       "o bigint);",
+                       "o bigint, at timestamptz DEFAULT clock_timestamp(), "
+                       "who text DEFAULT current_user);",
                        tenant, type);
   }
 
@@ -54,8 +55,9 @@ public:
            + south;
   }
 
-  /// What the file says from now on; `more` ends the file.
-  void write_config(const std::string& tenants, const std::string& more = {}) {
+  /// What the file says from now on; `limits` are lines of the pipeline.
+  void write_config(const std::string& tenants,
+                    const std::string& limits = {}) {
     config = folder.write("node.toml",
                           std::format(R"toml([node]
 name = "n1"
@@ -74,6 +76,7 @@ tenant = ".t"
 lanes = 2
 limits.resync = "2s"
 limits.floor_interval = "500ms"
+{}
 [[pipeline.notes.event]]
 name = "note"
 route = "required(.id)"
@@ -84,8 +87,8 @@ id = "required(.id)"
 n = ".n"
 p = "@partition"
 o = "@offset"
-{})toml",
-                                      brokers_, tenants, topic, more));
+)toml",
+                                      brokers_, tenants, topic, limits));
   }
 
   process::variables environment() const {

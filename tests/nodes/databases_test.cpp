@@ -70,6 +70,92 @@ TEST_CASE_METHOD(databases_fixture, "migrate and validate look at every "
   CHECK(run({"migrate", "up", "--database", "east"}).code == 2);
 }
 
+TEST_CASE_METHOD(databases_fixture, "a tenant that is new in another database "
+                                    "begins where both have read to") {
+  write_config("[[tenant]]\nname = \"north\"\n");
+  send("north", 0, 10);
+  send("south", 0, 7);
+  auto node = start_node();
+  await(control, letters, "7");
+  await(control, count("north"), once(10));
+  stop(node);
+  // Now it is known. What was set aside stays so until it is replayed.
+  write_config(two_tenants());
+  send("south", 7, 20);
+  node = start_node();
+  await(west, count("south"), once(13));
+  stop(node);
+  CHECK(control.value(letters) == "7");
+  auto replayed = run({"dlq", "replay", "--tenant", "_unrouted"});
+  INFO(replayed.out << replayed.err);
+  CHECK(replayed.code == 0);
+  CHECK(replayed.out == "replayed 7, failed 0, refused 0, gone 0\n");
+  CHECK(west.value(count("south")) == once(20));
+  CHECK(west.value("SELECT count(*) FROM millrace.replayed") == "7");
+  CHECK(control.value(letters) == "0");
+  // It cannot be moved, and no database has two names.
+  write_config("[[tenant]]\nname = \"north\"\n[[tenant]]\nname = "
+               "\"south\"\n");
+  control.execute(tables("south", "text"));
+  process moved{{"node", config}, environment()};
+  auto end = moved.wait();
+  CHECK(end.code == 2);
+  CHECK_THAT(end.err, ContainsSubstring("a tenant cannot be moved"));
+  write_config(two_tenants());
+  process twice{{"node", config},
+                {{"CONTROL_URL", control.url()}, {"WEST_URL", control.url()}}};
+  end = twice.wait();
+  CHECK(end.code == 2);
+  CHECK_THAT(end.err, ContainsSubstring("is known as 'postgresql'"));
+}
+
+TEST_CASE_METHOD(databases_fixture, "a tenant's rows are written by its role") {
+  auto role = unique_name("writer");
+  control.execute("CREATE ROLE " + role + " NOLOGIN");
+  auto tenants = two_tenants() + "role = \"" + role + "\"\n";
+  write_config(tenants);
+  REQUIRE(run({"migrate", "up"}).code == 0);
+  west.execute("GRANT USAGE ON SCHEMA millrace, tenant_south TO " + role
+               + "; GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN "
+                 "SCHEMA millrace, tenant_south TO "
+               + role);
+  send("south", 0, 5);
+  send("north", 0, 5);
+  auto node = start_node();
+  await(west, count("south"), once(5));
+  await(control, count("north"), once(5));
+  stop(node);
+  CHECK(west.value("SELECT string_agg(DISTINCT who, ' ') FROM "
+                   "tenant_south.notes")
+        == role);
+  CHECK(control.value("SELECT count(*) FROM tenant_north.notes WHERE who = '"
+                      + role + "'")
+        == "0");
+  write_config(two_tenants() + "role = \"nobody_has_this\"\n");
+  process refused{{"node", config}, environment()};
+  auto end = refused.wait();
+  CHECK(end.code == 2);
+  CHECK_THAT(end.err, ContainsSubstring("expected a role that the server has"));
+  west.execute("DROP OWNED BY " + role + "; DROP ROLE " + role);
+}
+
+TEST_CASE_METHOD(databases_fixture, "a tenant beyond its rate is written more "
+                                    "slowly, and loses nothing") {
+  write_config("[[tenant]]\nname = \"north\"\nmax_rows_per_second = 100\n"
+               "[[tenant]]\nname = \"south\"\ndatabase = \"west\"\n",
+               "limits.batch_rows = 10");
+  send("north", 0, 400);
+  send("south", 0, 400);
+  auto node = start_node();
+  await(west, count("south"), once(400));
+  await(control, count("north"), once(400));
+  stop(node);
+  // 100 rows at once, and what overdraws them; 2.5 seconds for the rest.
+  CHECK(control.value("SELECT max(at) - min(at) > interval '1.5 s' FROM "
+                      "tenant_north.notes")
+        == "t");
+}
+
 TEST_CASE("a database that is down halts nothing of the other one") {
   auto other = servers::start_private({server::pg});
   databases_fixture all{other.pg_url()};
