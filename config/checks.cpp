@@ -44,7 +44,7 @@ constexpr std::array<refused_setting, 19> refused_parameters{{
   {"servicefile", "use postgresql.host and postgresql.database"},
 }};
 
-constexpr std::array<refused_setting, 11> refused_properties{{
+constexpr std::array<refused_setting, 15> refused_properties{{
   {"bootstrap.servers", "use kafka.bootstrap"},
   {"metadata.broker.list", "use kafka.bootstrap"},
   {"auto.offset.reset",
@@ -63,6 +63,10 @@ constexpr std::array<refused_setting, 11> refused_properties{{
   {"allow.auto.create.topics",
    "it is always false: reading must not create what it reads"},
   {"test.mock.num.brokers", "use kafka.embedded"},
+  {"group.id", "use kafka.group"},
+  {"group.instance.id", "it is the name of the node"},
+  {"group.protocol", "it is always classic"},
+  {"partition.assignment.strategy", "it is always cooperative-sticky"},
 }};
 
 template <class Table>
@@ -76,6 +80,19 @@ void check_refused(reader& in, const Table& refused, const property_list& list,
     in.add(in.where(full, {}), full, "a setting that is not open to change",
            "nothing here", std::string{i->reason});
   }
+}
+
+/// What librdkafka itself would say, at the place of the property.
+void check_properties(reader& in, const property_list& list) {
+  const auto& fault = in.outside().property_fault;
+  if (!fault)
+    return;
+  for (const auto& [name, value] : list)
+    if (auto found = fault(name, value.reveal())) {
+      auto path = "kafka.properties." + name;
+      in.add(in.where(path, {}), path, *found,
+             "a property of librdkafka with a value that it takes");
+    }
 }
 
 /// A name that is in `code(NAME` somewhere in an expression.
@@ -270,6 +287,7 @@ void check_kafka(reader& in, const kafka_config& x) {
     in.add(in.where("kafka.embedded", {}), "kafka.embedded",
            "true beside bootstrap", "either bootstrap or embedded = true");
   check_refused(in, refused_properties, x.properties, "kafka.properties");
+  check_properties(in, x.properties);
 }
 
 void check_waiting(reader& in, const waiting_config& x) {

@@ -213,6 +213,10 @@ void check_cluster(reader& in, const config& all) {
                        max_patterns));
     return;
   }
+  if (!all.kafka.group.empty() && !partitions.empty())
+    in.add(partitions.front().at, partitions.front().path,
+           in_quotes(partitions.front().text), "nothing here",
+           "kafka.group shares the partitions out");
   for (const auto& x : lanes)
     check_lane_names(in, all, x);
   for (const auto& x : partitions)

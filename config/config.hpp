@@ -133,6 +133,9 @@ struct kafka_config {
   /// Any librdkafka property that does not touch the protocol.
   property_list properties;
 
+  /// The consumer group that shares out partitions; empty: none.
+  std::string group;
+
   /// How often topics and partitions are looked for.
   std::chrono::milliseconds metadata_interval{30'000};
 

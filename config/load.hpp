@@ -41,6 +41,13 @@ struct load_options {
   /// The environment; nothing when the variable is not set. The process's own
   /// environment unless given.
   std::function<std::optional<std::string>(const std::string&)> environment;
+
+  /// What is wrong with a property of librdkafka and its value, or nothing.
+  /// Must not tell the value, which may be a password. Unless given, only
+  /// properties that the protocol owns are refused.
+  std::function<std::optional<std::string>(const std::string& name,
+                                           const std::string& value)>
+    property_fault;
 };
 
 using load_result = std::expected<config, std::vector<problem>>;

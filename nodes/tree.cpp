@@ -189,6 +189,11 @@ source_config source_settings(const config& all, const placement_ptr& where,
   feed.cursor.detach_after = limits.detach_after;
   result.consumer.linger = limits.linger;
   result.consumer.floor_interval = limits.floor_interval;
+  if (!all.kafka.group.empty()) {
+    result.group = all.kafka.group + '-' + result.reading;
+    result.instance = all.node.name;
+    return result;
+  }
   result.reads = [where, name = result.pipeline](const std::string& topic,
                                                  partition number) {
     return where->has_partition(name, topic, number.value);

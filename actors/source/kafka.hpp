@@ -8,6 +8,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -18,6 +19,11 @@ namespace millrace {
 /// Properties of librdkafka by their own names, `bootstrap.servers` first of
 /// all. Later entries win over earlier ones.
 using kafka_properties = std::vector<std::pair<std::string, std::string>>;
+
+/// What is wrong with a property, if librdkafka does not know it or does not
+/// take the value. Never tells the value.
+std::optional<std::string> kafka_property_fault(const std::string& name,
+                                                const std::string& value);
 
 /// What can go wrong with Kafka, by what it means to us.
 enum class kafka_errc : uint8_t {

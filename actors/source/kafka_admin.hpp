@@ -19,6 +19,13 @@ struct kafka_client::impl {
   /// Make an id up where the cluster knows none.
   bool stand_in_ids = false;
 
+  /// What brokers said of our credentials since somebody asked.
+  std::optional<kafka_error> refusal;
+
+  /// A request just times out where brokers do not let us in: gives the reason
+  /// in its place, when there is one.
+  kafka_error explain(kafka_error x);
+
   /// By a metadata request, which every broker answers.
   std::expected<int32_t, kafka_error>
   count_partitions(const std::string& topic, std::chrono::milliseconds timeout,

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <format>
+#include <utility>
 
 namespace millrace::kafka_detail {
 
@@ -91,6 +92,15 @@ namespace millrace {
 
 using namespace kafka_detail;
 
+kafka_error kafka_client::impl::explain(kafka_error x) {
+  // Calls back with errors of the client as a whole.
+  rd_kafka_poll(client.get(), 0);
+  auto told = std::exchange(refusal, std::nullopt);
+  auto unanswered = x.code == kafka_errc::timed_out
+                    || x.code == kafka_errc::unreachable;
+  return told && unanswered ? std::move(*told) : std::move(x);
+}
+
 std::string
 kafka_client::impl::cluster(std::chrono::milliseconds timeout) const {
   // librdkafka remembers the answer.
@@ -127,10 +137,20 @@ kafka_client::open(const kafka_properties& properties, bool stand_in_ids) {
                         fixed_consumer_properties());
   if (!conf)
     return std::unexpected{conf.error()};
+  auto self = std::make_unique<impl>();
+  self->stand_in_ids = stand_in_ids;
+  rd_kafka_conf_set_opaque(conf->get(), self.get());
+  rd_kafka_conf_set_error_cb(conf->get(), [](rd_kafka_t*, int code,
+                                             const char* reason, void* opaque) {
+    auto error = classify(code, "kafka", reason != nullptr ? reason : "");
+    if (error.action == kafka_action::quit)
+      static_cast<impl*>(opaque)->refusal = std::move(error);
+  });
   auto client = make_client(client_kind::consumer, std::move(*conf));
   if (!client)
     return std::unexpected{client.error()};
-  return kafka_client{std::make_unique<impl>(std::move(*client), stand_in_ids)};
+  self->client = std::move(*client);
+  return kafka_client{std::move(self)};
 }
 
 std::expected<int32_t, kafka_error>
@@ -249,7 +269,7 @@ kafka_client::topics(std::chrono::milliseconds timeout) {
   auto code = rd_kafka_metadata(impl_->client.get(), 1, nullptr, &raw,
                                 to_ms(timeout));
   if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
-    return std::unexpected{classify(code, "list topics")};
+    return std::unexpected{impl_->explain(classify(code, "list topics"))};
   handle<const rd_kafka_metadata_t> metadata{raw};
   std::vector<std::string> names;
   for (int i = 0; i < raw->topic_cnt; ++i)

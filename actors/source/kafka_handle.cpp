@@ -1,5 +1,7 @@
 #include "actors/source/kafka_handle.hpp"
 
+#include "actors/source/kafka_check.hpp"
+
 #include <librdkafka/rdkafka.h>
 
 #include <algorithm>
@@ -260,6 +262,37 @@ std::string describe(const kafka_partition& x) {
 } // namespace millrace::kafka_detail
 
 namespace millrace {
+
+std::optional<std::string> kafka_property_fault(const std::string& name,
+                                                const std::string& value) {
+  kafka_detail::conf_handle conf{rd_kafka_conf_new()};
+  std::array<char, 512> reason{};
+  switch (rd_kafka_conf_set(conf.get(), name.c_str(), value.c_str(),
+                            reason.data(), reason.size())) {
+    case RD_KAFKA_CONF_OK:
+      return std::nullopt;
+    case RD_KAFKA_CONF_UNKNOWN:
+      return "a name that is unknown to librdkafka";
+    default:
+      // Its reason repeats the value.
+      return "a value that librdkafka refuses";
+  }
+}
+
+std::optional<std::string>
+kafka_properties_fault(const kafka_properties& properties) {
+  auto mine = properties;
+  std::erase_if(mine,
+                [](const auto& x) { return x.first == "bootstrap.servers"; });
+  auto conf = kafka_detail::make_conf({}, mine, {});
+  if (!conf)
+    return conf.error().message;
+  auto client = kafka_detail::make_client(kafka_detail::client_kind::consumer,
+                                          std::move(*conf));
+  if (!client)
+    return client.error().message;
+  return std::nullopt;
+}
 
 std::string to_string(kafka_errc x) {
   switch (x) {

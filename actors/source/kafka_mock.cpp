@@ -55,6 +55,8 @@ kafka_mock_cluster::open(int brokers) {
   if (!self->cluster)
     return std::unexpected{
       classify(RD_KAFKA_RESP_ERR__CRIT_SYS_RESOURCE, "start embedded broker")};
+  // Members of a group need not wait for others that might come.
+  rd_kafka_mock_group_initial_rebalance_delay_ms(self->cluster.get(), 0);
   return kafka_mock_cluster{std::move(self)};
 }
 

@@ -87,7 +87,8 @@ kafka_client::describe_topics(const std::vector<std::string>& topics,
                    : std::format("describe {} topics", topics.size());
   auto cluster = impl_->cluster(timeout);
   if (cluster.empty())
-    return std::unexpected{classify(RD_KAFKA_RESP_ERR__TIMED_OUT, context)};
+    return std::unexpected{
+      impl_->explain(classify(RD_KAFKA_RESP_ERR__TIMED_OUT, context))};
   std::vector<described> result;
   if (impl_->is_mock(timeout)) {
     for (const auto& topic : topics)
@@ -110,7 +111,7 @@ kafka_client::describe_topics(const std::vector<std::string>& topics,
   rd_kafka_DescribeTopics(client, wanted.get(), options.get(), queue.get());
   auto event = await(queue.get(), to_ms(timeout), context);
   if (!event)
-    return std::unexpected{event.error()};
+    return std::unexpected{impl_->explain(event.error())};
   std::size_t n = 0;
   const auto* answer = rd_kafka_event_DescribeTopics_result(event->get());
   const auto** found = rd_kafka_DescribeTopics_result_topics(answer, &n);

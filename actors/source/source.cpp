@@ -61,12 +61,7 @@ source_actor::behavior_type source_state::make_behavior() {
     [this](const assign_request& x) { return assign(x); },
     [this](const verify_request& x) { return verify(x); },
     [this](const fetch_request& x) { return fetch(x); },
-    [this](const position_hint& x) {
-      if (consumer_) {
-        kafka_assignment hint{{x.topic, x.number}, x.position};
-        consumer_->commit_hint({&hint, 1});
-      }
-    },
+    [this](const position_hint& x) { hint(x); },
     [this](const lanes_changed& x) {
       consumers_.forget(x.source);
       look_later(config_.delays.initial);
@@ -75,7 +70,8 @@ source_actor::behavior_type source_state::make_behavior() {
     [this](start_atom) { look(); },
     [this](inspect_atom) {
       auto report = vitals_.report(
-        self_, {{"partitions", static_cast<int64_t>(consumers_.size())},
+        self_, {{"partitions", static_cast<int64_t>(
+                                 group_ ? held_.size() : consumers_.size())},
                 {"verified", verified_}});
       report.name = "source";
       return report;
@@ -196,6 +192,7 @@ void source_state::keep_polling() {
 void source_state::poll() {
   if (!consumer_)
     return;
+  serve_group();
   for (const auto& fault : consumer_->poll()) {
     if (fault.action == kafka_action::quit) {
       log::error("source-failed",

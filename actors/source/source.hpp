@@ -5,6 +5,7 @@
 #include "actors/source/discovery.hpp"
 #include "actors/source/kafka_client.hpp"
 #include "actors/source/kafka_consumer.hpp"
+#include "actors/source/kafka_group.hpp"
 #include "actors/source/kafka_reader.hpp"
 #include "actors/source/kafka_side_reader.hpp"
 #include "actors/source/partition_consumer.hpp"
@@ -23,6 +24,7 @@
 #include <memory>
 #include <optional>
 #include <random>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -81,6 +83,11 @@ struct source_config {
 
   /// Whether a partition of a topic is read by this node; unset: all are.
   std::function<bool(const std::string& topic, partition number)> reads;
+
+  /// A consumer group that shares out the partitions instead, and under which
+  /// name this node is its member. Empty: no group.
+  std::string group;
+  std::string instance;
 
   kafka_properties properties;
 
@@ -151,6 +158,14 @@ private:
   void take_away(const std::vector<consumer_set::key>& which);
   void add_consumer(const booted_partition& which, gap_policy gaps);
 
+  // -- shares of a group (source_group.cpp) -----------------------------------
+
+  std::string group_id() const;
+  void join_group(const topic_survey& found);
+  void serve_group();
+  void hand_out(const booted_partition& which, gap_policy gaps);
+  void hint(const position_hint& x);
+
   // -- questions --------------------------------------------------------------
 
   /// A consumer that wants to know of its log.
@@ -204,6 +219,18 @@ private:
   std::optional<kafka_reader> reader_;
   std::optional<kafka_side_reader> catch_up_;
   int64_t verified_ = 0;
+
+  /// What can be read, and what the group gave this node of it. Only with a
+  /// group.
+  struct readable_partition {
+    booted_partition which;
+    gap_policy gaps = gap_policy::verify;
+  };
+
+  std::map<consumer_set::key, readable_partition> readable_;
+  std::set<consumer_set::key> held_;
+  std::vector<std::string> subscribed_;
+  std::optional<kafka_group> group_;
 };
 
 /// The spawnable type: `self->spawn<source, caf::detached>(config, …)`.

@@ -160,7 +160,7 @@ kafka_consumer_config
 source_state::client_settings(std::size_t queue_bytes) const {
   kafka_consumer_config result;
   result.properties = config_.properties;
-  result.group = "millrace-" + config_.reading;
+  result.group = group_id();
   result.queue_bytes = queue_bytes;
   result.on_log = pass_on;
   result.on_wakeup = [weak = self_->address()] {
@@ -289,8 +289,10 @@ void source_state::on_booted(const topic_survey& found,
   map_version_ = result.map_version;
   auto change
     = consumers_.follow(consumer_set::wanted(selector_, found, result));
-  for (const auto& [topic, number] : change.remove)
-    self_->send(parent_, remove_child_atom_v, child_name(topic, number));
+  for (const auto& x : change.remove) {
+    readable_.erase(x);
+    self_->send(parent_, remove_child_atom_v, child_name(x.first, x.second));
+  }
   for (const auto& x : change.add) {
     // Known here, so that nobody waits for it, but read by another node.
     if (config_.reads && !config_.reads(x.topic, x.source.number))
@@ -298,7 +300,7 @@ void source_state::on_booted(const topic_survey& found,
     auto i = std::ranges::find(asked.topics, x.source.topic, &boot_topic::id);
     auto expected_holes = i != asked.topics.end()
                           && i->gaps == to_string(gap_policy::allow);
-    add_consumer(x, expected_holes ? gap_policy::allow : config_.gaps);
+    hand_out(x, expected_holes ? gap_policy::allow : config_.gaps);
   }
   if (!booted_ || !change.add.empty() || !change.remove.empty())
     log::info(booted_ ? "source-extended" : "source-started",
@@ -307,6 +309,7 @@ void source_state::on_booted(const topic_survey& found,
                {"added", change.add.size()},
                {"lanes", lanes_.size()}});
   booted_ = true;
+  join_group(found);
   tell_recreated(found, result);
   settle(found);
 }

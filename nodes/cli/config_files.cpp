@@ -1,6 +1,7 @@
 #include "nodes/cli/config_files.hpp"
 
 #include "actors/decode/program.hpp"
+#include "actors/source/kafka_check.hpp"
 
 #include <cstdlib>
 #include <ranges>
@@ -30,6 +31,7 @@ load_checked(const std::string& file, const std::vector<std::string>& packs,
   load_options options;
   options.pack_directories = pack_directories(packs);
   options.node_name = node_name;
+  options.property_fault = kafka_property_fault;
   auto loaded = load_config(file, options);
   findings wrong;
   if (!loaded) {
@@ -41,6 +43,8 @@ load_checked(const std::string& file, const std::vector<std::string>& packs,
     for (const auto& x : check_expressions(pipeline))
       wrong.push_back(
         {severity::error, to_string(x), x.at, x.path, {}, {}, {}});
+  if (auto fault = kafka_properties_fault(librdkafka_properties(loaded->kafka)))
+    wrong.push_back(make_error(file + ": kafka.properties: " + *fault));
   if (!wrong.empty())
     return std::unexpected{std::move(wrong)};
   return std::move(*loaded);

@@ -39,6 +39,7 @@ port = 0
 url = {{ env = "LAB_PG_URL" }}
 [kafka]
 bootstrap = "{kafka}"
+{kafka_more}
 [[tenant]]
 name = "demo"
 [pipeline.ticks]
@@ -93,6 +94,8 @@ class Laboratory:
                  config=CONFIG):
         self.bin = Path(bin_folder)
         self.config = config
+        self.kafka_more = ""
+        self.produce_more = []
         self.servers = servers
         self.name = name
         self.lanes = lanes
@@ -144,7 +147,8 @@ class Laboratory:
     def start_node(self, name):
         config = self.directory / f"{name}.toml"
         config.write_text(self.config.format(
-            node=name, kafka=self.kafka, topic=self.topic, lanes=self.lanes,
+            node=name, kafka=self.kafka,
+            kafka_more=self.kafka_more, topic=self.topic, lanes=self.lanes,
             more=self.more))
         node = self.spawn(name, "millrace", "node", config)
         self.nodes[name] = node
@@ -154,7 +158,8 @@ class Laboratory:
         """A node of a cluster: all have one file and each its own name."""
         config = self.directory / "shared.toml"
         config.write_text(self.config.format(
-            node="nobody", kafka=self.kafka, topic=self.topic,
+            node="nobody", kafka=self.kafka,
+            kafka_more=self.kafka_more, topic=self.topic,
             lanes=self.lanes, more=self.more))
         node = self.spawn(name, "millrace", "node", config, "--name", name,
                           "--port-file", self.directory / f"{name}.port")
@@ -195,6 +200,7 @@ class Laboratory:
         words = ["millrace", "produce", self.topic, FEED, "--bootstrap",
                  self.kafka, "--key", "symbol", "--partitions", PARTITIONS,
                  "--limit", records]
+        words += self.produce_more
         if rate:
             words += ["--rate", rate]
         if records > 286_231:

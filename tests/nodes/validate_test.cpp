@@ -92,6 +92,32 @@ TEST_CASE("with --json a problem is an object with its parts") {
   CHECK_FALSE(document.text("/0/expected").empty());
 }
 
+TEST_CASE("a property that librdkafka does not know, or a value that it does "
+          "not take, is a problem with its place and without the value") {
+  scratch_folder folder;
+  auto file = folder.write("bad.toml", std::string{good} + R"(
+[kafka.properties]
+security.protocol = "SASL_SSL"
+sasl.mechanisms = "PLAIN"
+sasl.mechanism.of.mine = "PLAIN"
+session.timeout.ms = 0
+compression.codec = "hunter2"
+)");
+  auto x = run({"validate", "--offline", file});
+  CHECK(x.code == 2);
+  CHECK_THAT(x.err, ContainsSubstring(
+                      file
+                      + ":15:26: kafka.properties.sasl.mechanism.of.mine: "
+                        "found a name that is unknown to librdkafka"));
+  CHECK_THAT(x.err,
+             ContainsSubstring(file
+                               + ":16:22: kafka.properties.session.timeout.ms: "
+                                 "found a value that librdkafka refuses"));
+  CHECK_THAT(x.err, ContainsSubstring(file + ":17:21: "));
+  CHECK_THAT(x.err, !ContainsSubstring("hunter2"));
+  CHECK_THAT(x.err, !ContainsSubstring("security.protocol"));
+}
+
 TEST_CASE("a file that is not there is a problem of the configuration") {
   auto x = run({"validate", "/nonexistent/x.toml"});
   CHECK(x.code == 2);

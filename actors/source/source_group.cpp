@@ -1,0 +1,99 @@
+// The part of a SOURCE that knows of a consumer group: which of the partitions
+// that can be read are this node's to read. Being wrong about it for a while
+// costs time and nothing else (rule 10).
+
+#include "actors/cluster/log.hpp"
+#include "actors/cluster/supervisor.hpp"
+#include "actors/source/source.hpp"
+
+#include <caf/send.hpp>
+
+namespace millrace {
+
+std::string source_state::group_id() const {
+  return config_.group.empty() ? "millrace-" + config_.reading : config_.group;
+}
+
+/// The topics have rows, so that whatever the group gives can be read.
+void source_state::join_group(const topic_survey& found) {
+  std::vector<std::string> names;
+  for (const auto& x : found.topics)
+    names.push_back(x.name);
+  if (config_.group.empty() || names.empty() || names == subscribed_)
+    return;
+  if (!group_) {
+    kafka_group_config settings;
+    auto as_consumer = client_settings(config_.queue_bytes);
+    settings.properties = config_.properties;
+    settings.group = group_id();
+    settings.instance = config_.instance;
+    settings.on_log = as_consumer.on_log;
+    settings.on_wakeup = as_consumer.on_wakeup;
+    auto group = kafka_group::open(std::move(settings));
+    if (!group) {
+      refuse(group.error());
+      return;
+    }
+    group_ = std::move(*group);
+  }
+  if (auto done = group_->subscribe(names); !done) {
+    refuse(done.error());
+    return;
+  }
+  subscribed_ = std::move(names);
+}
+
+void source_state::serve_group() {
+  if (!group_)
+    return;
+  auto change = group_->poll();
+  for (const auto& fault : change.errors) {
+    log::warn("source-problem",
+              {{"pipeline", config_.pipeline}, {"reason", fault.message}});
+    if (fault.action == kafka_action::quit) {
+      self_->quit(to_source_error(fault));
+      return;
+    }
+  }
+  std::vector<consumer_set::key> lost;
+  for (const auto& x : change.lost)
+    if (held_.erase({x.topic, x.number.value}) > 0)
+      lost.emplace_back(x.topic, x.number.value);
+  take_away(lost);
+  for (const auto& [topic, number] : lost)
+    self_->send(parent_, remove_child_atom_v,
+                topic + '/' + std::to_string(number));
+  for (const auto& x : change.gained) {
+    consumer_set::key key{x.topic, x.number.value};
+    held_.insert(key);
+    if (auto i = readable_.find(key); i != readable_.end())
+      add_consumer(i->second.which, i->second.gaps);
+  }
+  if (!lost.empty() || !change.gained.empty())
+    log::info("group-changed", {{"group", config_.group},
+                                {"gained", change.gained.size()},
+                                {"lost", lost.size()},
+                                {"held", held_.size()}});
+}
+
+/// A partition can be read; without a group that is for us to do.
+void source_state::hand_out(const booted_partition& which, gap_policy gaps) {
+  if (config_.group.empty()) {
+    add_consumer(which, gaps);
+    return;
+  }
+  consumer_set::key key{which.topic, which.source.number.value};
+  readable_[key] = {which, gaps};
+  if (held_.contains(key))
+    add_consumer(which, gaps);
+}
+
+void source_state::hint(const position_hint& x) {
+  kafka_assignment hint{{x.topic, x.number}, x.position};
+  if (group_ && held_.contains({x.topic, x.number.value}))
+    group_->commit_hint({&hint, 1});
+  else if (!group_ && consumer_)
+    consumer_->commit_hint({&hint, 1});
+}
+
+} // namespace millrace
