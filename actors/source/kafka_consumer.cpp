@@ -19,6 +19,9 @@ struct kafka_consumer::impl {
   /// Filled by callbacks within `poll`.
   std::vector<kafka_error> errors;
 
+  /// Read by librdkafka's threads until the client is gone.
+  topic_watch topics;
+
   std::map<kafka_partition, std::shared_ptr<assigned_queue>> assigned;
   int64_t last_generation = 0;
 
@@ -57,6 +60,16 @@ kafka_properties own_properties(const kafka_consumer_config& config) {
     {"socket.keepalive.enable", "true"},
     {"log.connection.close", "false"},
   };
+}
+
+/// The user's, and what has to be logged for `topic_watch`.
+kafka_properties with_contexts(kafka_properties properties) {
+  std::string contexts{topic_watch::contexts};
+  for (const auto& [name, value] : properties)
+    if (name == "debug" && !value.empty())
+      contexts = value + ',' + std::string{topic_watch::contexts};
+  properties.emplace_back("debug", contexts);
+  return properties;
 }
 
 // `client` is the type of librdkafka's callbacks; the opaque is our impl.
@@ -105,7 +118,8 @@ kafka_consumer::~kafka_consumer() {
 std::expected<kafka_consumer, kafka_error>
 kafka_consumer::open(kafka_consumer_config config) {
   auto self = std::make_unique<impl>();
-  auto conf = make_conf(own_properties(config), config.properties,
+  auto conf = make_conf(own_properties(config),
+                        with_contexts(config.properties),
                         fixed_consumer_properties());
   if (!conf)
     return std::unexpected{conf.error()};
@@ -122,13 +136,15 @@ kafka_consumer::open(kafka_consumer_config config) {
     self_of<impl>(opaque).errors.push_back(
       classify(code, "kafka", reason != nullptr ? reason : ""));
   });
-  if (self->config.on_log)
-    rd_kafka_conf_set_log_cb(raw, [](const rd_kafka_t* client, int level,
-                                     const char* facility, const char* text) {
-      if (client != nullptr)
-        self_of<impl>(rd_kafka_opaque(client))
-          .config.on_log({level, facility, text});
-    });
+  rd_kafka_conf_set_log_cb(raw, [](const rd_kafka_t* from, int level,
+                                   const char* facility, const char* text) {
+    if (from == nullptr)
+      return;
+    auto& owner = self_of<impl>(rd_kafka_opaque(from));
+    owner.topics.read(facility, text);
+    if (owner.config.on_log)
+      owner.config.on_log({level, facility, text});
+  });
   if (self->config.on_statistics)
     rd_kafka_conf_set_stats_cb(raw, [](rd_kafka_t*, char* json,
                                        std::size_t size, void* opaque) {
@@ -169,7 +185,8 @@ kafka_consumer::assign(std::span<const kafka_assignment> wanted) {
   std::vector<std::shared_ptr<assigned_queue>> queues;
   for (const auto& x : wanted) {
     auto generation = kafka_generation{++impl_->last_generation};
-    queues.push_back(std::make_shared<assigned_queue>(client, x, generation));
+    queues.push_back(std::make_shared<assigned_queue>(
+      client, x, generation, impl_->topics.changes_of(x.which.topic)));
     rd_kafka_topic_partition_list_add(list.get(), x.which.topic.c_str(),
                                       x.which.number.value)
       ->offset

@@ -57,9 +57,12 @@ std::optional<std::string_view> view(const void* data, std::size_t size) {
 } // namespace
 
 assigned_queue::assigned_queue(rd_kafka_s* client, kafka_assignment wanted,
-                               kafka_generation generation)
+                               kafka_generation generation,
+                               topic_changes changes)
   : which_{std::move(wanted.which)},
     generation_{generation},
+    changes_{std::move(changes)},
+    changes_then_{*changes_},
     client_{client},
     queue_{rd_kafka_queue_get_partition(client, which_.topic.c_str(),
                                         which_.number.value)},
@@ -114,12 +117,18 @@ drain_result assigned_queue::drain(const drain_limits& limits,
   std::lock_guard lock{mutex_};
   drain_result result;
   result.position = position_;
-  result.stale = !queue_;
+  result.stale = !queue_ || is_other_topic();
   if (result.stale || paused_)
     return result;
   for (bool go_on = true; go_on;) {
     if (held_next_ == held_end_ && !refill())
       break;
+    // Asked once the records are here: they were fetched before.
+    if (is_other_topic()) {
+      drop_held();
+      result.stale = true;
+      break;
+    }
     message_handle message{held_[held_next_++]};
     go_on = message->err == RD_KAFKA_RESP_ERR_NO_ERROR
               ? deliver(*message, visitor, result)
@@ -184,6 +193,10 @@ bool assigned_queue::note(rd_kafka_message_s& message, drain_result& result) {
   return false;
 }
 
+bool assigned_queue::is_other_topic() const noexcept {
+  return *changes_ != changes_then_;
+}
+
 void assigned_queue::drop_held() noexcept {
   for (; held_next_ != held_end_; ++held_next_)
     rd_kafka_message_destroy(held_[held_next_]);
@@ -215,7 +228,7 @@ bool assigned_queue::paused() const noexcept {
 
 bool assigned_queue::stale() const noexcept {
   std::lock_guard lock{mutex_};
-  return !queue_;
+  return !queue_ || is_other_topic();
 }
 
 std::optional<offset> assigned_queue::high_watermark() const {

@@ -4,6 +4,7 @@
 
 #include "actors/source/kafka_consumer.hpp"
 #include "actors/source/kafka_handle.hpp"
+#include "actors/source/kafka_topic_watch.hpp"
 
 #include <mutex>
 
@@ -21,7 +22,7 @@ public:
   /// Takes the partition's queue off the consumer's common one. To be made
   /// before the partition is assigned.
   assigned_queue(rd_kafka_s* client, kafka_assignment wanted,
-                 kafka_generation generation);
+                 kafka_generation generation, topic_changes changes);
 
   ~assigned_queue() override;
 
@@ -60,8 +61,14 @@ private:
 
   void drop_held() noexcept;
 
+  bool is_other_topic() const noexcept;
+
   const kafka_partition which_;
   const kafka_generation generation_;
+
+  /// How often the topic was made again, now and when this was assigned.
+  const topic_changes changes_;
+  const int64_t changes_then_;
 
   mutable std::mutex mutex_;
 

@@ -55,13 +55,14 @@ public:
 
   /// The pipeline's topics as TOML, and more lines of it.
   void start(const std::string& topics, const std::string& more = {}) {
-    auto file = folder.write("node.toml", std::format(R"toml([node.admin]
+    auto file = folder.write("node.toml",
+                             std::format(R"toml([node.admin]
 port = 0
 [postgresql]
 url = {{ env = "DB_URL" }}
 [kafka]
 bootstrap = "{}"
-metadata_interval = "500ms"
+metadata_interval = "{}"
 [[tenant]]
 name = "demo"
 [pipeline.p]
@@ -80,8 +81,8 @@ columns.part = "@partition"
 columns.at = "@offset"
 columns.v = ".v"
 )toml",
-                                                      brokers, topics,
-                                                      floor_interval, more));
+                                         brokers, metadata_interval, topics,
+                                         floor_interval, more));
     node_ = std::make_unique<process>(std::vector<std::string>{"node", file},
                                       process::variables{{"DB_URL", db.url()}});
   }
@@ -92,6 +93,10 @@ columns.v = ".v"
     INFO(x.err);
     CHECK(x.code == 0);
     node_.reset();
+  }
+
+  void signal(int number) {
+    node_->signal(number);
   }
 
   std::string said() const {
@@ -168,6 +173,7 @@ columns.v = ".v"
   }
 
   std::string floor_interval = "500ms";
+  std::string metadata_interval = "500ms";
   scratch_database db{"discovery"};
   scratch_folder folder;
   std::string brokers = servers::real_kafka_bootstrap();
@@ -280,6 +286,23 @@ TEST_CASE_METHOD(node_fixture, "a topic that is made again is noticed by the "
   must(client.delete_topic(topic, 20s));
   create(topic, 1);
   send(topic, 0, 200, "new");
+  eventually([&] { return said().contains("topic recreated"); });
+  CHECK(rows("v = 'new'") == 0);
+  stop();
+}
+
+TEST_CASE_METHOD(node_fixture, "nothing of a topic is written that was made "
+                               "again and grew while the node was frozen") {
+  floor_interval = metadata_interval = "1h";
+  auto topic = new_topic(1);
+  start("[\"" + topic + "\"]");
+  send(topic, 0, 50, "old");
+  wait_for_rows("v = 'old'", 50);
+  signal(SIGSTOP);
+  must(client.delete_topic(topic, 20s));
+  create(topic, 1);
+  send(topic, 0, 200, "new");
+  signal(SIGCONT);
   eventually([&] { return said().contains("topic recreated"); });
   CHECK(rows("v = 'new'") == 0);
   stop();
