@@ -118,6 +118,33 @@ class Queries(PerpsTest):
             "AS count_last_hour FROM tickers GROUP BY symbol "
             "ORDER BY max(ts) DESC"), [("tickers", "BTC", True, 3)])
 
+    def test_q13_sizes_with_the_children(self):
+        self.db.run("INSERT INTO tickers (exchange_id, symbol, ts) SELECT "
+                    f"{self.exchange('binance')}, 'S' || i, now() "
+                    "FROM generate_series(1, 100) i")
+        rows = self.db.rows(
+            "SELECT c.relname AS table_name, sum(pg_table_size(t.relid)) AS "
+            "table_size, sum(pg_indexes_size(t.relid)) AS index_size, "
+            "sum(pg_total_relation_size(t.relid)) AS total_size FROM pg_class "
+            "c, pg_partition_tree(c.oid) t WHERE c.relnamespace = "
+            "'north'::regnamespace AND c.relkind = 'p' AND NOT "
+            "c.relispartition GROUP BY c.relname ORDER BY total_size DESC")
+        self.assertEqual(rows[0]["table_name"], "tickers")
+        self.assertEqual(len(rows), len(SERIES))
+        self.assertEqual(rows[0]["total_size"],
+                         rows[0]["table_size"] + rows[0]["index_size"])
+
+    def test_the_least_privileges_that_the_document_promises(self):
+        role = f"perps_writer_{support.os.getpid()}"
+        self.db.run(
+            f"CREATE ROLE {role}; GRANT USAGE ON SCHEMA north TO {role}; "
+            f"GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA north TO {role}; "
+            f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA north TO {role}; "
+            f"SET LOCAL ROLE {role}")
+        self.ticker("binance", "BTC", "2025-10-10Z", 7)
+        self.assertEqual(self.prices("true"), [7])
+        self.assert_refused("42501", "SELECT create_daily_partitions(2)")
+
     def test_q14_the_latest_ticker_on_each_exchange(self):
         for exchange, price in (("kucoin", 1), ("binance", 2), ("bybit", 3)):
             self.ticker(exchange, "BTC", "2025-10-10 12:00Z", price)

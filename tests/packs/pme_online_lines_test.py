@@ -432,6 +432,26 @@ class WhatItGetsWrong(PmeTest):
             "SELECT count(DISTINCT id) FROM event_log"), 2)
         self.db.run("DROP TABLE event_log_2031_01, event_log_2031_02")
 
+    def test_a_role_that_owns_nothing_can_write(self):
+        """With another search path, as a pool's sessions may have."""
+        day = self.opened()
+        role = f"pme_writer_{support.os.getpid()}"
+        self.db.run(
+            f"CREATE ROLE {role}; GRANT USAGE ON SCHEMA north TO {role}; "
+            "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA "
+            f"north TO {role}; GRANT USAGE ON ALL SEQUENCES IN SCHEMA north "
+            f"TO {role}")
+        try:
+            facts = pme_events.insert([day.order(1), day.ack(1),
+                                       day.trade(1, 500, 1)])
+            self.db.run(
+                f"BEGIN; SET LOCAL ROLE {role}; SET LOCAL search_path = '';\n"
+                + facts.replace("INSERT INTO ", "INSERT INTO north.")
+                + "\nCOMMIT")
+            self.assertEqual(self.order(1), ("P", 500))
+        finally:
+            self.db.run(f"DROP OWNED BY {role}; DROP ROLE {role}")
+
     def test_8_3_what_is_not_given_is_null(self):
         day = self.opened()
         self.said(day, day.order(1, "LEND"))

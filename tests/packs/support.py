@@ -51,7 +51,8 @@ class Session:
              "-d", with_database(database)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, text=True, encoding="utf-8",
-            env={**os.environ, "PGOPTIONS": "-c client_min_messages=warning"})
+            env={**os.environ, "PGOPTIONS": "-c client_min_messages=warning "
+                                           "-c synchronous_commit=off"})
         self.count = 0
         if schema:
             self.run(f'SET search_path = "{schema}", public')
