@@ -204,8 +204,12 @@ BEGIN
     FROM fact3_order WHERE nid = ANY (nids)
     ORDER BY nid, kafka_time, kafka_partition, kafka_offset
   ), matches AS (
+    -- never: by the clocks its trade was rejected before it was there.
     SELECT DISTINCT ON (c.nid) c.*,
-           k.dropped_time, k.dropped_partition, k.dropped_offset
+           k.dropped_time, k.dropped_partition, k.dropped_offset,
+           coalesce((k.dropped_time, k.dropped_partition, k.dropped_offset)
+                    < (c.kafka_time, c.kafka_partition, c.kafka_offset),
+                    false) AS never
     FROM fact5_contract c JOIN trade_key k ON k.nid = c.trade_nid
     WHERE c.order_nid = ANY (nids)
     ORDER BY c.nid, c.kafka_time, c.kafka_partition, c.kafka_offset
@@ -220,16 +224,14 @@ BEGIN
     FROM fact3_order s JOIN fact4_order_event e ON e.order_nid = s.nid
     WHERE s.prev_nid = ANY (nids) AND s.prev_nid <> 0 AND e.kind = 'OrderAck'
     UNION ALL
-    SELECT order_nid, 'matched', quantity, NULL, NULL,
-           kafka_time, kafka_partition, kafka_offset
+    SELECT order_nid, 'matched', CASE WHEN never THEN 0 ELSE quantity END,
+           NULL, NULL, kafka_time, kafka_partition, kafka_offset
     FROM matches
     UNION ALL
-    -- A trade that was rejected counts until then; never less than nothing,
-    -- should the clocks disagree.
+    -- A contract counts until its trade was rejected.
     SELECT order_nid, 'matched', -quantity, NULL, NULL,
-           greatest(kafka_time, dropped_time), dropped_partition,
-           dropped_offset
-    FROM matches WHERE dropped_time IS NOT NULL
+           dropped_time, dropped_partition, dropped_offset
+    FROM matches WHERE dropped_time IS NOT NULL AND NOT never
   ), moves AS (
     SELECT f.nid,
            fold_order(f.kind, f.amount, first.quantity, f.reff

@@ -180,6 +180,9 @@ class Fold:
                                             "update": event.time_ms}
             elif event.kind == "Account":
                 self.sids.setdefault(body["code"], body["sid"])
+            for contract in ([body] if event.kind == "Contract" else
+                             self.contracts_in(body)):
+                self.create(contract, event.time_ms)
         for event in ordered:
             self.time = event.time_ms
             getattr(self, "on_" + event.kind, lambda body: None)(event.body)
@@ -241,21 +244,30 @@ class Fold:
             row["state"] = ("O" if row["done"] <= 0 else
                             "M" if row["done"] >= row["quantity"] else "P")
 
+    @staticmethod
+    def contracts_in(trade):
+        return [x for side in ("Borrower", "Lender")
+                for x in trade.get(side) or []]
+
+    def create(self, body, time_ms):
+        self.contracts.setdefault(body["nid"], {
+            "state": "S", "trade": body["trade_nid"],
+            "order": body["order_nid"], "account": body["account_code"],
+            "quantity": Decimal(body["quantity"]), "update": time_ms,
+            "matched": False, "dropped": False})
+
     def contract(self, body):
-        if body["nid"] not in self.contracts:
-            self.contracts[body["nid"]] = {
-                "state": "S", "trade": body["trade_nid"],
-                "order": body["order_nid"], "account": body["account_code"],
-                "quantity": Decimal(body["quantity"]), "update": self.time}
-            self.match(body["order_nid"], Decimal(body["quantity"]))
         row = self.contracts[body["nid"]]
+        if not row["matched"]:
+            row["matched"] = True
+            self.match(row["order"],
+                       Decimal(0) if row["dropped"] else row["quantity"])
         row["fee"] = Decimal(body["fee_val_accumulated"])
         self.move(row, body["state"], CONTRACT_MOVES)
 
     def on_Trade(self, body):
-        for side in ("Borrower", "Lender"):
-            for contract in body.get(side) or []:
-                self.contract(contract)
+        for contract in self.contracts_in(body):
+            self.contract(contract)
 
     on_Contract = contract
 
@@ -284,7 +296,9 @@ class Fold:
             self.trades[body["trade_nid"]].setdefault("message",
                                                       body["message"])
         for contract in self.of_trade(body["trade_nid"]) if moved else []:
-            self.match(contract["order"], -contract["quantity"])
+            contract["dropped"] = True
+            if contract["matched"]:
+                self.match(contract["order"], -contract["quantity"])
 
     def on_TradeReimburse(self, body):
         self.trade(body["trade_nid"], "C")

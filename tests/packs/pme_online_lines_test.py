@@ -476,6 +476,20 @@ class WhatItGetsWrong(PmeTest):
         self.said(day, order, pending, ack)
         self.assertEqual(self.order(1), ("O", 0))
 
+    def test_8_5_a_rejection_that_is_before_its_trade_by_the_clocks(self):
+        """The contracts never counted, not even for a moment."""
+        day = self.opened()
+        self.said(day, day.order(1, quantity=100), day.ack(1))
+        trade = day.trade(1, 100, 1)
+        drop = day.of_trade("TradeNak", 1, at=trade.time_ms - 1, message="no")
+        withdraw = day.add("OrderWithdrawAck", at=trade.time_ms, order_nid=1)
+        trade.partition, withdraw.partition, drop.partition = 0, 1, 2
+        for event in (trade, drop, withdraw):
+            event.offset = 1000
+        self.said(day, trade, drop, withdraw)
+        self.assertEqual(self.order(1), ("W", 0))
+        self.assertEqual(self.state("contracts", 11), "R")
+
     def test_8_9_a_later_account_with_another_investor_changes_nothing(self):
         day = self.opened()
         first = day.add("Account", nid=1, code="QX-7", sid="A", name="n",
