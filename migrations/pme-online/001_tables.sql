@@ -110,7 +110,8 @@ CREATE TABLE orders (
   account_code             varchar(50) NOT NULL REFERENCES accounts (code),
   participant_code         varchar(10) NOT NULL REFERENCES participants (code),
   instrument_code          varchar(20) NOT NULL REFERENCES instruments (code),
-  side                     varchar(10) NOT NULL CHECK (side IN ('BORR', 'LEND')),
+  side                     varchar(10) NOT NULL
+    CHECK (side IN ('BORR', 'LEND')),
   quantity                 numeric NOT NULL,
   done_quantity            numeric NOT NULL DEFAULT 0,
   settlement_date          timestamptz,
@@ -170,7 +171,8 @@ CREATE TABLE contracts (
   nid                      bigint NOT NULL UNIQUE,
   trade_nid                bigint NOT NULL REFERENCES trades (nid),
   kpei_reff                varchar(100) NOT NULL,
-  side                     varchar(10) NOT NULL CHECK (side IN ('BORR', 'LEND')),
+  side                     varchar(10) NOT NULL
+    CHECK (side IN ('BORR', 'LEND')),
   account_code             varchar(50) NOT NULL REFERENCES accounts (code),
   account_sid              varchar(50) NOT NULL,
   account_participant_code varchar(10) NOT NULL REFERENCES participants (code),

@@ -116,7 +116,8 @@ CREATE TABLE fact3_order (
   account_code       varchar(50) NOT NULL REFERENCES accounts (code),
   participant_code   varchar(10) NOT NULL REFERENCES participants (code),
   instrument_code    varchar(20) NOT NULL REFERENCES instruments (code),
-  side               varchar(10) NOT NULL CHECK (side IN ('BORR', 'LEND')),
+  side               varchar(10) NOT NULL
+    CHECK (side IN ('BORR', 'LEND')),
   quantity           numeric NOT NULL,
   settlement_date    timestamptz,
   reimbursement_date timestamptz,
@@ -171,7 +172,8 @@ CREATE TABLE fact5_contract (
   trade_nid                bigint NOT NULL,
   nid                      bigint NOT NULL,
   kpei_reff                varchar(100) NOT NULL,
-  side                     varchar(10) NOT NULL CHECK (side IN ('BORR', 'LEND')),
+  side                     varchar(10) NOT NULL
+    CHECK (side IN ('BORR', 'LEND')),
   account_code             varchar(50) NOT NULL REFERENCES accounts (code),
   account_participant_code varchar(10) NOT NULL REFERENCES participants (code),
   order_nid                bigint NOT NULL,
