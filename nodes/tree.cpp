@@ -17,6 +17,8 @@
 #include <caf/send.hpp>
 
 #include <algorithm>
+#include <functional>
+#include <map>
 #include <ranges>
 #include <utility>
 
@@ -66,8 +68,12 @@ child_spec pool_child(const postgresql_config& database,
   return result;
 }
 
+/// By pipeline: how its waiting events are mapped again.
+using mapper_makers = std::map<std::string, std::function<waiting_mapper()>>;
+
 child_spec lane_child(const config& all, const prepared_pipeline& pipeline,
-                      const std::string& tenant, int32_t number) {
+                      const mapper_makers& mappers, const std::string& tenant,
+                      int32_t number) {
   lane_writer_config settings;
   settings.lane = {pipeline.config.name, tenant, shard{number}};
   settings.plan = pipeline.plans.at(tenant);
@@ -81,7 +87,7 @@ child_spec lane_child(const config& all, const prepared_pipeline& pipeline,
                                          2 * settings.limits.flush_bytes);
   if (tenant != unrouted_tenant) {
     settings.writes = settings.plan->traits;
-    settings.waiting.make_mapper = make_waiting_mapper(pipeline);
+    settings.waiting.make_mapper = mappers.at(pipeline.config.name);
   }
   settings.waiting.keep = all.waiting.keep;
   settings.waiting.retry_first = all.waiting.retry_first;
@@ -104,8 +110,8 @@ child_spec lane_child(const config& all, const prepared_pipeline& pipeline,
 child_spec tenant_child(const config& all, const postgresql_config& database,
                         const placement& where,
                         const std::vector<prepared_pipeline>& pipelines,
-                        const std::string& tenant, int32_t sessions,
-                        const std::string& role = {}) {
+                        const mapper_makers& mappers, const std::string& tenant,
+                        int32_t sessions, const std::string& role = {}) {
   supervisor_config settings;
   settings.name = "tenant " + tenant;
   settings.children.push_back(pool_child(database, tenant, sessions, role));
@@ -115,7 +121,8 @@ child_spec tenant_child(const config& all, const postgresql_config& database,
     auto lanes = tenant == unrouted_tenant ? 1 : pipeline.config.lanes;
     for (int32_t i = 0; i < lanes; ++i)
       if (where.has_lane(pipeline.config.name, tenant, i))
-        settings.children.push_back(lane_child(all, pipeline, tenant, i));
+        settings.children.push_back(
+          lane_child(all, pipeline, mappers, tenant, i));
   }
   // All lanes end with their pool: that is one failure, not many. Short delays
   // keep the window, which must hold them all, short as well.
@@ -364,17 +371,20 @@ plant_database(caf::actor_system& sys, const supervisor_actor& root,
   const auto& all = *what.all;
   const auto& where = what.where;
   std::vector<std::string> names;
+  mapper_makers mappers;
+  for (const auto& pipeline : pipelines)
+    mappers[pipeline.config.name] = make_waiting_mapper(pipeline);
   if (database.name == control_database)
     add(root, names,
-        tenant_child(all, database, *where, pipelines,
+        tenant_child(all, database, *where, pipelines, mappers,
                      std::string{unrouted_tenant}, control_sessions));
   else
     add(root, names, database_child(database));
   for (const auto& tenant : all.tenants)
     if (tenant.database == database.name
-        && has_lanes(*where, pipelines, tenant.name))
+        && has_lanes(*where, pipelines, mappers, tenant.name))
       add(root, names,
-          tenant_child(all, database, *where, pipelines, tenant.name,
+          tenant_child(all, database, *where, pipelines, mappers, tenant.name,
                        tenant.sessions, tenant.role));
   if (all.dead_letters.prune_interval > std::chrono::milliseconds{0})
     add(root, names, keeper_child(all, database));

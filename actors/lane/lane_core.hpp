@@ -357,6 +357,7 @@ private:
   void check_breaker();
   std::string about_first_reject() const;
   std::vector<bisection::event> left_out_of_flight() const;
+  bool has_constant_rows(const batch& data, offset at) const;
 
   // In lane_core_waiting.cpp.
   void find_waiters(queue_prefix& end);

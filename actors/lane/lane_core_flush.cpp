@@ -177,13 +177,26 @@ std::vector<batch_part> lane_core::parts(const std::deque<queued>& xs) const {
 
 // -- what is refused ----------------------------------------------------------
 
-/// Events of the flight that sent no row.
+/// Events of the flight that sent no row, not even one that is always made.
 std::vector<bisection::event> lane_core::left_out_of_flight() const {
   std::vector<bisection::event> result;
-  for (std::size_t i = 0; i < flying_.size(); ++i)
-    for (auto at : left_out(flight_.sources[i], false))
-      result.push_back({flying_[i].at, at});
+  for (std::size_t i = 0; i < flying_.size(); ++i) {
+    const auto& source = flight_.sources[i];
+    for (auto at : left_out(source, false))
+      if (std::ranges::contains(source.silent, at)
+          || !has_constant_rows(*source.data, at))
+        result.push_back({flying_[i].at, at});
+  }
   return result;
+}
+
+/// Rows of writes that are made always.
+bool lane_core::has_constant_rows(const batch& data, offset at) const {
+  for (std::size_t i = 0; i < std::min(data.blocks.size(), writes_.size()); ++i)
+    if (writes_[i].always
+        && std::ranges::binary_search(data.blocks[i].offsets, at.value))
+      return true;
+  return false;
 }
 
 void lane_core::data_refused(data_refusal why) {
@@ -196,13 +209,6 @@ void lane_core::data_refused(data_refusal why) {
   }
   // From the flight itself: a reconnect may have voided the verdict meanwhile.
   auto found = suspects_.narrow(parts(flying_), left_out_of_flight());
-  if (found.events == 0 && culprit_ && !culprit_->silent) {
-    // Only rows of writes that are made always are left of it.
-    culprit_->silent = true;
-    suspects_.clear();
-    land();
-    return;
-  }
   if (found.events == 0) {
     // No row was sent: whatever was refused, it is no event.
     halt(lane_halt::data, why.sqlstate + ": " + why.message);
@@ -215,7 +221,18 @@ void lane_core::data_refused(data_refusal why) {
              && x.trim_below <= found.last;
     });
     require(from != flying_.end(), "the culprit is in the flight");
-    if (why.sqlstate == "23503" && may_wait(*from->data, found.last)) {
+    // What is left out already has sent rows that are always made.
+    const auto& source
+      = flight_.sources[static_cast<std::size_t>(from - flying_.begin())];
+    auto silent = std::ranges::contains(left_out(source, false), found.last);
+    if (culprit_ && culprit_->at == found.at
+        && culprit_->letter.at == found.last) {
+      culprit_->silent = true;
+      land();
+      return;
+    }
+    if (!silent && why.sqlstate == "23503"
+        && may_wait(*from->data, found.last)) {
       lacking_[{found.at, found.last}] = {missing_row::wait, why.sqlstate,
                                           why.reason};
       land();
@@ -225,6 +242,7 @@ void lane_core::data_refused(data_refusal why) {
     culprit_->at = found.at;
     culprit_->source = from->data->source;
     culprit_->message = std::move(why.message);
+    culprit_->silent = silent;
     auto& letter = culprit_->letter;
     letter.at = found.last;
     letter.stage = reject_stage::store;

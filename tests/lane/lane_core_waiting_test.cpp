@@ -106,6 +106,20 @@ TEST_CASE_METHOD(waiting_world, "a write that is always made is made once, "
   CHECK(db.notes == std::multiset<int64_t>{0});
 }
 
+TEST_CASE_METHOD(waiting_world, "an event whose row that is always made is "
+                                "refused is a dead letter, and no other is") {
+  for (uint64_t i = 0; i < 6; ++i)
+    add({{i % 2 == 0 ? upsert : update, i}, {note, 0}});
+  // One that waits, one that does not.
+  bad_notes = {2, 3};
+  send();
+  run();
+  CHECK(db.dead == std::multiset<int64_t>{2, 3});
+  CHECK(db.written == std::multiset<int64_t>{0, 4});
+  CHECK(waiting() == numbers{1, 5});
+  CHECK(db.notes == std::multiset<int64_t>{0, 1, 4, 5});
+}
+
 TEST_CASE_METHOD(waiting_world, "an event that has waited for too long is "
                                 "tried once more, then it is a dead letter") {
   add({{update, 1}});

@@ -63,6 +63,7 @@ struct waiting_world {
     tables after;
     std::vector<missing_write> missing;
     bool no_parent = false;
+    bool bad_note = false;
   };
 
   int64_t add(deeds what) {
@@ -134,6 +135,7 @@ struct waiting_world {
           into.children.insert(x.key);
           break;
         case deed::note:
+          to.bad_note = to.bad_note || bad_notes.contains(number);
           into.notes.insert(number);
           break;
       }
@@ -143,7 +145,7 @@ struct waiting_world {
   }
 
   trial try_flush(const flush& x) const {
-    trial result{db, {}, false};
+    trial result{db, {}, false, false};
     auto& to = result.after;
     const auto& c = x.claim;
     REQUIRE(c.next_seq == db.row.next_seq);
@@ -235,6 +237,8 @@ struct waiting_world {
     ++flushes;
     if (!x.missing.empty()) {
       core->rows_missing(x.missing, "no row");
+    } else if (x.bad_note) {
+      core->data_refused({"23514", "bad note", "bad note"});
     } else if (x.no_parent) {
       core->data_refused({"23503", "no parent", "no parent"});
     } else if (doubt && doubt(random)) {
@@ -269,6 +273,7 @@ struct waiting_world {
   int64_t sent = 0;
   std::set<uint64_t> parents;
   std::set<int64_t> lost_records;
+  std::set<int64_t> bad_notes;
   std::size_t chunk = 5;
   bool expired = false;
   int flushes = 0;
