@@ -382,7 +382,7 @@ plant_database(caf::actor_system& sys, const supervisor_actor& root,
     add(root, names, database_child(database));
   for (const auto& tenant : all.tenants)
     if (tenant.database == database.name
-        && has_lanes(*where, pipelines, mappers, tenant.name))
+        && has_lanes(*where, pipelines, tenant.name))
       add(root, names,
           tenant_child(all, database, *where, pipelines, mappers, tenant.name,
                        tenant.sessions, tenant.role));
