@@ -94,6 +94,7 @@ struct poisoned {
   bool step() {
     switch (core.next_step()) {
       case lane_step::none:
+      case lane_step::read_waiting:
         return false;
       case lane_step::take_over:
         core.took_over(row);
