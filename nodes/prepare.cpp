@@ -171,8 +171,11 @@ write_plan_ptr plan_for(const pipeline_config& pipeline,
     target.coordinates = coordinate_columns(compiled, i);
     std::tie(target.schema, target.table) = qualify(write.table, tenant);
     target.method = method_of(write.kind);
-    for (const auto& column : write.columns)
+    for (const auto& column : write.columns) {
       target.columns.push_back(column.name);
+      target.types.push_back(std::to_string(column.type_oid) + ':'
+                             + std::to_string(column.typmod));
+    }
     for (auto column : write.key)
       target.key.push_back(write.columns[column].name);
     if (write.guard >= 0)

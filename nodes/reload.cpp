@@ -5,6 +5,7 @@
 #include "actors/store/map_change.hpp"
 
 #include <algorithm>
+#include <expected>
 #include <iterator>
 #include <utility>
 
@@ -16,7 +17,7 @@ namespace {
 constexpr std::chrono::seconds look_interval{5};
 
 std::string check_name(const std::string& pipeline) {
-  return "map of pipeline " + pipeline;
+  return "program of pipeline " + pipeline;
 }
 
 /// Why this process cannot run with another configuration.
@@ -32,30 +33,40 @@ std::optional<std::string> needs_restart(const config& now,
 }
 
 /// Whether the configuration has the map that counts, for one of these
-/// readings.
-bool brings_map(const config& next,
-                const std::map<std::string, std::string>& troubled) {
-  auto brings = [&](const postgresql_config& database) {
+/// readings; or why one of them does not fit the tables.
+std::expected<bool, std::string>
+brings_map(const config& next,
+           const std::map<std::string, std::string>& troubled) {
+  std::string problem;
+  for (const auto* database : all_databases(next)) {
     std::vector<const pipeline_config*> wanted;
     for (const auto& x : next.pipelines)
-      if (troubled.contains(reading_name(x.name, database.name)))
+      if (troubled.contains(reading_name(x.name, database->name)))
         wanted.push_back(&x);
     if (wanted.empty())
-      return false;
-    auto conn = connection::open(make_session_config(database));
-    if (!conn)
-      return false;
+      continue;
+    auto conn = connection::open(make_session_config(*database));
+    if (!conn) {
+      problem = conn.error().message;
+      continue;
+    }
     map_changes maps{*conn, {}};
-    return std::ranges::any_of(wanted, [&](const pipeline_config* x) {
-      auto prepared = prepare_pipeline(*conn, next, database, *x);
+    for (const auto* x : wanted) {
+      auto prepared = prepare_pipeline(*conn, next, *database, *x);
+      if (!prepared) {
+        problem = prepared.error().problems.front();
+        continue;
+      }
       auto stored = maps.stored(x->name);
-      return prepared && stored && *stored
-             && (*stored)->fingerprint == prepared->map_fingerprint
-             && (*stored)->lanes == x->lanes;
-    });
-  };
-  return std::ranges::any_of(all_databases(next),
-                             [&](const auto* x) { return brings(*x); });
+      if (stored && *stored
+          && (*stored)->fingerprint == prepared->map_fingerprint
+          && (*stored)->lanes == x->lanes)
+        return true;
+    }
+  }
+  if (!problem.empty())
+    return std::unexpected{std::move(problem)};
+  return false;
 }
 
 /// Why the databases cannot be used as the configuration says. One that does
@@ -69,19 +80,20 @@ std::optional<std::string> unusable(const config& next) {
 
 } // namespace
 
-// -- pipelines with another map -----------------------------------------------
+// -- outdated programs --------------------------------------------------------
 
-void other_maps::note(const std::string& pipeline, const std::string& why) {
+void outdated_programs::note(const std::string& pipeline,
+                             const std::string& why) {
   std::lock_guard guard{mutex_};
   pipelines_[pipeline] = why;
 }
 
-std::map<std::string, std::string> other_maps::all() const {
+std::map<std::string, std::string> outdated_programs::all() const {
   std::lock_guard guard{mutex_};
   return pipelines_;
 }
 
-void other_maps::clear() {
+void outdated_programs::clear() {
   std::lock_guard guard{mutex_};
   pipelines_.clear();
 }
@@ -102,9 +114,9 @@ void tree_keeper::begin(const config& all, const placement_ptr& where) {
   running_.all = std::make_shared<const config>(all);
   running_.where = where;
   running_.credit = make_credit(all);
-  running_.on_other_map = [others = others_](const std::string& reading,
-                                             const std::string& why) {
-    others->note(reading, why);
+  running_.on_outdated = [outdated = outdated_](const std::string& reading,
+                                                const std::string& why) {
+    outdated->note(reading, why);
   };
   children_ = plant_tree(root_, running_);
   databases_.emplace(
@@ -131,7 +143,7 @@ void tree_keeper::plant(const postgresql_config& database,
 }
 
 void tree_keeper::look(bool asked) {
-  auto troubled = others_->all();
+  auto troubled = outdated_->all();
   post(troubled);
   auto now = clock::now();
   if (!options_.load_again
@@ -149,8 +161,13 @@ void tree_keeper::look(bool asked) {
     keep_old(*why);
     return;
   }
-  if (!asked && !brings_map(*next, troubled))
-    return;
+  if (!asked) {
+    auto better = brings_map(*next, troubled);
+    if (!better)
+      keep_old(better.error());
+    if (!better || !*better)
+      return;
+  }
   if (auto why = unusable(*next)) {
     keep_old(*why);
     return;
@@ -159,7 +176,7 @@ void tree_keeper::look(bool asked) {
   if (!uproot_tree(sys_, root_, children_))
     log::warn("node-abandons-actors", {{"cause", "reload"}});
   clear_directory(sys_);
-  others_->clear();
+  outdated_->clear();
   post({});
   kept_why_.clear();
   begin(*next,
@@ -176,11 +193,11 @@ void tree_keeper::post(const std::map<std::string, std::string>& troubled) {
     if (known != posted_.end() && known->second == why)
       continue;
     board_->set(check_name(pipeline), false, why);
-    log::warn("pipeline-has-other-map",
+    log::warn("pipeline-outdated",
               {{"pipeline", pipeline},
                {"reason", why},
-               {"mend", "put the configuration with that map on this node: it "
-                        "is looked at every 5 s, and on SIGHUP"}});
+               {"mend", "the configuration is read again every 5 s, and on "
+                        "SIGHUP: put one that fits on this node"}});
   }
   posted_ = troubled;
 }

@@ -20,9 +20,9 @@
 
 namespace millrace {
 
-/// Pipelines whose map in a database is not the one that this node runs, by the
-/// name of their reading, with a sentence each. For many threads.
-class other_maps {
+/// Readings whose program does not fit the database any more, because of the
+/// map or of columns, by name, with a sentence each. For many threads.
+class outdated_programs {
 public:
   void note(const std::string& pipeline, const std::string& why);
 
@@ -63,9 +63,9 @@ public:
   }
 
   /// To be called about every second. Reads the configuration again when that
-  /// was `asked` for, and every few seconds while a pipeline has another map in
-  /// a database; takes it when it can be used and, unless asked, brings such
-  /// a pipeline the map that counts.
+  /// was `asked` for, and every few seconds while a program is outdated; takes
+  /// it when it can be used and, unless asked, brings such a pipeline one that
+  /// fits.
   void look(bool asked);
 
 private:
@@ -84,7 +84,8 @@ private:
   std::optional<preparation> databases_;
   std::vector<std::string> children_;
   bool planted_ = false;
-  std::shared_ptr<other_maps> others_ = std::make_shared<other_maps>();
+  std::shared_ptr<outdated_programs> outdated_
+    = std::make_shared<outdated_programs>();
 
   /// On the board and in the log already.
   std::map<std::string, std::string> posted_;

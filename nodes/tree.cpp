@@ -73,11 +73,17 @@ using mapper_makers = std::map<std::string, std::function<waiting_mapper()>>;
 
 child_spec lane_child(const config& all, const prepared_pipeline& pipeline,
                       const mapper_makers& mappers, const std::string& tenant,
-                      int32_t number) {
+                      int32_t number, const outdated_hook& on_outdated) {
   lane_writer_config settings;
   settings.lane = {pipeline.config.name, tenant, shard{number}};
   settings.plan = pipeline.plans.at(tenant);
   settings.node = all.node.name;
+  settings.on_other_columns =
+    [on_outdated, name = reading_name(pipeline.config.name, pipeline.database)](
+      const std::string& why) {
+      if (on_outdated)
+        on_outdated(name, why);
+    };
   // All that comes to `_unrouted` is a reject: nothing can be wrong with it.
   settings.limits.max_reject_ratio
     = tenant == unrouted_tenant ? 1 : pipeline.config.max_reject_ratio;
@@ -111,7 +117,8 @@ child_spec tenant_child(const config& all, const postgresql_config& database,
                         const placement& where,
                         const std::vector<prepared_pipeline>& pipelines,
                         const mapper_makers& mappers, const std::string& tenant,
-                        int32_t sessions, const std::string& role = {}) {
+                        int32_t sessions, const std::string& role,
+                        const outdated_hook& on_outdated) {
   supervisor_config settings;
   settings.name = "tenant " + tenant;
   settings.children.push_back(pool_child(database, tenant, sessions, role));
@@ -122,7 +129,7 @@ child_spec tenant_child(const config& all, const postgresql_config& database,
     for (int32_t i = 0; i < lanes; ++i)
       if (where.has_lane(pipeline.config.name, tenant, i))
         settings.children.push_back(
-          lane_child(all, pipeline, mappers, tenant, i));
+          lane_child(all, pipeline, mappers, tenant, i, on_outdated));
   }
   // All lanes end with their pool: that is one failure, not many. Short delays
   // keep the window, which must hold them all, short as well.
@@ -213,9 +220,9 @@ source_config source_settings(const config& all, const placement_ptr& where,
 child_spec pipeline_child(const config& all, const placement_ptr& where,
                           const prepared_pipeline& pipeline,
                           const tenant_credit& credit,
-                          const other_map_hook& on_other_map) {
+                          const outdated_hook& on_outdated) {
   auto from = source_settings(all, where, pipeline, credit);
-  from.on_other_map = on_other_map;
+  from.on_other_map = on_outdated;
   child_spec source_child;
   source_child.name = "source";
   source_child.factory
@@ -377,7 +384,8 @@ plant_database(caf::actor_system& sys, const supervisor_actor& root,
   if (database.name == control_database)
     add(root, names,
         tenant_child(all, database, *where, pipelines, mappers,
-                     std::string{unrouted_tenant}, control_sessions));
+                     std::string{unrouted_tenant}, control_sessions, {},
+                     what.on_outdated));
   else
     add(root, names, database_child(database));
   for (const auto& tenant : all.tenants)
@@ -385,7 +393,7 @@ plant_database(caf::actor_system& sys, const supervisor_actor& root,
         && has_lanes(*where, pipelines, tenant.name))
       add(root, names,
           tenant_child(all, database, *where, pipelines, mappers, tenant.name,
-                       tenant.sessions, tenant.role));
+                       tenant.sessions, tenant.role, what.on_outdated));
   if (all.dead_letters.prune_interval > std::chrono::milliseconds{0})
     add(root, names, keeper_child(all, database));
   // A supervisor that answers has started its children: from here on the
@@ -395,7 +403,7 @@ plant_database(caf::actor_system& sys, const supervisor_actor& root,
     .receive([](const actor_report&) {}, [](const caf::error&) {});
   for (const auto& pipeline : pipelines)
     add(root, names,
-        pipeline_child(all, where, pipeline, what.credit, what.on_other_map));
+        pipeline_child(all, where, pipeline, what.credit, what.on_outdated));
   return names;
 }
 

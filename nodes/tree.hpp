@@ -28,9 +28,10 @@ root_config(const config& all, const node_options& options,
             std::shared_ptr<readiness_board> board,
             std::function<void(const std::string&)> on_escalation);
 
-/// Told that a pipeline has another map in a database; from any thread.
-using other_map_hook
-  = std::function<void(const std::string& pipeline, const std::string& why)>;
+/// Told that the program of a reading does not fit the database any more, and
+/// why: the map or columns are others. From any thread.
+using outdated_hook
+  = std::function<void(const std::string& reading, const std::string& why)>;
 
 /// By tenant, `_unrouted` among them: what its lanes share on this node.
 using tenant_credit = std::map<std::string, std::shared_ptr<credit_pool>>;
@@ -46,8 +47,8 @@ struct planting {
   placement_ptr where;
   tenant_credit credit;
 
-  /// See `source_config`.
-  other_map_hook on_other_map;
+  /// May be empty.
+  outdated_hook on_outdated;
 };
 
 /// Adds what all databases share: ROUTER, and PEERS when there are other nodes.

@@ -241,6 +241,15 @@ migrator::apply(const migration_set& set, const migration& file,
                            + quote_identifier(target.schema) + ", public");
     if (!ready)
       return std::unexpected{ready.error()};
+    // The pause (rule 26): no flush of the tenant is between two tables. In
+    // the order that all who lock several lanes have.
+    if (target.tenant) {
+      auto paused = conn_.query("SELECT 1 FROM millrace.lane WHERE tenant = $1 "
+                                "ORDER BY pipeline, tenant, shard FOR UPDATE",
+                                {*target.tenant});
+      if (!paused)
+        return std::unexpected{paused.error()};
+    }
     auto before = conn_.query("SELECT pg_current_xact_id()");
     if (!before)
       return std::unexpected{before.error()};

@@ -66,6 +66,10 @@ struct lane_writer_config {
   backoff_config delays{.initial = std::chrono::milliseconds{50},
                         .max = std::chrono::milliseconds{10'000}};
 
+  /// Called with a sentence when the tables turn out to have other columns than
+  /// rows are encoded for (rule 26): only another program can write them.
+  std::function<void(const std::string& why)> on_other_columns;
+
   /// A lane that halted because of its tenant's tables is tried again after
   /// this time: the missing table may be there by then.
   std::chrono::milliseconds park_retry{30'000};

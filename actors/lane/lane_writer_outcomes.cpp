@@ -11,6 +11,13 @@
 
 namespace millrace {
 
+namespace {
+
+/// Raised by `millrace.check_columns`.
+constexpr std::string_view other_columns = "MR005";
+
+} // namespace
+
 // -- outcomes -----------------------------------------------------------------
 
 void lane_writer_state::on_flushed(flush_result& result) {
@@ -65,6 +72,8 @@ void lane_writer_state::on_failed(flush_result& result) {
       text += "; a partition is missing, see docs/operations.md";
       [[fallthrough]];
     case failure_action::park:
+      if (result.sqlstate == other_columns && config_.on_other_columns)
+        config_.on_other_columns(text);
       vitals_.become("parked", text);
       log::error("lane-parked", {{"lane", to_string(config_.lane)},
                                  {"reason", text},

@@ -143,6 +143,7 @@ private:
   void tick();
   void keep_up();
   bool lanes_as_made(const partition_view& view);
+  void make_way();
   void check_log();
   void on_checked(offset_range log, offset position_then);
   void audit();
@@ -192,6 +193,9 @@ private:
   bool lingering_ = false;
   bool asking_ = false;
   bool checking_ = false;
+
+  /// Since some lane last acknowledged anything.
+  int hand_backs_ = 0;
 
   /// The barrier that was told of in the log.
   std::optional<offset> told_barrier_;

@@ -19,6 +19,9 @@ namespace {
 /// Batches whose record times are remembered one by one.
 constexpr std::size_t max_sent_times = 4'096;
 
+/// Batches that come back unwritten while none is taken.
+constexpr int max_hand_backs = 3;
+
 } // namespace
 
 // -- sending ------------------------------------------------------------------
@@ -67,6 +70,14 @@ void partition_consumer_state::on_answer(const lane_answer& x) {
       continue;
     if (reply.what == lane_reply::kind::nack)
       metrics_.batches_nacked->inc();
+    if (reply.what == lane_reply::kind::ack)
+      hand_backs_ = 0;
+    if (reply.what == lane_reply::kind::hand_back
+        && ++hand_backs_ >= max_hand_backs) {
+      // Not one batch is taken: the lanes are of another map or shape.
+      make_way();
+      return;
+    }
     follow(feed_.answer(*lane, reply, now()));
     if (phase_ != phase::reading)
       return;

@@ -34,16 +34,21 @@ bool partition_consumer_state::lanes_as_made(const partition_view& view) {
                          &lane_position::lane)
       && view.map_version == config_.feed.map_version)
     return true;
+  make_way();
+  return false;
+}
+
+/// SOURCE finds out what the lanes are now, and makes another consumer.
+void partition_consumer_state::make_way() {
   log::info("partition-lanes-changed",
             {{"pipeline", config_.feed.label()},
              {"topic", config_.feed.topic},
              {"partition", config_.feed.source.number.value}});
   ++starts_;
+  phase_ = phase::starting;
   stop_reading();
-  // SOURCE finds out what the lanes are now, and makes another consumer.
   self_->send(peers_.source, lanes_changed{config_.feed.source});
   self_->quit();
-  return false;
 }
 
 void partition_consumer_state::check_log() {

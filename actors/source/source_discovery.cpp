@@ -239,6 +239,9 @@ source_state::prepare(const topic_survey& found) {
   result.map_fingerprint = config_.map_fingerprint;
   result.lanes = config_.lanes;
   result.tenants = config_.tenants;
+  // Later the program is not fresh any more: somebody else may have changed
+  // tables and shape since (rule 26).
+  result.adopt_shape = !booted_;
   auto names = consumers_.incomplete(found);
   auto compacted = ask_compacted(names);
   for (std::size_t i = 0; i < names.size(); ++i) {

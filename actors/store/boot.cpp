@@ -160,9 +160,9 @@ private:
       return;
     if (!request_.adopt_shape)
       refuse("the columns that pipeline " + request_.pipeline
-             + " writes for tenant " + tenant.name
-             + " are other ones than before, and adopting them was not asked "
-               "for");
+               + " writes for tenant " + tenant.name
+               + " are other ones than this node's program was compiled for",
+             store_errc::other_map);
     query("UPDATE millrace.lane SET shape = $3 WHERE pipeline = $1 "
           "AND tenant = $2 AND shape <> $3",
           params);

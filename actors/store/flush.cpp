@@ -98,7 +98,7 @@ void flush_run::prepare() {
   script_ = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;"
             "SET LOCAL application_name="
             + quote_literal(writer_name(work_.claim.lane)) + ';'
-            + claim_statement(work_.claim) + ';';
+            + claim_statement(work_.claim) + work_.plan->check + ';';
   expected_ = {{answer::begin, 0, {}}, //
                {answer::name, 0, {}},
                {answer::claim, 0, {}}};

@@ -42,6 +42,17 @@ std::vector<lane_id> stopped_lanes(connection& conn,
   return result;
 }
 
+/// Waiting events belong to lanes of the old map.
+void refuse_waiting(connection& conn, const std::string& pipeline) {
+  auto rows = ask(conn,
+                  "SELECT count(*) FROM millrace.waiting WHERE pipeline = $1",
+                  {pipeline});
+  if (auto n = int_of(rows.at(0)[0]); n > 0)
+    refuse(std::to_string(n) + " events of pipeline " + pipeline
+           + " wait for rows that are not there; they have to be written or to "
+             "become dead letters first");
+}
+
 std::string ready_or_why(const std::vector<barrier_progress>& all) {
   for (const auto& x : all)
     if (!x.ready())
@@ -116,6 +127,7 @@ private:
       refuse("lane " + to_string(stopped.front())
              + " does not move: 'millrace "
                "lanes halted' tells why and what makes it go on");
+    refuse_waiting(conn_, to_.pipeline);
     result_.barrier = progress_of(conn_, to_.pipeline);
     if (auto why = ready_or_why(result_.barrier); !why.empty())
       refuse(why, store_errc::retry);
@@ -283,6 +295,7 @@ store_result<uuid> map_changes::plan(const new_map& to, map_version from,
                + " is halted: 'millrace lanes resume --partition " + name
                + "' first");
       }
+      refuse_waiting(conn_, to.pipeline);
       std::vector<std::string> names;
       for (const auto& x : to.tenants)
         names.push_back(x.name);

@@ -93,7 +93,7 @@ public:
 
   /// Records the plan, which counts for `lease` from now on, by the database's
   /// clock. Refused when the stored map is not `from`, when another plan counts
-  /// still, and when a lane or partition is halted.
+  /// still, when a lane or partition is halted, and when events wait.
   store_result<uuid> plan(const new_map& to, map_version from,
                           std::chrono::milliseconds lease);
 

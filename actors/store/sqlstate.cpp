@@ -52,6 +52,7 @@ constexpr auto policies = std::to_array<sqlstate_policy>({
   {"42804", park, "a column has another type"},
   {"42P10", park, "a unique index for the key is missing"},
   {"42883", park, "a function is missing"},
+  {"MR005", park, "a table has other columns than rows are encoded for"},
 
   // Rule 20: PostgreSQL itself.
   {"XX", halt, "PostgreSQL reports a fault of its own, or broken data"},

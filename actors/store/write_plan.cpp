@@ -121,6 +121,26 @@ write_trait trait_of(const write_target& x) {
           x.on_missing, x.always};
 }
 
+/// Of all columns that the writes into one table fill (rule 26).
+std::string column_check(const std::string& table,
+                         const std::vector<fold_member>& writes) {
+  std::map<std::string, std::string> types;
+  for (const auto& [target, block] : writes)
+    for (std::size_t i = 0; i < target->types.size(); ++i)
+      types[target->columns.at(i)] = target->types[i];
+  if (types.empty())
+    return {};
+  std::vector<std::string> names;
+  std::vector<std::string> kinds;
+  for (const auto& [name, type] : types) {
+    names.push_back(name);
+    kinds.push_back(type);
+  }
+  return ",millrace.check_columns(" + quote_literal(table) + ','
+         + quote_literal(array_text(names)) + "::text[],"
+         + quote_literal(array_text(kinds)) + "::text[])";
+}
+
 } // namespace
 
 write_plan_ptr make_write_plan(std::string_view pipeline,
@@ -138,6 +158,7 @@ write_plan_ptr make_write_plan(std::string_view pipeline,
   }
   // The map's order is the one that flushes of different lanes agree on.
   for (const auto& [table, writes] : tables) {
+    result->check += column_check(table, writes);
     if (must_fold(writes)) {
       auto& plan = result->writes.emplace_back(
         plan_of(*writes.front().target, writes.front().block));

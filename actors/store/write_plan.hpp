@@ -54,6 +54,10 @@ struct write_target {
 
   /// For append: made whatever becomes of the event's other writes.
   bool always = false;
+
+  /// Of `columns`, as "oid:modifier": what rows are encoded for. Empty: each
+  /// flush takes the table as it is.
+  std::vector<std::string> types = {};
 };
 
 /// Several writes into one table, or one that is not an upsert: all rows of a
@@ -175,6 +179,9 @@ struct write_plan {
 
   /// By block.
   write_traits traits;
+
+  /// `,millrace.check_columns(…)` for each table, to follow the claim.
+  std::string check;
 };
 
 /// Throws std::invalid_argument for names that PostgreSQL would cut, a key or

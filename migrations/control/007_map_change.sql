@@ -1,4 +1,4 @@
--- description: changes of what decides lanes and writes
+-- description: changes of what decides lanes and writes, and of columns
 
 -- millrace:up
 
@@ -25,6 +25,34 @@ CREATE TABLE millrace.map_change (
 CREATE UNIQUE INDEX map_change_planned ON millrace.map_change (pipeline)
   WHERE state = 'planned';
 
+-- Locks the table as its rows are going to, and then looks whether the columns
+-- still have the types ("oid:modifier") that rows were encoded for, or raises
+-- MR005 and thereby ends the transaction: COPY would take eight bytes of one
+-- type for eight bytes of another. Behind the lock no ALTER TABLE can come in
+-- between. Only the parent of partitions is locked: who changes a column has to
+-- lock it, too.
+CREATE FUNCTION millrace.check_columns(
+  in_table text, in_columns text[], in_types text[])
+RETURNS int LANGUAGE plpgsql AS $$
+DECLARE
+  same int;
+BEGIN
+  EXECUTE 'LOCK TABLE ONLY ' || in_table || ' IN ROW EXCLUSIVE MODE';
+  SELECT count(*) INTO same
+  FROM unnest(in_columns, in_types) AS e(name, type)
+  JOIN pg_catalog.pg_attribute a
+    ON a.attrelid = in_table::regclass AND a.attname = e.name
+    AND a.attnum > 0 AND NOT a.attisdropped
+    AND a.atttypid || ':' || a.atttypmod = e.type;
+  IF same <> cardinality(in_columns) THEN
+    RAISE EXCEPTION 'table % has other columns than its rows are encoded for',
+      in_table USING ERRCODE = 'MR005';
+  END IF;
+  RETURN same;
+END
+$$;
+
 -- millrace:down
 
+DROP FUNCTION millrace.check_columns(text, text[], text[]);
 DROP TABLE millrace.map_change;

@@ -61,7 +61,7 @@ class MapLaboratory(Laboratory):
         # In one step: nodes read it at any time.
         new = self.directory / "shared.toml.new"
         new.write_text(CONFIG.format(
-            node="nobody", kafka=self.kafka, topic=self.topic,
+            node="one", kafka=self.kafka, topic=self.topic,
             lanes=self.lanes, expression=self.expression, more=self.more,
             tenants="\n".join(f'[[tenant]]\nname = "{x}"'
                               for x in self.tenants)))
@@ -107,7 +107,9 @@ class MapLaboratory(Laboratory):
                           "ORDER BY planned")
 
 
-class MapChange(unittest.TestCase):
+class Nodes(unittest.TestCase):
+    """What the tests of this file have in common."""
+
     def laboratory(self, more="", lanes=2):
         name = self.id().rsplit(".", 1)[-1].removeprefix("test_")[:40]
         lab = MapLaboratory(BIN, SERVERS, name, more=more, lanes=lanes)
@@ -140,6 +142,10 @@ class MapChange(unittest.TestCase):
 
     def wait_for_plan(self, lab):
         lab.wait_until(lambda: lab.plans()[-1:] == ["planned"], 30, "a plan")
+
+
+class MapChange(Nodes):
+    """The map of a pipeline changes (rule 25)."""
 
     def test_lanes_grow_and_shrink(self):
         lab = self.laboratory()
@@ -333,7 +339,7 @@ class MapChange(unittest.TestCase):
             "--pipeline", "ticks", "--reason", "a test", "--yes", "--pack-dir",
             lab.directory / "packs").wait(90)
         self.assertEqual(done, 0)
-        lab.wait_until(lambda: "map of pipeline ticks" in lab.admin(
+        lab.wait_until(lambda: "program of pipeline ticks" in lab.admin(
             "one", "/readyz?verbose"), 30, "the node to say what it lacks")
         lab.config.write_text("[node\n")
         lab.nodes["one"].send_signal(signal.SIGHUP)
@@ -342,8 +348,45 @@ class MapChange(unittest.TestCase):
         lab.configure()
         lab.nodes["one"].send_signal(signal.SIGHUP)
         self.go_on(lab)
-        lab.wait_until(lambda: "map of pipeline ticks" not in lab.admin(
+        lab.wait_until(lambda: "program of pipeline ticks" not in lab.admin(
             "one", "/readyz?verbose"), 30, "a node that is well")
+        self.prove(lab)
+
+
+class Tables(Nodes):
+    """DDL on tables that are written (rule 26)."""
+
+    def test_a_column_is_added_and_one_changes_its_type(self):
+        lab = self.laboratory()
+        self.flow(lab, "one")
+        lab.query("ALTER TABLE tenant_demo.ticks ADD COLUMN note text")
+        self.go_on(lab)
+        self.assertNotIn("MR005", lab.log_of("one"))
+        # As wide as before: COPY would take the bytes of the one for the
+        # other.
+        lab.query("ALTER TABLE tenant_demo.ticks ALTER COLUMN symbol_id TYPE "
+                  "double precision")
+        self.go_on(lab)
+        lab.wait_until(lambda: "node-reloaded" in lab.log_of("one"), 30,
+                       "a new program")
+        self.prove(lab)
+        self.assertEqual(lab.query(
+            "SELECT count(*), count(*) FILTER (WHERE symbol_id < 1) FROM "
+            "tenant_demo.ticks"), [f"{RECORDS}|0"])
+        self.assertEqual(lab.query(
+            "SELECT count(DISTINCT shape) FROM millrace.lane"), ["1"])
+
+    def test_a_column_goes_and_comes_back(self):
+        lab = self.laboratory()
+        self.flow(lab, "one")
+        lab.query("ALTER TABLE tenant_demo.ticks RENAME COLUMN lp TO lp2")
+        lab.wait_until(lambda: "reload-refused" in lab.log_of("one"), 60,
+                       "the node to say what it lacks")
+        lab.wait_until(lambda: "lp2" in lab.admin("one", "/readyz?verbose")
+                       or "MR005" in lab.admin("one", "/readyz?verbose"), 30,
+                       "the reason")
+        lab.query("ALTER TABLE tenant_demo.ticks RENAME COLUMN lp2 TO lp")
+        self.go_on(lab)
         self.prove(lab)
 
 

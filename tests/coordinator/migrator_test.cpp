@@ -200,6 +200,33 @@ TEST_CASE_METHOD(fixture, "a file that meets a held lock is tried again") {
   CHECK(result);
 }
 
+TEST_CASE_METHOD(fixture, "a tenant's tables are changed between its flushes, "
+                          "and not within one") {
+  up(load_embedded_migrations("control").value(), control);
+  db.execute("INSERT INTO millrace.pipeline (pipeline, map_fingerprint, lanes) "
+             "VALUES ('p', 1, 1); INSERT INTO millrace.lane (pipeline, tenant, "
+             "shard, map_version, shape, next_off) VALUES ('p', 'demo', 0, 1, "
+             "1, '{}'), ('p', 'other', 0, 1, 1, '{}')");
+  auto other = open();
+  // As a claim holds it.
+  REQUIRE(other.run("BEGIN; UPDATE millrace.lane SET next_seq = 2 WHERE tenant "
+                    "= 'demo'"));
+  std::expected<migration_report, std::string> result;
+  std::jthread waiter{[&] {
+    result = migrator{conn}.up(set_of("CREATE TABLE t (i int);"),
+                               {"tenant_demo", "demo"});
+  }};
+  while (db.value("SELECT count(*) FROM pg_stat_activity WHERE datname = "
+                  "current_database() AND wait_event_type = 'Lock'")
+         == "0")
+    std::this_thread::yield();
+  CHECK(db.value("SELECT to_regclass('tenant_demo.t') IS NULL") == "t");
+  CHECK(other.run("COMMIT"));
+  waiter.join();
+  INFO(result.error_or(std::string{}));
+  CHECK(result);
+}
+
 TEST_CASE_METHOD(fixture, "day partitions are made once, in UTC, and take rows "
                           "from the first to the last microsecond of a day") {
   up(load_embedded_migrations("control").value(), control);

@@ -56,6 +56,7 @@ TEST_CASE("every command has help of its own") {
                         words{"lanes", "halt"},
                         words{"lanes", "skip"},
                         words{"lanes", "adopt-topic"},
+                        words{"lanes", "change"},
                         words{"dlq"},
                         words{"dlq", "list"},
                         words{"dlq", "count"},

@@ -84,6 +84,11 @@ TEST_CASE("wrong lane commands are refused before a server is asked") {
           "expected numbers from 0 on"},
          {{"lanes", "adopt-topic", "p", "t", "--from", "middle"}, "--from"},
          {{"lanes", "adopt-topic", "p"}, "TOPIC is required"},
+         {{"lanes", "change", "--reason", "x"}, "--pipeline is required"},
+         {{"lanes", "change", "--pipeline", "p"}, "expected --reason TEXT"},
+         {{"lanes", "change", "--pipeline", "p", "--reason", "x", "--patience",
+           "soon"},
+          "--patience: found \"soon\""},
          {{"lanes", "resume", "a/b/1", "--reason", "x", "--config", "/none"},
           "/none"}}) {
     auto end = run(x.args);

@@ -1,4 +1,4 @@
-// Rule 25 as a PARTITION CONSUMER carries it out.
+// Rules 25 and 26 as a PARTITION CONSUMER carries them out.
 
 #include "tests/source/consumer_fixture.hpp"
 
@@ -86,4 +86,19 @@ TEST_CASE_METHOD(consumer_fixture, "a floor that is frozen at the barrier is "
   store->floors.decide = nullptr;
   CHECK(kafka->assigned.size() >= 2);
   CHECK(kafka->assigned.back() == 13);
+}
+
+TEST_CASE_METHOD(consumer_fixture,
+                 "when all batches are handed back, SOURCE is "
+                 "asked what the lanes are now") {
+  start();
+  CHECK(sent() == texts{"10-13 #1"});
+  for (auto number : {1, 2}) {
+    reply(lane_reply::kind::hand_back, 10, number);
+    CHECK(kafka->changed.empty());
+    advance(250ms);
+    advance(5ms);
+  }
+  reply(lane_reply::kind::hand_back, 10, 3);
+  CHECK(kafka->changed.size() == 1);
 }

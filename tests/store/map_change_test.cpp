@@ -177,6 +177,18 @@ TEST_CASE_METHOD(fixture, "a lane or partition that is halted lets no map "
   CHECK_THAT(refused.error().message, ContainsSubstring(expected));
 }
 
+TEST_CASE_METHOD(fixture, "events that wait let no map change") {
+  auto id = plan();
+  db.execute("INSERT INTO millrace.waiting (pipeline, tenant, shard, seq) "
+             "VALUES ('p', 'demo', 0, 1)");
+  CHECK_THAT(message_of(maps.switch_over(id, wanted)),
+             ContainsSubstring("1 events of pipeline p wait"));
+  must(maps.abort(id, "a test"));
+  auto refused = maps.plan(wanted, {1}, 60s);
+  REQUIRE_FALSE(refused);
+  CHECK_THAT(refused.error().message, ContainsSubstring("wait for rows"));
+}
+
 TEST_CASE_METHOD(fixture, "a lane that halts on the way lets no map change") {
   auto id = plan();
   db.execute("UPDATE millrace.lane SET state = 'halted' WHERE shard = 1");

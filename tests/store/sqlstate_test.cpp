@@ -66,6 +66,7 @@ constexpr std::array samples{
   sample{"42804", "", park},
   sample{"42P10", "", park},
   sample{"42883", "", park},
+  sample{"MR005", "", park},
   sample{"23514", "", wait_partition},
   sample{"XX000", "", halt},
   sample{"XX001", "", halt},
