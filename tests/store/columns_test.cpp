@@ -52,7 +52,7 @@ TEST_CASE_METHOD(fixture, "a column of the same width and another type is "
     change = "ALTER TABLE tenant_demo.latest ALTER v TYPE varchar(3)";
   }
   SECTION("and a column that is gone") {
-    change = "ALTER TABLE tenant_demo.latest DROP COLUMN v";
+    change = "ALTER TABLE tenant_demo.log DROP COLUMN v";
   }
   db.execute(change);
   auto result = run(one_row());
