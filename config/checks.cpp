@@ -301,24 +301,29 @@ void check_waiting(reader& in, const waiting_config& x) {
 void check_pipeline(reader& in, const config& all, const pipeline_config& x) {
   auto path = "pipeline." + x.name;
   check_topics(in, x, path);
+  check_events(in, x, path);
   check_limits(in, all, x, path);
   check_tenant(in, all, x, path);
   check_codes(in, x, x.tenant, path + ".tenant");
+  check_codes(in, x, x.event_type, path + ".event_type");
   for (std::size_t i = 0; i < x.events.size(); ++i) {
     const auto& event = x.events[i];
     auto event_path = std::format("{}.event[{}]", path, i);
     check_codes(in, x, event.route, event_path + ".route");
+    check_codes(in, x, event.when, event_path + ".when");
     if (event.crossed_bid.text.empty() != event.crossed_ask.text.empty()) {
       auto lacking = event.crossed_bid.text.empty() ? "crossed_bid"
                                                     : "crossed_ask";
       in.add(event.at, event_path + '.' + lacking, "nothing",
              "both crossed_bid and crossed_ask, or neither");
     }
-    for (std::size_t j = 0; j < event.writes.size(); ++j)
+    for (std::size_t j = 0; j < event.writes.size(); ++j) {
+      auto write_path = std::format("{}.write[{}]", event_path, j);
+      check_codes(in, x, event.writes[j].when, write_path + ".when");
       for (const auto& column : event.writes[j].columns)
         check_codes(in, x, column.value,
-                    std::format("{}.write[{}].columns.{}", event_path, j,
-                                column.name));
+                    write_path + ".columns." + column.name);
+    }
   }
 }
 

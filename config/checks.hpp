@@ -6,14 +6,24 @@
 #include "config/reader.hpp"
 
 #include <string>
+#include <vector>
 
 namespace millrace {
 
 /// Keys of a write that need each other. `path` names the write.
 void check_write(reader& in, const write_config& x, const std::string& path);
 
-/// Writes of an event that do not go together. `path` names the event.
-void check_writes(reader& in, const event_config& x, const std::string& path);
+/// Keys of an event that need each other. `path` names the event.
+void check_event(reader& in, const event_config& x, const std::string& path);
+
+/// Writes of a pipeline that do not go together. `path` names the list of
+/// events.
+void check_writes(reader& in, const std::vector<event_config>& events,
+                  const std::string& path);
+
+/// Events of a pipeline that do not go together. `path` names the pipeline.
+void check_events(reader& in, const pipeline_config& x,
+                  const std::string& path);
 
 /// URL or parts, and parameters that are not the user's to choose. `path` names
 /// the section.

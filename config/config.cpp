@@ -40,6 +40,26 @@ std::string to_string(write_occasion x) {
   return "unknown";
 }
 
+std::string to_string(name_case x) {
+  switch (x) {
+    case name_case::exact:
+      return "exact";
+    case name_case::any_case:
+      return "any_case";
+  }
+  return "unknown";
+}
+
+std::string to_string(unmatched_policy x) {
+  switch (x) {
+    case unmatched_policy::reject:
+      return "reject";
+    case unmatched_policy::ignore:
+      return "ignore";
+  }
+  return "unknown";
+}
+
 std::string to_string(missing_policy x) {
   switch (x) {
     case missing_policy::by_kind:

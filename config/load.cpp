@@ -46,6 +46,7 @@ std::vector<event_config> read_events(reader& in, const tree_node& from,
     to.at = tables[i]->at;
     read_section(in, schema::event(), *tables[i], event_path, to);
     check_required(in, schema::event(), to.at, event_path);
+    check_event(in, to, event_path);
     if (!to.name.empty()
         && std::ranges::find(result, to.name, &event_config::name)
              != result.end())
@@ -56,9 +57,9 @@ std::vector<event_config> read_events(reader& in, const tree_node& from,
     for (std::size_t j = 0; j < writes.size(); ++j)
       to.writes.push_back(
         read_write(in, *writes[j], std::format("{}.write[{}]", event_path, j)));
-    check_writes(in, to, event_path);
     result.push_back(std::move(to));
   }
+  check_writes(in, result, header);
   return result;
 }
 

@@ -109,6 +109,12 @@ struct write_config {
   /// Made whatever becomes of the event's other writes. For `append`.
   bool always = false;
 
+  /// Condition for a row; empty: always.
+  expression_text when;
+
+  /// Loops, such as `item in .items`: a row for each element. Empty: one row.
+  expression_text each;
+
   /// In the order of the file; never empty.
   std::vector<column_config> columns;
 
@@ -122,7 +128,17 @@ struct event_config {
   /// Unique within the pipeline.
   std::string name;
 
-  /// Decides the lane: all rows of an event go to one lane.
+  /// What the pipeline's `event_type` yields for this event; empty: its name.
+  std::vector<std::string> types;
+
+  /// Condition that makes an event one of these; empty: always.
+  expression_text when;
+
+  /// Made for every event of the pipeline, beside the one that takes it.
+  bool every = false;
+
+  /// Decides the lane: all rows of an event go to one lane. Of one for every
+  /// event: the lane of those that nobody takes; may be empty.
   expression_text route;
 
   /// Both or neither: an event whose first price is above its second counts
@@ -145,6 +161,26 @@ struct code_table_config {
 
   source_position at;
 };
+
+/// How names in expressions and members of payloads are compared.
+enum class name_case : uint8_t {
+  /// Byte for byte.
+  exact,
+  /// ASCII letters without regard to case.
+  any_case,
+};
+
+std::string to_string(name_case x);
+
+/// What becomes of events that no event of the pipeline takes.
+enum class unmatched_policy : uint8_t {
+  /// They are dead letters.
+  reject,
+  /// They are counted, and nothing else.
+  ignore,
+};
+
+std::string to_string(unmatched_policy x);
 
 /// Where a pipeline begins in a topic that it has never read.
 enum class start_position : uint8_t { earliest, latest };
@@ -194,6 +230,10 @@ struct pipeline_limits {
   /// Larger records are rejected.
   int64_t max_record_bytes = 8 << 20;
 
+  /// Events with more rows, or with larger ones together, are rejected.
+  int32_t max_event_rows = 10'000;
+  int64_t max_event_bytes = 32 << 20;
+
   /// A lane that acknowledges nothing for this long is read again from its
   /// durable offset.
   std::chrono::milliseconds resync{10'000};
@@ -221,6 +261,12 @@ struct pipeline_config {
 
   /// Whose event it is.
   expression_text tenant;
+
+  /// Which of `events` takes it, by their types; empty: the first whose `when`
+  /// holds.
+  expression_text event_type;
+  unmatched_policy unmatched = unmatched_policy::reject;
+  name_case member_names = name_case::exact;
 
   int32_t lanes = 4;
   start_position start = start_position::earliest;

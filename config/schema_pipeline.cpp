@@ -47,6 +47,29 @@ section<pipeline_config> make_pipeline() {
          .description = "Whose event it is: a constant such as `\"'demo'\"`, "
                         "or an expression over the record such as "
                         "`\"header('tenant')\"`."}),
+      bind<&c::event_type>(
+        {.path = "event_type",
+         .type = expression,
+         .default_note = "the first event whose `when` holds",
+         .description = "What says of which type an event is, for example "
+                        "`\"header('event-type')\"`. It chooses the "
+                        "`[[event]]` by its `types`, and is `@type` in "
+                        "expressions."}),
+      bind<&c::unmatched>(
+        {.path = "unmatched",
+         .type = choice,
+         .default_value = "\"reject\"",
+         .choices = choices(unmatched_policy::reject, unmatched_policy::ignore),
+         .description = "Events that no `[[event]]` takes: `reject` makes them "
+                        "dead letters, `ignore` only counts them."}),
+      bind<&c::member_names>(
+        {.path = "member_names",
+         .type = choice,
+         .default_value = "\"exact\"",
+         .choices = choices(name_case::exact, name_case::any_case),
+         .description = "How paths find members of a payload: `exact`, or "
+                        "`any_case`, for which `nid`, `Nid` and `NID` are one "
+                        "name (ASCII letters)."}),
       bind<&c::lanes>(
         {.path = "lanes",
          .type = integer,
@@ -164,6 +187,17 @@ section<pipeline_limits> make_limits() {
       limit(bind<&c::max_record_bytes>(
         bytes("max_record_bytes", "\"8MiB\"", kib, 256 * mib,
               "Larger records become dead letters."))),
+      limit(bind<&c::max_event_rows>(
+        {.path = "max_event_rows",
+         .type = integer,
+         .default_value = "10000",
+         .least = 1,
+         .most = 1'000'000,
+         .description = "Events that would make more rows become dead "
+                        "letters."})),
+      limit(bind<&c::max_event_bytes>(
+        bytes("max_event_bytes", "\"32MiB\"", kib, gib,
+              "Events whose rows would be larger become dead letters."))),
       limit(bind<&c::resync>(
         time("resync", "\"10s\"", 100, hour,
              "A lane that acknowledges nothing for so long is read again "
@@ -178,21 +212,43 @@ section<event_config> make_event() {
   return make_section<event_config>(
     "pipeline.*.event[]",
     "One `[[pipeline.NAME.event]]` for each kind of event. At least one is "
-    "needed unless a pack is used.",
+    "needed unless a pack is used. An event is what the first one of its type "
+    "says whose `when` holds.",
     {
-      bind<&event_config::name, is_name>(
+      bind<&event_config::name, is_event_type>(
         {.path = "name",
          .type = text,
-         .form = name_form,
+         .form = event_form,
          .required = true,
          .description = "Name of the event, unique in the pipeline."}),
+      bind<&event_config::types, is_event_type>(
+        {.path = "types",
+         .type = text_list,
+         .form = event_form,
+         .default_note = "the event's name",
+         .description = "What the pipeline's `event_type` says of these "
+                        "events."}),
+      bind<&event_config::when>(
+        {.path = "when",
+         .type = expression,
+         .default_note = "always",
+         .description = "Condition on the record, such as "
+                        "`\".side in ('BORR', 'LEND')\"`."}),
+      bind<&event_config::every>(
+        {.path = "every",
+         .type = boolean,
+         .default_value = "false",
+         .description = "Its writes are made for every event of the pipeline, "
+                        "whatever its type, beside those of the event that "
+                        "takes it: for logs. It takes no event by itself."}),
       bind<&event_config::route>(
         {.path = "route",
          .type = expression,
-         .required = true,
+         .default_note = "none; needed unless `every`",
          .description = "Which entity the event is about. All rows of an "
                         "event go to one lane, chosen by this value, and are "
-                        "committed together."}),
+                        "committed together. With `every`: the lane of events "
+                        "that nobody takes."}),
       bind<&event_config::crossed_bid>(
         {.path = "crossed_bid",
          .type = expression,
@@ -280,6 +336,19 @@ section<write_config> make_write() {
                         "refuses it; then it is not made again later. For "
                         "`append` into tables of records that must not be "
                         "lost, such as audit logs."}),
+      bind<&c::when>({.path = "when",
+                      .type = expression,
+                      .default_note = "always",
+                      .description = "Condition for the row, such as "
+                                     "`\".prev_nid != 0\"`."}),
+      bind<&c::each>(
+        {.path = "each",
+         .type = expression,
+         .default_note = "one row",
+         .description = "A row for each element of an array, such as "
+                        "`\"leg in .legs\"`; `leg.price` is then a member of "
+                        "the element. `and` adds another array, a comma a "
+                        "loop inside."}),
       bind<&c::columns, is_identifier>(
         {.path = "columns",
          .type = columns,

@@ -20,6 +20,9 @@ constexpr int64_t gib = 1 << 30;
 constexpr auto name_form = "a name of a-z, 0-9 and _ that begins with a "
                            "letter, at most 41 characters";
 
+constexpr auto event_form = "a text of 1 to 100 bytes without control "
+                            "characters";
+
 constexpr auto path_form = "the path of a file";
 
 /// The names of an enum's values from the first to the last.

@@ -253,6 +253,10 @@ bool is_name(std::string_view x) {
   return name_within(x, 41);
 }
 
+bool is_event_type(std::string_view x) {
+  return is_plain_text(x) && x.size() <= 100;
+}
+
 bool is_schema(std::string_view x) {
   return name_within(x, 48) && !x.starts_with("pg_") && x != "millrace"
          && x != "information_schema";

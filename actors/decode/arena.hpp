@@ -26,6 +26,22 @@ public:
     return result;
   }
 
+  /// A place to go back to.
+  struct mark {
+    std::size_t current = 0;
+    std::size_t used = 0;
+  };
+
+  mark here() const noexcept {
+    return {current_, used_};
+  }
+
+  /// Gives back what was taken since.
+  void rewind(mark to) noexcept {
+    current_ = to.current;
+    used_ = to.used;
+  }
+
   void reset() noexcept {
     current_ = 0;
     used_ = 0;

@@ -29,6 +29,7 @@ constexpr std::array types{
   type_row{"timestamp without time zone", 1114, encoder_kind::timestamp},
   type_row{"timestamp with time zone", 1184, encoder_kind::timestamptz},
   type_row{"date", 1082, encoder_kind::date},
+  type_row{"time without time zone", 1083, encoder_kind::time},
   type_row{"uuid", 2950, encoder_kind::uuid},
   type_row{"json", 114, encoder_kind::json},
   type_row{"jsonb", 3802, encoder_kind::jsonb},
@@ -69,7 +70,8 @@ std::optional<encoder> encoder_for(const column_schema& column) {
     result.max_characters = column.typmod < 4 ? 0x7fffffff : column.typmod - 4;
   }
   if ((row->kind == encoder_kind::timestamp
-       || row->kind == encoder_kind::timestamptz)
+       || row->kind == encoder_kind::timestamptz
+       || row->kind == encoder_kind::time)
       && column.typmod >= 0)
     result.second_digits = column.typmod;
   if (is_array) {

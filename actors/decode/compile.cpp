@@ -1,6 +1,6 @@
 #include "actors/decode/binder.hpp"
+#include "actors/decode/column_compiler.hpp"
 #include "actors/decode/compile_rules.hpp"
-#include "actors/decode/reason.hpp"
 
 #include <algorithm>
 #include <format>
@@ -31,12 +31,15 @@ public:
       problems_.add(config_.at, root_ + ".format",
                     std::format("found \"{}\", expected \"json\"",
                                 config_.format));
-    data_->takes_tombstones = takes_tombstones(config_);
+    for (const auto& x : config_.events)
+      data_->takes_tombstones = data_->takes_tombstones || takes_tombstones(x);
     tenant();
-    if (config_.events.size() != 1)
+    event_type();
+    data_->one_event = is_plain(config_);
+    data_->reject_unmatched = config_.unmatched == unmatched_policy::reject;
+    if (config_.events.empty())
       problems_.add(config_.at, root_ + ".event",
-                    std::format("found {} event types, expected one",
-                                config_.events.size()));
+                    "found no events, expected at least one");
     for (std::size_t i = 0; i < config_.events.size(); ++i)
       event(config_.events[i], std::format("{}.event[{}]", root_, i));
     finish();
@@ -62,56 +65,135 @@ private:
                     "found nothing, expected a tenant's name");
     if (is_text)
       data_->constant_tenant = x->text;
-    without_payload(*x, config_.tenant, path);
+    without_payload(*x, config_.tenant, path, data_->takes_tombstones);
     data_->tenant_step = binder_.bind(*x);
     map_.add(*x);
   }
 
+  void event_type() {
+    if (config_.event_type.text.empty())
+      return;
+    auto path = root_ + ".event_type";
+    auto x = binder_.parse(config_.event_type, path);
+    if (!x)
+      return;
+    without_payload(*x, config_.event_type, path, data_->takes_tombstones);
+    data_->type_step = binder_.bind(*x);
+    map_.add_type(*x);
+  }
+
   void event(const event_config& event, const std::string& path) {
-    if (auto x = binder_.parse(event.route, path + ".route")) {
-      if (x->kind == expression_kind::null)
-        problems_.add(event.route.at, path + ".route",
-                      "found null, expected what chooses the lane");
-      without_payload(*x, event.route, path + ".route");
-      data_->route_step = binder_.bind(*x);
-      map_.add(*x);
+    auto number = static_cast<int>(data_->events.size());
+    auto& made = data_->events.emplace_back();
+    made.takes_tombstones = takes_tombstones(event);
+    add_candidate(event, number);
+    map_.add(event);
+    // Which event it is must be known for a tombstone as for any record.
+    if (auto x = condition(event.when, path + ".when", {})) {
+      without_payload(*x, event.when, path + ".when", data_->takes_tombstones);
+      made.when = binder_.bind(*x);
+      map_.add_when(*x);
     }
+    route(event, path, made);
     if (!event.crossed_bid.text.empty() && !event.crossed_ask.text.empty()) {
       auto bid = binder_.parse(event.crossed_bid, path + ".crossed_bid");
       auto ask = binder_.parse(event.crossed_ask, path + ".crossed_ask");
       if (bid && ask) {
-        data_->crossed_bid_step = binder_.bind(*bid);
-        data_->crossed_ask_step = binder_.bind(*ask);
+        made.crossed_bid = binder_.bind(*bid);
+        made.crossed_ask = binder_.bind(*ask);
       }
     }
-    for (std::size_t i = 0; i < event.writes.size(); ++i)
-      write(event.writes[i], std::format("{}.write[{}]", path, i));
+    for (std::size_t i = 0; i < event.writes.size(); ++i) {
+      made.writes.push_back(data_->writes.size());
+      write(event, event.writes[i], std::format("{}.write[{}]", path, i));
+    }
+  }
+
+  void route(const event_config& event, const std::string& path,
+             event_program& made) {
+    if (event.every && event.route.text.empty())
+      return;
+    auto x = binder_.parse(event.route, path + ".route");
+    if (!x)
+      return;
+    if (x->kind == expression_kind::null)
+      problems_.add(event.route.at, path + ".route",
+                    "found null, expected what chooses the lane");
+    without_payload(*x, event.route, path + ".route", made.takes_tombstones);
+    made.route = binder_.bind(*x);
+    if (event.every && data_->stray_route < 0)
+      data_->stray_route = made.route;
+    map_.add(*x);
+  }
+
+  /// Says for which types the event is to be tried.
+  void add_candidate(const event_config& event, int number) {
+    if (event.every) {
+      data_->every.push_back(number);
+      return;
+    }
+    if (config_.event_type.text.empty()) {
+      data_->untyped.push_back(number);
+      return;
+    }
+    auto types = event.types;
+    if (types.empty())
+      types.push_back(event.name);
+    for (const auto& type : types) {
+      auto at = data_->types.find(type);
+      if (at < 0) {
+        at = static_cast<int>(data_->by_type.size());
+        data_->types.add(type, at);
+        data_->by_type.emplace_back();
+      }
+      data_->by_type[static_cast<std::size_t>(at)].push_back(number);
+    }
+  }
+
+  std::optional<expression> condition(const expression_text& text,
+                                      const std::string& path,
+                                      const item_scope& items) {
+    if (text.text.empty())
+      return std::nullopt;
+    return binder_.parse_condition(text, path, items);
   }
 
   /// Where there are tombstones, what decides the lane must be the same for
   /// them as for the records before: it cannot come from a payload.
   void without_payload(const expression& x, const expression_text& text,
-                       const std::string& path) {
-    if (data_->takes_tombstones)
+                       const std::string& path, bool tombstones) {
+    if (tombstones)
       refuse_payload(x, text, path,
                      "what tombstones have too: the pipeline writes for them",
                      problems_);
   }
 
-  void write(const write_config& write, const std::string& path) {
+  void write(const event_config& event, const write_config& write,
+             const std::string& path) {
     auto& info = data_->infos.emplace_back();
     auto& made = data_->writes.emplace_back();
     info.table = write.table;
+    info.event = event.name;
     info.kind = write.kind;
     info.on = write.on;
     made.on_tombstone = write.on == write_occasion::tombstone;
+    map_.add(write);
+    item_scope items;
+    each(write, path, items, made);
+    if (auto x = condition(write.when, path + ".when", items)) {
+      if (made.on_tombstone)
+        refuse_payload(*x, write.when, path + ".when",
+                       "no payload: a tombstone has none", problems_);
+      made.when = binder_.bind(*x, items);
+      map_.add_when(*x);
+    }
     auto table = find_table(write, path);
     std::set<std::string_view> seen;
     for (const auto& column : write.columns) {
       auto where = std::format("{}.columns.{}", path, column.name);
       if (!seen.insert(column.name).second)
         problems_.add(column.at, where, "found the column twice");
-      auto x = binder_.parse(column.value, where);
+      auto x = binder_.parse(column.value, where, items);
       if (x && made.on_tombstone)
         refuse_payload(*x, column.value, where,
                        "no payload: a tombstone has none", problems_);
@@ -121,9 +203,10 @@ private:
                                     : column_schema{.name = column.name});
       made.columns.emplace_back();
       if (x && target)
-        this->column(*x, *target, column, where, made.columns.back());
+        columns_.compile(*x, {*target, column.value, where, items},
+                         checked_by_columns(write), made.columns.back());
       else if (x)
-        binder_.bind(*x);
+        binder_.bind(*x, items);
     }
     keys(write, path, info, made);
     if (table) {
@@ -133,7 +216,27 @@ private:
     output head;
     head.put_big(static_cast<int16_t>(made.columns.size()));
     made.head = head.view();
-    map_.add(write);
+  }
+
+  void each(const write_config& write, const std::string& path,
+            item_scope& items, write_program& made) {
+    if (write.each.text.empty())
+      return;
+    auto where = path + ".each";
+    auto loops = binder_.parse_loops(write.each, where, items, made.each);
+    if (!loops)
+      return;
+    if (made.on_tombstone)
+      problems_.add(write.each.at, where,
+                    "found loops, expected no payload: a tombstone has none");
+    map_.add_each(*loops);
+  }
+
+  /// Whether the encoders of a write's columns see the numbers of every
+  /// payload, so that the scan need not look at them.
+  bool checked_by_columns(const write_config& write) const {
+    return data_->one_event && write.when.text.empty()
+           && write.each.text.empty() && write.on == write_occasion::record;
   }
 
   // -- tables -----------------------------------------------------------------
@@ -237,126 +340,14 @@ private:
              : static_cast<int>(at - info.columns.begin());
   }
 
-  // -- columns ----------------------------------------------------------------
-
-  void column(const expression& x, const column_schema& target,
-              const column_config& from, const std::string& where,
-              column_program& out) {
-    out.how = *encoder_for(target);
-    out.nullable = target.nullable;
-    out.label = std::format("column {} ({}) from {}", target.name,
-                            type_name(target), to_string(x));
-    check_types(x, out.how, target, from, where);
-    switch (x.kind) {
-      case expression_kind::path:
-        out.source = column_source::slot;
-        out.slot = binder_.slot_of(x.path);
-        checked_by(out.how, out.slot);
-        return;
-      case expression_kind::text:
-      case expression_kind::number:
-      case expression_kind::boolean:
-      case expression_kind::null:
-        out.source = column_source::constant;
-        constant(x, target, from, where, out);
-        return;
-      case expression_kind::code:
-        if (x.arguments.front().kind == expression_kind::path) {
-          out.source = column_source::code;
-          out.slot = binder_.slot_of(x.arguments.front().path);
-          out.table = binder_.table_of(x.text);
-          out.codes = encoded_codes(out);
-          return;
-        }
-        [[fallthrough]];
-      default:
-        out.source = x.kind == expression_kind::partition
-                       ? column_source::partition
-                     : x.kind == expression_kind::offset ? column_source::offset
-                                                         : column_source::step;
-        out.step = binder_.bind(x);
-    }
-  }
-
-  /// Encoders of numbers check their text, so the scan may leave it to them.
-  void checked_by(const encoder& how, int slot) {
-    if (how.kind <= encoder_kind::numeric)
-      data_->number_checked_later[static_cast<std::size_t>(slot)] = 1;
-  }
-
-  void constant(const expression& x, const column_schema& target,
-                const column_config& from, const std::string& where,
-                column_program& out) {
-    output field;
-    auto value = constant_value(x);
-    if (!value.is_null()) {
-      if (auto wrong = encode(out.how, value, field, space_))
-        problems_.add(inside(from.value, x.at), where,
-                      std::format("found {} for {}, expected {}",
-                                  describe(value), type_name(target), wrong));
-    } else if (target.nullable) {
-      field.put_null();
-    } else {
-      problems_.add(inside(from.value, x.at), where,
-                    "found null for a column that is NOT NULL");
-    }
-    out.constant = field.view();
-  }
-
-  std::vector<std::string> encoded_codes(const column_program& column) {
-    std::vector<std::string> result;
-    for (const auto& x :
-         data_->tables[static_cast<std::size_t>(column.table)].values) {
-      output field;
-      // One that does not fit is among the problems already.
-      if (!encode(column.how, x, field, space_))
-        result.emplace_back(field.view());
-    }
-    return result;
-  }
-
-  /// What can be known of types before there is a record.
-  void check_types(const expression& x, const encoder& how,
-                   const column_schema& target, const column_config& from,
-                   const std::string& where) {
-    if (x.kind == expression_kind::code) {
-      check_codes(x, how, target, from, where);
-      return;
-    }
-    if (x.kind == expression_kind::coalesce
-        || x.kind == expression_kind::required) {
-      for (const auto& argument : x.arguments)
-        check_types(argument, how, target, from, where);
-      return;
-    }
-    if (!fits(x.kind, how.kind))
-      problems_.add(inside(from.value, x.at), where,
-                    std::format("found {}, expected what fits type {}",
-                                to_string(x), type_name(target)));
-  }
-
-  void check_codes(const expression& x, const encoder& how,
-                   const column_schema& target, const column_config& from,
-                   const std::string& where) {
-    const auto& table
-      = data_->tables[static_cast<std::size_t>(binder_.table_of(x.text))];
-    for (const auto& value : table.values) {
-      output field;
-      if (auto wrong = encode(how, value, field, space_))
-        problems_.add(inside(from.value, x.at), where,
-                      std::format("found {} in the code table {} for type {}, "
-                                  "expected {}",
-                                  describe(value), table.name,
-                                  type_name(target), wrong));
-    }
-  }
-
   // -- fingerprints -----------------------------------------------------------
 
   void finish() {
     data_->map_fingerprint = map_.hash();
-    data_->max_record_bytes
-      = static_cast<std::size_t>(config_.limits.max_record_bytes);
+    const auto& limits = config_.limits;
+    data_->max_record_bytes = static_cast<std::size_t>(limits.max_record_bytes);
+    data_->max_event_rows = static_cast<std::size_t>(limits.max_event_rows);
+    data_->max_event_bytes = static_cast<std::size_t>(limits.max_event_bytes);
     std::vector<table_columns> columns;
     for (const auto& info : data_->infos)
       columns.push_back({info.table, info.columns});
@@ -374,7 +365,7 @@ private:
   binder binder_;
   std::string root_;
   map_text map_;
-  workspace space_;
+  column_compiler columns_{*data_, binder_, problems_};
 };
 
 } // namespace

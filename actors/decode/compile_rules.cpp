@@ -31,8 +31,18 @@ bool fits(expression_kind x, encoder_kind how) {
     case expression_kind::timestamp:
       return how == encoder_kind::timestamp || how == encoder_kind::timestamptz
              || how == encoder_kind::int8;
+    case expression_kind::from_epoch:
+    case expression_kind::utc:
+      return how == encoder_kind::timestamp || how == encoder_kind::timestamptz
+             || how == encoder_kind::date || how == encoder_kind::time
+             || is_text || is_json;
     case expression_kind::partition:
     case expression_kind::offset:
+    case expression_kind::index:
+    case expression_kind::item_index:
+    case expression_kind::to_epoch:
+    case expression_kind::part:
+    case expression_kind::scale:
       return how <= encoder_kind::numeric || is_text || is_json;
     case expression_kind::payload:
       return is_text || is_json || how == encoder_kind::bytea;
@@ -44,6 +54,8 @@ bool fits(expression_kind x, encoder_kind how) {
       // Known from the record, or by encoding the constant.
       return true;
     default:
+      if (is_condition(x))
+        return how == encoder_kind::boolean || is_text || is_json;
       return how != encoder_kind::array;
   }
 }
@@ -64,12 +76,14 @@ std::string_view name_of(write_kind x) noexcept {
   return "unknown";
 }
 
-bool takes_tombstones(const pipeline_config& x) {
-  for (const auto& event : x.events)
-    for (const auto& write : event.writes)
-      if (write.on == write_occasion::tombstone)
-        return true;
-  return false;
+bool takes_tombstones(const event_config& x) {
+  return std::ranges::contains(x.writes, write_occasion::tombstone,
+                               &write_config::on);
+}
+
+bool is_plain(const pipeline_config& x) {
+  return x.events.size() == 1 && !x.events[0].every
+         && x.events[0].when.text.empty() && x.event_type.text.empty();
 }
 
 void refuse_payload(const expression& x, const expression_text& text,
@@ -112,6 +126,35 @@ void check_unique(const write_config& write, const std::string& path,
 map_text::map_text(const pipeline_config& config) : config_{config} {
   text_.add(hash_name);
   text_.add(static_cast<uint32_t>(config.lanes));
+  // Frozen, here and below: what there was before is spelled as it was.
+  if (config.member_names == name_case::any_case)
+    text_.add("any_case");
+  if (config.unmatched == unmatched_policy::ignore)
+    text_.add("ignore");
+}
+
+void map_text::add_type(const expression& x) {
+  text_.add("event_type");
+  add(x);
+}
+
+void map_text::add(const event_config& event) {
+  if (is_plain(config_))
+    return;
+  text_.add(event.every ? "every" : "event");
+  text_.add(event.name);
+  for (const auto& type : event.types)
+    text_.add(type);
+}
+
+void map_text::add_when(const expression& x) {
+  text_.add("when");
+  add(x);
+}
+
+void map_text::add_each(const std::vector<each_level>& x) {
+  text_.add("each");
+  text_.add(to_string(x));
 }
 
 void map_text::add(const expression& x) {
@@ -134,7 +177,6 @@ void map_text::add_codes(const expression& x) {
 void map_text::add(const write_config& write) {
   text_.add(write.table);
   text_.add(name_of(write.kind));
-  // Frozen: what there was before tombstones is spelled as it was.
   if (write.on == write_occasion::tombstone)
     text_.add("tombstone");
   text_.add(static_cast<uint32_t>(write.key.size()));

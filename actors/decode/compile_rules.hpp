@@ -16,7 +16,10 @@ bool fits(expression_kind x, encoder_kind how);
 std::string_view name_of(write_kind x) noexcept;
 
 /// Whether some write is made for records without a value.
-bool takes_tombstones(const pipeline_config& x);
+bool takes_tombstones(const event_config& x);
+
+/// Whether there is one event and it takes all records.
+bool is_plain(const pipeline_config& x);
 
 /// A problem where an expression reads the payload.
 void refuse_payload(const expression& x, const expression_text& text,
@@ -39,6 +42,15 @@ public:
 
   /// A tenant or route, with the code tables that it uses.
   void add(const expression& x);
+
+  /// What says of which type an event is.
+  void add_type(const expression& x);
+
+  void add(const event_config& event);
+
+  void add_when(const expression& x);
+
+  void add_each(const std::vector<each_level>& x);
 
   void add(const write_config& write);
 

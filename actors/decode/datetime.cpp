@@ -237,6 +237,15 @@ complaint parse_date(std::string_view text, int32_t& days) noexcept {
   return nullptr;
 }
 
+complaint parse_time_of_day(std::string_view text,
+                            int64_t& microseconds) noexcept {
+  constexpr complaint wanted = "a time of day such as 17:21:51.5";
+  cursor c{text.data(), text.data() + text.size()};
+  if (auto wrong = time_part(c, wanted, microseconds))
+    return wrong;
+  return c.p == c.end ? nullptr : wanted;
+}
+
 std::optional<int64_t> from_unix_ms(int64_t milliseconds) noexcept {
   // PostgreSQL begins in 4713 BC.
   constexpr int64_t first_ms = -210'866'803'200'000;

@@ -33,6 +33,11 @@ complaint parse_timestamp(std::string_view text, bool zoned,
 /// Reads `YYYY-MM-DD`. Returns nullptr, or what was expected.
 complaint parse_date(std::string_view text, int32_t& days) noexcept;
 
+/// Reads `HH:MM[:SS[.digits]]` without an offset; 24:00:00 is the end of the
+/// day. Returns nullptr, or what was expected.
+complaint parse_time_of_day(std::string_view text,
+                            int64_t& microseconds) noexcept;
+
 /// Milliseconds since 1970 as microseconds since 2000, or nothing when that
 /// is out of range.
 std::optional<int64_t> from_unix_ms(int64_t milliseconds) noexcept;

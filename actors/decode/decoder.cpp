@@ -33,6 +33,15 @@ private:
   /// The tenant's name, or nothing; the failure is then noted.
   std::optional<std::string_view> tenant();
 
+  /// The event that takes the record, or nullptr; a failure is noted then,
+  /// unless such records are to be ignored.
+  const event_program* choose();
+
+  void note_unknown_type(std::optional<std::string_view> name);
+
+  /// All rows of the record.
+  bool encode();
+
   uint64_t lane_hash(const record_view& record);
 
   /// Whether the event is a quote whose bid is above its ask.
@@ -47,6 +56,7 @@ private:
   const program_data& data_;
   evaluator facts_;
   row_encoder rows_;
+  const event_program* event_ = nullptr;
   std::optional<failure> failure_;
 };
 
@@ -60,16 +70,19 @@ outcome decoder::impl::decode(const record_view& record, batch_sink& sink) {
   if (!facts_.open(record) || (share && !facts_.check_payload()))
     note(facts_.take_failure());
   auto name = tenant();
-  auto hash = lane_hash(record);
-  auto settled = share && !failure_;
+  auto settled = share && name && !failure_;
   if (settled && share->is_elsewhere(*name, record.offset))
     return outcome::elsewhere;
-  if (name && !failure_ && !rows_.encode())
+  event_ = choose();
+  auto hash = lane_hash(record);
+  rows_.begin();
+  if (name && !failure_ && !encode())
     note(facts_.take_failure());
   if (failure_ && !settled && !facts_.check_payload())
     failure_ = facts_.take_failure();
   if (failure_ && !settled && failure_->stage == reject_stage::decode) {
     facts_.distrust_payload();
+    event_ = choose();
     hash = lane_hash(record);
     name = tenant();
   }
@@ -87,6 +100,8 @@ outcome decoder::impl::decode(const record_view& record, batch_sink& sink) {
     result = outcome::unrouted;
   } else if (failure_) {
     result = outcome::rejected;
+  } else if (rows_.rows() == 0) {
+    result = outcome::filtered;
   }
   if (to->blocks.size() < data_.writes.size())
     to->blocks.resize(data_.writes.size());
@@ -94,7 +109,8 @@ outcome decoder::impl::decode(const record_view& record, batch_sink& sink) {
     add_reject(*to);
   else {
     rows_.append_to(to->blocks, record.offset);
-    to->crossed += crossed() ? 1 : 0;
+    to->crossed += result == outcome::written && crossed() ? 1 : 0;
+    to->filtered += result == outcome::filtered ? 1 : 0;
   }
   ++to->events;
   auto at = record.timestamp_ms;
@@ -104,6 +120,75 @@ outcome decoder::impl::decode(const record_view& record, batch_sink& sink) {
     to->newest_timestamp_ms = std::max(to->newest_timestamp_ms, at);
   }
   return result;
+}
+
+// -- which event --------------------------------------------------------------
+
+const event_program* decoder::impl::choose() {
+  if (data_.one_event) [[likely]]
+    return &data_.events.front();
+  auto candidates = std::span<const int>{data_.untyped};
+  if (data_.type_step >= 0) {
+    value type;
+    if (!facts_.run(data_.type_step, type)) {
+      note(facts_.take_failure());
+      return nullptr;
+    }
+    std::optional<std::string_view> name;
+    if (!type.is_null()) {
+      name = facts_.text(data_.type_step, "event_type");
+      if (!name) {
+        note(facts_.take_failure());
+        return nullptr;
+      }
+    }
+    facts_.set_type(name);
+    facts_.keep_texts();
+    auto at = name ? data_.types.find(*name) : -1;
+    candidates = at < 0 ? std::span<const int>{}
+                        : std::span<const int>{
+                            data_.by_type[static_cast<std::size_t>(at)]};
+    if (at < 0 && data_.reject_unmatched)
+      note_unknown_type(name);
+  }
+  for (auto i : candidates) {
+    const auto& event = data_.events[static_cast<std::size_t>(i)];
+    auto holds = event.when < 0 ? true : facts_.holds(event.when);
+    if (!holds) {
+      note(facts_.take_failure());
+      return nullptr;
+    }
+    if (*holds)
+      return &event;
+  }
+  if (!candidates.empty() && data_.reject_unmatched)
+    note({reject_stage::map,
+          "found an event for which no when of the pipeline's events holds"});
+  return nullptr;
+}
+
+void decoder::impl::note_unknown_type(std::optional<std::string_view> name) {
+  const auto& type = data_.steps[static_cast<std::size_t>(data_.type_step)];
+  note({reject_stage::map,
+        name ? "found the event type \"" + printable(*name, 80)
+                 + "\", expected one of the pipeline's events"
+             : "found no event type (" + type.source + " is nothing)"});
+}
+
+bool decoder::impl::encode() {
+  facts_.keep_texts();
+  if (event_ && !facts_.record().value && !event_->takes_tombstones
+      && !data_.one_event)
+    return facts_.fail(reject_stage::decode, std::string{no_tombstones});
+  if (event_ && !rows_.encode(*event_))
+    return false;
+  for (auto i : data_.every) {
+    const auto& event = data_.events[static_cast<std::size_t>(i)];
+    auto holds = event.when < 0 ? true : facts_.holds(event.when);
+    if (!holds || (*holds && !rows_.encode(event)))
+      return false;
+  }
+  return true;
 }
 
 std::optional<std::string_view> decoder::impl::tenant() {
@@ -117,19 +202,22 @@ std::optional<std::string_view> decoder::impl::tenant() {
 
 /// Frozen: XXH64 of the route's text, else of the raw key, else 0.
 uint64_t decoder::impl::lane_hash(const record_view& record) {
-  if (auto text = facts_.text(data_.route_step, "route"))
-    return route_hash(*text);
-  note(facts_.take_failure());
+  auto step = event_ ? event_->route : data_.stray_route;
+  if (step >= 0) {
+    if (auto text = facts_.text(step, "route"))
+      return route_hash(*text);
+    note(facts_.take_failure());
+  }
   return record.key ? route_hash(*record.key) : 0;
 }
 
 bool decoder::impl::crossed() {
-  if (data_.crossed_bid_step < 0 || !facts_.record().value)
+  if (!event_ || event_->crossed_bid < 0 || !facts_.record().value)
     return false;
   value bid;
   value ask;
-  if (!facts_.run(data_.crossed_bid_step, bid)
-      || !facts_.run(data_.crossed_ask_step, ask))
+  if (!facts_.run(event_->crossed_bid, bid)
+      || !facts_.run(event_->crossed_ask, ask))
     return false;
   auto read = [](const value& x, decimal_text& to) {
     return x.kind == value_kind::number   ? parse_json_number(x.text, to)

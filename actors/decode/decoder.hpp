@@ -60,6 +60,9 @@ public:
 enum class outcome : uint8_t {
   /// Its rows are in the batch of its lane.
   written,
+  /// It makes no rows, and is counted in the batch of its lane: nobody takes
+  /// it, no condition holds, or its arrays are empty.
+  filtered,
   /// It is a reject in the batch of its lane.
   rejected,
   /// It is a reject of the lane `_unrouted`: no tenant, or an unknown one.
@@ -71,7 +74,8 @@ enum class outcome : uint8_t {
 /// Turns records into rows of COPY binary tuples, in one pass each.
 ///
 /// Every record ends in exactly one batch: with all rows of all writes that
-/// are for it, or as one reject with its raw bytes; never with a part of them.
+/// are for it, or as one reject with its raw bytes; never with a part of them;
+/// or it makes no rows and is counted as filtered.
 /// Writes are for records with a value or for tombstones. Counts the
 /// event and its timestamp in that batch. `blocks` of a batch is sized here.
 ///

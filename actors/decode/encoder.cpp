@@ -1,4 +1,5 @@
 #include "actors/decode/array_encoder.hpp"
+#include "actors/decode/moment.hpp"
 
 #include <charconv>
 #include <cmath>
@@ -31,6 +32,8 @@ constexpr complaint want_uuid = "a uuid";
 constexpr complaint want_time_text
   = "a time as text, such as \"2026-01-19T17:21:51Z\"";
 constexpr complaint want_date_text = "a date as text, such as \"2026-01-19\"";
+constexpr complaint want_time_of_day
+  = "a time of day as text, such as \"17:21:51\"";
 constexpr complaint want_json = "JSON";
 constexpr complaint want_bytes
   = "bytes as hexadecimal text, such as \"\\\\x0aff\"";
@@ -94,6 +97,9 @@ complaint put_text(const value& x, output& out) {
       out.advance(static_cast<std::size_t>(to - from));
       return nullptr;
     }
+    case value_kind::moment:
+      out.advance(write_moment(x.number, out.room(max_moment)));
+      return nullptr;
     default:
       return want_text;
   }
@@ -249,6 +255,8 @@ complaint put_timestamp(const value& x, const encoder& how, output& out,
     if (!converted)
       return want_in_range;
     microseconds = *converted;
+  } else if (x.kind == value_kind::moment) {
+    microseconds = x.number;
   } else if (x.kind != value_kind::string) {
     return want_time_text;
   } else if (auto wrong = parse_timestamp(plain_text(x, space), zoned,
@@ -262,12 +270,29 @@ complaint put_timestamp(const value& x, const encoder& how, output& out,
 }
 
 complaint put_date(const value& x, output& out, workspace& space) {
-  if (x.kind != value_kind::string)
-    return want_date_text;
   int32_t days = 0;
-  if (auto wrong = parse_date(plain_text(x, space), days))
+  if (x.kind == value_kind::moment)
+    days = static_cast<int32_t>(days_of(x.number));
+  else if (x.kind != value_kind::string)
+    return want_date_text;
+  else if (auto wrong = parse_date(plain_text(x, space), days))
     return wrong;
   out.put_big(days);
+  return nullptr;
+}
+
+complaint put_time(const value& x, const encoder& how, output& out,
+                   workspace& space) {
+  int64_t microseconds = 0;
+  if (x.kind == value_kind::moment)
+    microseconds = time_of_day(x.number);
+  else if (x.kind != value_kind::string)
+    return want_time_of_day;
+  else if (auto wrong = parse_time_of_day(plain_text(x, space), microseconds))
+    return wrong;
+  if (how.second_digits < 6)
+    microseconds = round_time(microseconds, how.second_digits);
+  out.put_big(microseconds);
   return nullptr;
 }
 
@@ -312,6 +337,13 @@ complaint put_json(const value& x, bool binary, output& out, workspace& space) {
   } else if (x.kind == value_kind::integer) {
     auto to = std::to_chars(digits, digits + sizeof(digits), x.number).ptr;
     text = {digits, static_cast<std::size_t>(to - digits)};
+  } else if (x.kind == value_kind::moment) {
+    auto to = out.room(max_moment + 2);
+    to[0] = '"';
+    auto size = write_moment(x.number, to + 1);
+    to[size + 1] = '"';
+    out.advance(size + 2);
+    return nullptr;
   } else if (x.kind == value_kind::instant || x.kind == value_kind::blocked) {
     return want_json;
   } else if (!x.in_payload) {
@@ -374,6 +406,8 @@ complaint put(const encoder& how, const value& x, output& out,
       return put_timestamp(x, how, out, space);
     case encoder_kind::date:
       return put_date(x, out, space);
+    case encoder_kind::time:
+      return put_time(x, how, out, space);
     case encoder_kind::uuid:
       return put_uuid(x, out, space);
     case encoder_kind::json:

@@ -30,6 +30,8 @@ enum class encoder_kind : uint8_t {
   timestamp,
   timestamptz,
   date,
+  /// Time of day without a zone.
+  time,
   uuid,
   json,
   jsonb,

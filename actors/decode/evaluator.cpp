@@ -1,5 +1,6 @@
 #include "actors/decode/evaluator.hpp"
 
+#include "actors/decode/moment.hpp"
 #include "actors/decode/reason.hpp"
 
 #include <charconv>
@@ -18,13 +19,13 @@ bool evaluator::open(const record_view& record) {
   record_ = &record;
   headers_loaded_ = false;
   texts_.reset();
+  row_texts_ = {};
+  type_.reset();
   payload_good_ = false;
   if (!record.value) {
     scanner_.reset();
     return program_.takes_tombstones
-           || fail(reject_stage::decode,
-                   "the record has no value (a tombstone), and no write of the "
-                   "pipeline is for those");
+           || fail(reject_stage::decode, std::string{no_tombstones});
   }
   if (record.value->size() > program_.max_record_bytes) {
     scanner_.reset();
@@ -84,10 +85,14 @@ bool evaluator::run(int step, value& out) {
       int number = -1;
       const auto& table = program_.tables[static_cast<std::size_t>(x.table)];
       if (!run(x.arguments.front(), from)
-          || !code(from, table, x.source, number))
+          || (!code(from, table, x.source, number) && x.arguments.size() == 1))
         return false;
-      out = number < 0 ? value{.kind = value_kind::null}
-                       : table.values[static_cast<std::size_t>(number)];
+      if (number >= 0)
+        out = table.values[static_cast<std::size_t>(number)];
+      else if (x.arguments.size() == 2)
+        return run(x.arguments[1], out);
+      else
+        out = {.kind = value_kind::null};
       return true;
     }
     case expression_kind::header:
@@ -102,8 +107,20 @@ bool evaluator::run(int step, value& out) {
       return change(x, out);
     case expression_kind::concat:
       return concat(x, out);
-    default:
+    case expression_kind::key:
+    case expression_kind::topic:
+    case expression_kind::timestamp:
+    case expression_kind::partition:
+    case expression_kind::offset:
+    case expression_kind::payload:
+    case expression_kind::type:
+    case expression_kind::index:
+    case expression_kind::item_index:
       return fact(x, out);
+    case expression_kind::first_header:
+      return first_header(out);
+    default:
+      return is_condition(x.kind) ? condition(x, out) : function(x, out);
   }
 }
 
@@ -132,6 +149,20 @@ bool evaluator::fact(const step& x, value& out) {
       out.kind = value_kind::integer;
       out.number = record_->offset;
       return true;
+    case expression_kind::type:
+      if (type_)
+        out = value::of_text(*type_);
+      else
+        out.kind = value_kind::null;
+      return true;
+    case expression_kind::index:
+      out.kind = value_kind::integer;
+      out.number = row_index_;
+      return true;
+    case expression_kind::item_index:
+      out.kind = value_kind::integer;
+      out.number = places_[static_cast<std::size_t>(x.detail)];
+      return true;
     default:
       if (!payload_good_)
         return fail(reject_stage::decode, "the payload is not JSON");
@@ -147,6 +178,16 @@ bool evaluator::header(const step& x, value& out) {
   for (const auto& candidate : headers())
     if (candidate.name == x.text)
       out = candidate.value ? value::of_text(*candidate.value)
+                            : value{.kind = value_kind::null};
+  return true;
+}
+
+bool evaluator::first_header(value& out) {
+  auto all = headers();
+  if (all.empty())
+    out = {.kind = value_kind::missing};
+  else
+    out = all.front().value ? value::of_text(*all.front().value)
                             : value{.kind = value_kind::null};
   return true;
 }
@@ -239,6 +280,10 @@ std::optional<std::string_view> evaluator::text_of(const value& x) {
       return x.text;
     case value_kind::boolean:
       return x.truth ? "true" : "false";
+    case value_kind::moment: {
+      auto to = texts_.take(max_moment);
+      return std::string_view{to, write_moment(x.number, to)};
+    }
     case value_kind::integer:
     case value_kind::instant: {
       auto to = texts_.take(24);

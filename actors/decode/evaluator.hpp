@@ -1,11 +1,14 @@
 #pragma once
 
 #include "actors/decode/arena.hpp"
+#include "actors/decode/datetime.hpp"
+#include "actors/decode/decimal_text.hpp"
 #include "actors/decode/payload_scanner.hpp"
 #include "actors/decode/program_data.hpp"
 #include "actors/decode/record.hpp"
 #include "messages/batch.hpp"
 
+#include <array>
 #include <optional>
 #include <span>
 #include <string>
@@ -18,6 +21,10 @@ struct failure {
   reject_stage stage = reject_stage::map;
   std::string reason;
 };
+
+constexpr std::string_view no_tombstones
+  = "the record has no value (a tombstone), and no write of the pipeline is "
+    "for those";
 
 /// Computes expressions for one record at a time.
 ///
@@ -42,6 +49,41 @@ public:
   /// A step's value as text: the route, the tenant. Nothing when it is null,
   /// missing, or an object or array; `what` names it in the reason.
   std::optional<std::string_view> text(int step, std::string_view what);
+
+  /// Whether a condition holds; nothing when it cannot be said, the failure is
+  /// then noted.
+  std::optional<bool> holds(int step);
+
+  // -- what the record is part of ---------------------------------------------
+
+  /// The event's type; kept by the caller until the next record.
+  void set_type(std::optional<std::string_view> type) noexcept {
+    type_ = type;
+  }
+
+  /// Texts of the row that ends here are not needed any more.
+  void begin_row(int64_t index) noexcept {
+    texts_.rewind(row_texts_);
+    row_index_ = index;
+  }
+
+  /// Texts made so far stay until the next record.
+  void keep_texts() noexcept {
+    row_texts_ = texts_.here();
+  }
+
+  int64_t row_index() const noexcept {
+    return row_index_;
+  }
+
+  /// Turns to an element of the loop `level` of a write.
+  void set_element(std::size_t level, const each_program& loop,
+                   std::string_view text, int64_t place) {
+    places_[level] = place;
+    scanner_.read_element(loop.node, text);
+  }
+
+  static constexpr std::size_t max_levels = 4;
 
   /// The column's value: by its source, except for constants.
   const value& slot(int i) const noexcept {
@@ -78,6 +120,8 @@ private:
 
   bool header(const step& x, value& out);
 
+  bool first_header(value& out);
+
   bool coalesce(const step& x, value& out);
 
   bool required(const step& x, value& out);
@@ -85,6 +129,55 @@ private:
   bool change(const step& x, value& out);
 
   bool concat(const step& x, value& out);
+
+  // -- functions.cpp ----------------------------------------------------------
+
+  bool function(const step& x, value& out);
+
+  bool if_else(const step& x, value& out);
+
+  bool null_if(const step& x, value& out);
+
+  bool substring(const step& x, value& out);
+
+  bool capture(const step& x, value& out);
+
+  bool from_epoch(const step& x, value& out);
+
+  bool to_epoch(const step& x, value& out);
+
+  bool utc(const step& x, value& out);
+
+  bool part(const step& x, value& out);
+
+  bool scale(const step& x, value& out);
+
+  bool uuid(const step& x, value& out);
+
+  /// A step's value as a whole number between -limit and limit.
+  bool whole_number(const step& x, int argument, int64_t limit, int64_t& out);
+
+  bool number_parts(const value& x, decimal_text& out);
+
+  bool fail_value(const step& x, const value& found, std::string_view expected);
+
+  // -- conditions.cpp ---------------------------------------------------------
+
+  bool condition(const step& x, value& out);
+
+  bool exists(const step& x, value& out);
+
+  bool compare(const step& x, bool& out);
+
+  bool is_member(const step& x, bool& out);
+
+  bool truth(const step& x, int argument, bool& out);
+
+  /// Whether two values are equal. False when they cannot be compared.
+  bool equal(const step& x, const value& a, const value& b, bool& out);
+
+  /// Below, equal or above zero.
+  bool order(const step& x, const value& a, const value& b, int& out);
 
   /// A value as text; nothing for values that have none.
   std::optional<std::string_view> text_of(const value& x);
@@ -96,6 +189,11 @@ private:
   bool payload_good_ = false;
   bool headers_loaded_ = false;
   std::span<const header_view> headers_;
+  std::optional<std::string_view> type_;
+  int64_t row_index_ = 0;
+  std::array<int64_t, max_levels> places_{};
+  arena::mark row_texts_;
+  date_cache dates_;
   failure failure_;
 };
 

@@ -1,5 +1,6 @@
 #include "actors/decode/json_scan.hpp"
 
+#include <algorithm>
 #include <cstring>
 
 namespace millrace::detail {
@@ -299,6 +300,42 @@ const char* scan_json(std::string_view text, int depth, int position,
   }
   at = static_cast<std::size_t>(w.p - text.data());
   return wrong;
+}
+
+namespace {
+
+/// The length of the valid JSON value that the text begins with.
+std::size_t value_size(std::string_view text) noexcept {
+  auto is_container = text.front() == '{' || text.front() == '[';
+  if (!is_container && text.front() != '"')
+    return std::min(text.find_first_of(" \n\r\t,]"), text.size());
+  auto depth = 0;
+  std::size_t i = 0;
+  do {
+    auto c = text[i++];
+    if (c == '"') {
+      while (text[i] != '"')
+        i += text[i] == '\\' ? 2 : 1;
+      ++i;
+    } else if (c == '{' || c == '[') {
+      ++depth;
+    } else if (c == '}' || c == ']') {
+      --depth;
+    }
+  } while (depth > 0);
+  return i;
+}
+
+} // namespace
+
+bool next_element(std::string_view& rest, std::string_view& out) noexcept {
+  auto from = rest.find_first_not_of(" \n\r\t,");
+  if (from == std::string_view::npos || rest[from] == ']')
+    return false;
+  rest.remove_prefix(from);
+  out = rest.substr(0, value_size(rest));
+  rest.remove_prefix(out.size());
+  return true;
 }
 
 const char* jsonb_complaint(std::string_view json) noexcept {

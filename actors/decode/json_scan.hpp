@@ -50,6 +50,10 @@ public:
 const char* scan_json(std::string_view text, int depth, int position,
                       scan_listener* listener, std::size_t& at) noexcept;
 
+/// Cuts the next element off what is left of a valid array's text, behind its
+/// bracket or an element. False at the end.
+bool next_element(std::string_view& rest, std::string_view& out) noexcept;
+
 /// What jsonb refuses though it is JSON: \u0000 anywhere, and numbers beyond
 /// numeric's limits. The text must be valid JSON. Returns nullptr or a
 /// complaint.

@@ -10,6 +10,11 @@
 
 namespace millrace::detail {
 
+/// ASCII letters in lower case, others as they are.
+constexpr char to_lower(char c) noexcept {
+  return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c;
+}
+
 class name_index {
 public:
   /// Adds a name that is not there yet.

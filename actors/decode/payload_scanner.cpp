@@ -2,6 +2,7 @@
 
 #include "actors/decode/reason.hpp"
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 #include <format>
@@ -64,6 +65,17 @@ payload_scanner::~payload_scanner() = default;
 
 void payload_scanner::reset() {
   std::ranges::fill(slots_, value{});
+}
+
+void payload_scanner::read_element(int root, std::string_view text) {
+  const auto& node = program_.nodes[static_cast<std::size_t>(root)];
+  if (node.slot >= 0)
+    slots_[static_cast<std::size_t>(node.slot)] = {};
+  for (auto slot : node.slots_beneath)
+    slots_[static_cast<std::size_t>(slot)] = {};
+  std::size_t at = 0;
+  // Sound, because the array was.
+  scan_json(text, 1, root, this, at);
 }
 
 bool payload_scanner::scan(std::string_view payload) {
@@ -215,11 +227,18 @@ int payload_scanner::member(int parent, std::string_view raw_key) {
   const auto& node = program_.nodes[static_cast<std::size_t>(parent)];
   if (node.children.empty())
     return -1;
-  if (!has_backslash(raw_key))
+  auto escaped = has_backslash(raw_key);
+  if (!escaped && !program_.any_case)
     return node.children.find(raw_key);
+  auto before = names_.here();
   auto name = names_.take(raw_key.size());
-  auto end = unescape(raw_key, name);
-  return node.children.find({name, static_cast<std::size_t>(end - name)});
+  auto end = escaped ? unescape(raw_key, name)
+                     : std::ranges::copy(raw_key, name).out;
+  if (program_.any_case)
+    std::transform(name, end, name, to_lower);
+  auto child = node.children.find({name, static_cast<std::size_t>(end - name)});
+  names_.rewind(before);
+  return child;
 }
 
 void payload_scanner::enter(int position) {

@@ -37,6 +37,10 @@ public:
   /// All slots are missing afterwards.
   void reset();
 
+  /// Reads an element of an array of this payload into the slots of the root
+  /// that its loop has.
+  void read_element(int root, std::string_view text);
+
   const value& slot(int i) const noexcept {
     return slots_[static_cast<std::size_t>(i)];
   }

@@ -66,20 +66,22 @@ uint64_t map_fingerprint(const program& x, std::vector<std::string> tenants) {
 
 std::vector<std::string> coordinate_columns(const program& x,
                                             std::size_t write) {
+  using detail::column_source;
   std::vector<std::string> result;
-  auto has_partition = false;
-  auto has_offset = false;
-  const auto& columns = x.data().writes[write].columns;
-  for (std::size_t i = 0; i < columns.size(); ++i) {
-    auto source = columns[i].source;
-    has_partition = has_partition || source == detail::column_source::partition;
-    has_offset = has_offset || source == detail::column_source::offset;
-    if (source == detail::column_source::partition
-        || source == detail::column_source::offset)
+  const auto& from = x.data().writes[write];
+  auto has = [&](column_source source) {
+    return std::ranges::contains(from.columns, source,
+                                 &detail::column_program::source);
+  };
+  if (!has(column_source::partition) || !has(column_source::offset)
+      || (!from.each.empty() && !has(column_source::index)))
+    return result;
+  for (std::size_t i = 0; i < from.columns.size(); ++i) {
+    auto source = from.columns[i].source;
+    if (source == column_source::partition || source == column_source::offset
+        || (source == column_source::index && !from.each.empty()))
       result.push_back(x.writes()[write].columns[i].name);
   }
-  if (!has_partition || !has_offset)
-    result.clear();
   return result;
 }
 

@@ -36,6 +36,9 @@ std::string to_string(const compile_problem& x);
 struct write_info {
   /// As configured; the tenant's schema is not part of it.
   std::string table;
+
+  /// The name of the event that it belongs to.
+  std::string event;
   write_kind kind = write_kind::append;
   write_occasion on = write_occasion::record;
 
@@ -72,8 +75,9 @@ public:
   const std::vector<write_info>& writes() const noexcept;
 
   /// Fingerprint of all that decides which lane and which writes an event
-  /// gets: number of lanes, tenant, routes (with the code tables they use),
-  /// tables, kinds, keys, version guards, and the name of the hash function.
+  /// gets: number of lanes, tenant, types, conditions and routes (with the code
+  /// tables they use), loops, tables, kinds, keys, version guards, what becomes
+  /// of unmatched events, and the name of the hash function.
   /// Columns' expressions are not part of it, so that a code can be added
   /// without a change of map. XXH64, frozen.
   uint64_t map_fingerprint() const noexcept;
@@ -103,8 +107,9 @@ using program_ptr = std::shared_ptr<const program>;
 uint64_t map_fingerprint(const program& x, std::vector<std::string> tenants);
 
 /// Names of the columns that a write fills from a record's partition and
-/// offset; empty unless there are both. A unique index that has them all can
-/// only be violated by writing one record twice.
+/// offset, and from the row's index where an event may make several; empty
+/// unless there are all of these. A unique index that has them can only be
+/// violated by writing one record twice.
 std::vector<std::string> coordinate_columns(const program& x,
                                             std::size_t write);
 

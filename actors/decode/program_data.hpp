@@ -17,7 +17,7 @@
 namespace millrace::detail {
 
 /// A member of the payload that somebody reads, or an object on the way to
-/// one. Node 0 is the root.
+/// one. Node 0 is the root; each loop has a root for its elements.
 struct path_node {
   std::string name;
 
@@ -47,6 +47,10 @@ struct step {
   /// Path: the slot.
   int slot = -1;
 
+  /// Epoch functions: digits of the unit. Parts of a time: which. An
+  /// element's index: its loop.
+  int detail = -1;
+
   /// Code: the table.
   int table = -1;
 
@@ -74,6 +78,8 @@ enum class column_source : uint8_t {
   /// Facts of the record that nearly every table of events keeps.
   partition,
   offset,
+  /// Which row of its write and event it is.
+  index,
   /// Whatever a step yields.
   step,
 };
@@ -94,6 +100,19 @@ struct column_program {
 
   /// For reasons: "column bid_price (numeric) from .bid".
   std::string label;
+
+  /// The expression.
+  std::string source_text;
+};
+
+/// A loop over the elements of some arrays.
+struct each_program {
+  /// The arrays, one after the other, and their names for reasons.
+  std::vector<int> slots;
+  std::vector<std::string> sources;
+
+  /// The node of an element: a root of its own.
+  int node = -1;
 };
 
 struct write_program {
@@ -109,6 +128,31 @@ struct write_program {
 
   /// Made for records without a value, and for those only.
   bool on_tombstone = false;
+
+  /// The condition, or -1; asked for each element where there are loops.
+  int when = -1;
+
+  /// From the outer to the inner loop; a row for each element of the last.
+  std::vector<each_program> each;
+};
+
+/// What one kind of event makes.
+struct event_program {
+  /// -1: always.
+  int when = -1;
+
+  /// -1: none; the lane is then chosen by the key.
+  int route = -1;
+
+  /// Two prices to compare, or -1.
+  int crossed_bid = -1;
+  int crossed_ask = -1;
+
+  /// Numbers of its writes.
+  std::vector<std::size_t> writes;
+
+  /// Some write is made for tombstones; else they are rejects.
+  bool takes_tombstones = false;
 };
 
 struct program_data {
@@ -129,15 +173,40 @@ struct program_data {
 
   std::string constant_tenant;
   int tenant_step = -1;
-  int route_step = -1;
 
-  /// Two prices to compare, or -1.
-  int crossed_bid_step = -1;
-  int crossed_ask_step = -1;
+  /// The event's type, or -1.
+  int type_step = -1;
+
+  /// Every event is the first one's, without a question.
+  bool one_event = false;
+
+  std::vector<event_program> events;
+
+  /// Numbers of the events to try, in order: by the number that `types` gives,
+  /// and where there are no types.
+  name_index types;
+  std::vector<std::vector<int>> by_type;
+  std::vector<int> untyped;
+
+  /// Made beside the event that was chosen.
+  std::vector<int> every;
+
+  /// Chooses the lane of events that nobody takes, or -1: by the key.
+  int stray_route = -1;
+
+  /// Events that nobody takes are rejects.
+  bool reject_unmatched = true;
+
+  /// Members' names are told apart without regard to case.
+  bool any_case = false;
   bool needs_headers = false;
 
-  /// Some write is made for tombstones; else they are rejects.
+  /// Some event takes tombstones.
   bool takes_tombstones = false;
+
+  /// Larger events are rejects.
+  std::size_t max_event_rows = 0;
+  std::size_t max_event_bytes = 0;
   uint64_t map_fingerprint = 0;
   millrace::shape shape;
 };

@@ -1,5 +1,7 @@
 #include "actors/decode/reason.hpp"
 
+#include "actors/decode/moment.hpp"
+
 #include <cstdint>
 #include <format>
 
@@ -108,6 +110,10 @@ std::string describe(const value& x) {
       return std::to_string(x.number);
     case value_kind::payload:
       return "the payload";
+    case value_kind::moment: {
+      char text[max_moment];
+      return {text, write_moment(x.number, text)};
+    }
     case value_kind::blocked:
       return printable(x.text, 40) + " on the way";
   }

@@ -1,7 +1,9 @@
 #include "actors/decode/row_encoder.hpp"
 
+#include "actors/decode/json_scan.hpp"
 #include "actors/decode/reason.hpp"
 
+#include <bit>
 #include <format>
 
 #define XXH_INLINE_ALL
@@ -22,34 +24,97 @@ bool byte_key(encoder_kind x) noexcept {
 row_encoder::row_encoder(const program_data& program, evaluator& facts)
   : program_{program},
     facts_{facts} {
+  // Enough for an event without loops.
   std::size_t places = 0;
   for (const auto& x : program.writes)
     places += x.columns.size() + 1;
   fields_.resize(places);
+  rows_.reserve(program.writes.size());
 }
 
-bool row_encoder::encode() {
-  tuples_.truncate(0);
-  auto fields = fields_.data();
+bool row_encoder::encode(const event_program& event) {
   auto tombstone = !facts_.record().value;
-  for (const auto& write : program_.writes) {
-    if (write.on_tombstone != tombstone) {
-      fields += write.columns.size() + 1;
+  for (auto number : event.writes)
+    if (program_.writes[number].on_tombstone == tombstone && !write(number))
+      [[unlikely]]
+      return false;
+  return true;
+}
+
+bool row_encoder::write(std::size_t number) {
+  index_ = 0;
+  if (program_.writes[number].each.empty()) {
+    facts_.begin_row(0);
+    return row(number);
+  }
+  return loop(number, 0);
+}
+
+bool row_encoder::loop(std::size_t number, std::size_t level) {
+  const auto& loops = program_.writes[number].each;
+  if (level == loops.size()) {
+    facts_.begin_row(index_++);
+    return row(number);
+  }
+  const auto& x = loops[level];
+  for (std::size_t i = 0; i < x.slots.size(); ++i) {
+    // By value: the slots beneath an element are filled anew while it lasts.
+    auto array = facts_.slot(x.slots[i]);
+    if (array.is_null())
       continue;
-    }
-    tuples_.put(write.head);
-    auto field = fields;
-    for (const auto& x : write.columns) {
-      *field++ = tuples_.size();
-      if (!column(x)) [[unlikely]]
+    if (array.kind != value_kind::array)
+      return facts_.fail(reject_stage::map,
+                         std::format("found {} for {}, expected an array",
+                                     describe(array), x.sources[i]));
+    auto rest = array.text.substr(1);
+    std::string_view element;
+    for (int64_t place = 0; next_element(rest, element); ++place) {
+      facts_.set_element(level, x, element, place);
+      if (!loop(number, level + 1))
         return false;
     }
-    *field++ = tuples_.size();
-    if (write.key_must_be_known && !key_is_known(write, fields))
-      return false;
-    fields = field;
   }
   return true;
+}
+
+bool row_encoder::row(std::size_t number) {
+  const auto& write = program_.writes[number];
+  if (write.when >= 0) {
+    auto holds = facts_.holds(write.when);
+    if (!holds || !*holds)
+      return holds.has_value();
+  }
+  auto needed = fields_used_ + write.columns.size() + 1;
+  if (fields_.size() < needed) [[unlikely]]
+    fields_.resize(std::bit_ceil(needed));
+  auto fields = fields_.data() + fields_used_;
+  auto field = fields;
+  tuples_.put(write.head);
+  for (const auto& x : write.columns) {
+    *field++ = tuples_.size();
+    if (!column(x)) [[unlikely]]
+      return false;
+  }
+  *field = tuples_.size();
+  if (write.key_must_be_known && !key_is_known(write, fields))
+    return false;
+  rows_.push_back({number, fields_used_});
+  fields_used_ = needed;
+  return (rows_.size() <= program_.max_event_rows
+          && tuples_.size() <= program_.max_event_bytes)
+         || fail_size();
+}
+
+bool row_encoder::fail_size() {
+  if (rows_.size() > program_.max_event_rows)
+    return facts_.fail(reject_stage::map,
+                       std::format("found an event with more than {} rows "
+                                   "(limits.max_event_rows)",
+                                   program_.max_event_rows));
+  return facts_.fail(reject_stage::map,
+                     std::format("found an event whose rows have more than {} "
+                                 "bytes (limits.max_event_bytes)",
+                                 program_.max_event_bytes));
 }
 
 bool row_encoder::column(const column_program& x) {
@@ -67,6 +132,9 @@ bool row_encoder::column(const column_program& x) {
     case column_source::offset:
       return put(x, {.kind = value_kind::integer,
                      .number = facts_.record().offset});
+    case column_source::index:
+      return put(x,
+                 {.kind = value_kind::integer, .number = facts_.row_index()});
     case column_source::step: {
       value computed;
       if (!facts_.run(x.step, computed)) {
@@ -168,17 +236,12 @@ key_hash row_encoder::key_of(const write_program& x,
 }
 
 void row_encoder::append_to(std::vector<row_block>& blocks, int64_t offset) {
-  auto fields = fields_.data();
-  auto tombstone = !facts_.record().value;
   std::size_t from = 0;
-  for (std::size_t i = 0; i < program_.writes.size(); ++i) {
-    const auto& write = program_.writes[i];
-    if (write.on_tombstone != tombstone) {
-      fields += write.columns.size() + 1;
-      continue;
-    }
+  for (const auto& row : rows_) {
+    const auto& write = program_.writes[row.write];
+    auto fields = fields_.data() + row.fields;
     auto end = fields[write.columns.size()];
-    auto& block = blocks[i];
+    auto& block = blocks[row.write];
     auto tuple
       = std::as_bytes(std::span{tuples_.view().substr(from, end - from)});
     block.bytes.insert(block.bytes.end(), tuple.begin(), tuple.end());
@@ -189,7 +252,6 @@ void row_encoder::append_to(std::vector<row_block>& blocks, int64_t offset) {
     if (!write.key.empty())
       block.keys.push_back(key_of(write, fields));
     from = end;
-    fields += write.columns.size() + 1;
   }
 }
 

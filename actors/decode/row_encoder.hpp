@@ -15,15 +15,41 @@ class row_encoder {
 public:
   row_encoder(const program_data& program, evaluator& facts);
 
-  /// Encodes all writes that are for the evaluator's record. False when one
-  /// fails; the evaluator has the reason.
-  bool encode();
+  /// Begins an event without rows.
+  void begin() noexcept {
+    tuples_.truncate(0);
+    rows_.clear();
+    fields_used_ = 0;
+  }
 
-  /// Adds the rows of the last good `encode` to a batch's blocks. The record
-  /// is still the evaluator's.
+  /// Encodes the writes of an event that are for the evaluator's record. False
+  /// when one fails; the evaluator has the reason.
+  bool encode(const event_program& event);
+
+  std::size_t rows() const noexcept {
+    return rows_.size();
+  }
+
+  /// Adds the rows since `begin` to a batch's blocks. The record is still the
+  /// evaluator's.
   void append_to(std::vector<row_block>& blocks, int64_t offset);
 
 private:
+  /// A tuple, and where its fields stand in `fields_`.
+  struct made_row {
+    std::size_t write = 0;
+    std::size_t fields = 0;
+  };
+
+  bool write(std::size_t number);
+
+  /// Goes through the loops from `level` on.
+  bool loop(std::size_t number, std::size_t level);
+
+  bool row(std::size_t number);
+
+  bool fail_size();
+
   bool column(const column_program& x);
 
   bool code(const column_program& x);
@@ -48,9 +74,15 @@ private:
   output tuples_;
   output key_bytes_;
 
-  /// Where each field of each tuple begins, and per write where the last one
+  std::vector<made_row> rows_;
+
+  /// Where each field of each tuple begins, and per tuple where the last one
   /// ends.
   std::vector<std::size_t> fields_;
+  std::size_t fields_used_ = 0;
+
+  /// Rows of the write that is made, and elements that its loops have passed.
+  int64_t index_ = 0;
 };
 
 } // namespace millrace::detail

@@ -27,6 +27,8 @@ enum class value_kind : uint8_t {
   payload,
   /// The path goes through something that is not an object; `text` is it.
   blocked,
+  /// A computed time: microseconds since 2000 in UTC, in `number`.
+  moment,
 };
 
 struct value {
