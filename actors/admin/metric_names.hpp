@@ -90,6 +90,13 @@ inline constexpr metric_info batches_dropped{
   {"pipeline", "reason"},
   "Batches ignored because they were stale or known already, by reason."};
 
+inline constexpr metric_info events_filtered{
+  "millrace_events_filtered_total",
+  metric_kind::counter,
+  "events",
+  {"pipeline", "tenant"},
+  "Events without rows: nobody takes them, or no condition holds."};
+
 inline constexpr metric_info crossed_quotes{
   "millrace_crossed_quotes_total",
   metric_kind::counter,
@@ -300,6 +307,7 @@ inline constexpr std::array all{&events_read,
                                 &batches_sent,
                                 &batches_nacked,
                                 &batches_dropped,
+                                &events_filtered,
                                 &crossed_quotes,
                                 &floor_acts,
                                 &rows_written,

@@ -144,6 +144,7 @@ lane_writer_metrics make_lane_writer_metrics(caf::actor_system& sys,
   lane_writer_metrics result{
     .rows_written = count(names::rows_written),
     .rows_not_found = count(names::rows_not_found),
+    .events_filtered = count(names::events_filtered),
     .flushes = count(names::flushes),
     .takeovers = count(names::takeovers),
     .in_doubt = count(names::in_doubt),

@@ -77,6 +77,7 @@ make_partition_metrics(caf::actor_system& sys, std::string_view pipeline,
 struct lane_writer_metrics {
   int_counter* rows_written;
   int_counter* rows_not_found;
+  int_counter* events_filtered;
   int_counter* flushes;
   int_counter* takeovers;
   int_counter* in_doubt;

@@ -215,6 +215,7 @@ void lane_writer_state::count(const flush_result& result) {
     // Of a batch in parts the last one counts.
     if (part.keep_below < data.range.to)
       continue;
+    metrics_.events_filtered->inc(data.filtered);
     metrics_.crossed_quotes->inc(data.crossed);
     if (data.oldest_timestamp_ms > 0)
       metrics_.commit_latency_seconds->observe(
