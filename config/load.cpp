@@ -35,11 +35,28 @@ write_config read_write(reader& in, const tree_node& from,
   return to;
 }
 
+std::vector<write_config> read_writes(reader& in, const tree_node& from,
+                                      const std::string& path,
+                                      const std::string& header) {
+  std::vector<write_config> result;
+  auto tables = tables_in(in, from, "write", path + ".write",
+                          header + ".write");
+  for (std::size_t i = 0; i < tables.size(); ++i)
+    result.push_back(
+      read_write(in, *tables[i], std::format("{}.write[{}]", path, i)));
+  return result;
+}
+
 std::vector<event_config> read_events(reader& in, const tree_node& from,
                                       const std::string& path) {
   std::vector<event_config> result;
   auto header = path + ".event";
   auto tables = tables_in(in, from, "event", header, header);
+  // Then an event may be of interest to the log alone.
+  auto logged = std::ranges::any_of(tables, [](const tree_node* x) {
+    const auto* every = x->find("every");
+    return every && every->value.boolean;
+  });
   for (std::size_t i = 0; i < tables.size(); ++i) {
     auto event_path = std::format("{}[{}]", header, i);
     event_config to;
@@ -52,11 +69,8 @@ std::vector<event_config> read_events(reader& in, const tree_node& from,
              != result.end())
       in.add(in.where(event_path + ".name", to.at), event_path + ".name",
              in_quotes(to.name) + " a second time", "a name of its own");
-    auto writes = tables_in(in, *tables[i], "write", event_path + ".write",
-                            header + ".write");
-    for (std::size_t j = 0; j < writes.size(); ++j)
-      to.writes.push_back(
-        read_write(in, *writes[j], std::format("{}.write[{}]", event_path, j)));
+    if (tables[i]->find("write") || !logged || to.every)
+      to.writes = read_writes(in, *tables[i], event_path, header);
     result.push_back(std::move(to));
   }
   check_writes(in, result, header);
@@ -167,7 +181,7 @@ pipeline_config read_pipeline(reader& in, const tree_member& member,
   std::optional<pipeline_config> pack;
   const auto* pack_name = from.find("pack");
   auto named = pack_name && pack_name->value.kind == node_kind::text
-               && is_name(pack_name->value.text);
+               && is_pack_name(pack_name->value.text);
   if (named)
     pack = read_pack(in, pack_name->value.text, pack_name->value.at, path,
                      problems);

@@ -146,7 +146,7 @@ struct event_config {
   expression_text crossed_bid;
   expression_text crossed_ask;
 
-  /// Never empty.
+  /// Empty only beside an event with `every`.
   std::vector<write_config> writes;
 
   source_position at;

@@ -16,7 +16,7 @@ section<pipeline_config> make_pipeline() {
     "is needed. With `pack`, the pack says everything; only what is marked "
     "so may be given beside it.",
     {
-      bind<&c::pack, is_name>(
+      bind<&c::pack, is_pack_name>(
         {.path = "pack",
          .type = text,
          .form = "the name of a pack",
@@ -270,7 +270,7 @@ section<write_config> make_write() {
   return make_section<c>(
     "pipeline.*.event[].write[]",
     "One `[[pipeline.NAME.event.write]]` for each table that the event goes "
-    "to. At least one is needed.",
+    "to. At least one is needed, unless an event with `every` writes for it.",
     {
       bind<&c::table, is_identifier>(
         {.path = "table",

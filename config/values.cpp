@@ -253,6 +253,12 @@ bool is_name(std::string_view x) {
   return name_within(x, 41);
 }
 
+bool is_pack_name(std::string_view x) {
+  auto name = std::string{x};
+  std::ranges::replace(name, '-', '_');
+  return is_name(name);
+}
+
 bool is_event_type(std::string_view x) {
   return is_plain_text(x) && x.size() <= 100;
 }

@@ -39,8 +39,11 @@ std::optional<std::string> closest(std::string_view word,
 
 // -- grammars of strings ------------------------------------------------------
 
-/// [a-z][a-z0-9_]{0,40}: tenants, pipelines, packs, code tables.
+/// [a-z][a-z0-9_]{0,40}: tenants, pipelines, code tables.
 bool is_name(std::string_view x);
+
+/// [a-z][a-z0-9_-]{0,40}: packs.
+bool is_pack_name(std::string_view x);
 
 /// What an event is called: 1 to 100 bytes without control characters.
 bool is_event_type(std::string_view x);

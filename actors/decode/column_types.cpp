@@ -52,10 +52,14 @@ std::optional<encoder> encoder_for(const column_schema& column) {
   auto is_array = name.ends_with("[]");
   if (is_array)
     name.remove_suffix(2);
+  encoder result;
+  if (column.type_kind == unknown_kind) {
+    result.kind = encoder_kind::any;
+    return result;
+  }
   auto row = find_type(name);
   if (!row || column.type_kind != 'b')
     return std::nullopt;
-  encoder result;
   result.kind = row->kind;
   result.numeric = row->kind == encoder_kind::numeric
                      ? numeric_limits::from_typmod(column.typmod)

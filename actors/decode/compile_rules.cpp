@@ -24,6 +24,8 @@ const expression* find_payload(const expression& x) {
 } // namespace
 
 bool fits(expression_kind x, encoder_kind how) {
+  if (how == encoder_kind::any)
+    return true;
   auto is_text = how == encoder_kind::text || how == encoder_kind::bounded_text
                  || how == encoder_kind::padded_text;
   auto is_json = how == encoder_kind::json || how == encoder_kind::jsonb;

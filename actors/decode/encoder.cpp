@@ -105,6 +105,20 @@ complaint put_text(const value& x, output& out) {
   }
 }
 
+complaint put_any(const value& x, output& out) {
+  if (x.kind == value_kind::array || x.kind == value_kind::object) {
+    out.put(x.text);
+    return nullptr;
+  }
+  if (x.kind != value_kind::instant)
+    return put_text(x, out);
+  auto at = from_unix_ms(x.number);
+  if (!at)
+    return want_in_range;
+  out.advance(write_moment(*at, out.room(max_moment)));
+  return nullptr;
+}
+
 complaint put_bounded(const value& x, int32_t limit, output& out) {
   auto from = out.size();
   if (auto wrong = put_text(x, out))
@@ -418,6 +432,8 @@ complaint put(const encoder& how, const value& x, output& out,
       return put_bytes(x, out, space);
     case encoder_kind::array:
       return put_array(how, x, out, space);
+    case encoder_kind::any:
+      return put_any(x, out);
   }
   std::unreachable();
 }

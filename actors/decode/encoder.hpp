@@ -37,6 +37,8 @@ enum class encoder_kind : uint8_t {
   jsonb,
   bytea,
   array,
+  /// A column of which nothing is known: everything becomes text.
+  any,
 };
 
 /// Says how a column's values are made.

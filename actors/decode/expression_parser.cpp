@@ -1,5 +1,6 @@
 // Recursive descent; one function per rule of the grammar in docs/mapping.md.
 
+#include "actors/decode/expression_tokens.hpp"
 #include "actors/decode/expression_words.hpp"
 #include "actors/decode/json_scan.hpp"
 
@@ -44,10 +45,10 @@ std::string function_names() {
 
 using result = std::expected<expression, syntax_error>;
 
-class parser {
+class parser : tokens {
 public:
   parser(std::string_view text, std::span<const std::string> items)
-    : text_{text},
+    : tokens{text},
       items_{items.begin(), items.end()} {
     // nop
   }
@@ -434,85 +435,7 @@ private:
     return x;
   }
 
-  // -- tokens -----------------------------------------------------------------
-
-  void skip_space() {
-    while (at_ < text_.size()
-           && (text_[at_] == ' ' || text_[at_] == '\t' || text_[at_] == '\n'
-               || text_[at_] == '\r'))
-      ++at_;
-  }
-
-  bool at_end() {
-    skip_space();
-    return at_ == text_.size();
-  }
-
-  bool take(char c) {
-    if (at_ == text_.size() || text_[at_] != c)
-      return false;
-    ++at_;
-    return true;
-  }
-
-  /// A whole word, with spaces before it.
-  bool keyword(std::string_view word) {
-    skip_space();
-    auto rest = text_.substr(at_);
-    if (!rest.starts_with(word)
-        || (rest.size() > word.size() && is_name(rest[word.size()])))
-      return false;
-    at_ += word.size();
-    return true;
-  }
-
-  bool comma() {
-    skip_space();
-    return take(',');
-  }
-
-  std::string take_name() {
-    auto from = at_;
-    if (at_ < text_.size() && is_name_start(text_[at_]))
-      while (at_ < text_.size() && is_name(text_[at_]))
-        ++at_;
-    return std::string{text_.substr(from, at_ - from)};
-  }
-
-  /// Text in single quotes, or nothing when it does not end.
-  std::optional<std::string> take_text() {
-    std::string text;
-    ++at_;
-    while (at_ < text_.size()) {
-      auto c = text_[at_++];
-      if (c != '\'')
-        text += c;
-      else if (!take('\''))
-        return text;
-      else
-        text += c;
-    }
-    return std::nullopt;
-  }
-
-  /// Positions count characters, not bytes.
-  uint32_t position(std::size_t byte) const {
-    auto before = text_.substr(0, byte);
-    return static_cast<uint32_t>(
-      std::ranges::count_if(before, [](char c) { return (c & 0xc0) != 0x80; }));
-  }
-
-  std::unexpected<syntax_error> fail(std::string_view expected) const {
-    auto found = at_ == text_.size()
-                   ? std::string{"the end"}
-                   : std::format("\"{}\"", text_.substr(at_, 24));
-    return std::unexpected{syntax_error{
-      position(at_), std::format("found {}, expected {}", found, expected)}};
-  }
-
-  std::string_view text_;
   std::vector<std::string> items_;
-  std::size_t at_ = 0;
 };
 
 } // namespace

@@ -34,9 +34,13 @@ struct column_schema {
   /// Generated column, or identity that is always generated: never written.
   bool generated = false;
 
-  /// pg_type.typtype: 'b' base, 'e' enum, 'd' domain, 'c' composite.
+  /// pg_type.typtype: 'b' base, 'e' enum, 'd' domain, 'c' composite; or
+  /// `unknown_kind`.
   char type_kind = 'b';
 };
+
+/// The kind of a column that was not looked up: it takes all values as text.
+constexpr char unknown_kind = '?';
 
 /// A target table with its unique indexes.
 struct table_schema {
