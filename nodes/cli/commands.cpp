@@ -37,6 +37,37 @@ void add_node(adder& all, const node_runner& runner) {
   add_pack_dir(app, x->pack_dirs);
 }
 
+void add_samples(CLI::App* app, sample_arguments& x) {
+  app
+    ->add_option("--pipeline", x.pipeline,
+                 "Which pipeline; needed where there are several")
+    ->type_name("NAME");
+  app->add_option("--topic", x.topic, "The topic of lines that are payloads")
+    ->type_name("NAME");
+  app->add_option("--key", x.key, "The key of lines that are payloads")
+    ->type_name("TEXT");
+  add_each(app, "--header", x.headers,
+           "A header of lines that are payloads (repeatable)")
+    ->type_name("NAME=VALUE");
+  app->add_option("--limit", x.limit, "Stop after so many; 0: no limit")
+    ->type_name("NUMBER");
+}
+
+void add_map(adder& all) {
+  auto [app, x] = all.add<map_arguments>(
+    "map", "Show the rows that events would become, without a server", run_map);
+  app->add_option("CONFIG", x->config, "The configuration, TOML")
+    ->type_name("FILE")
+    ->required();
+  app
+    ->add_option("--events", x->samples.events,
+                 "JSON lines: payloads, or records with headers and key")
+    ->type_name("FILE")
+    ->required();
+  add_samples(app, x->samples);
+  add_pack_dir(app, x->pack_dirs);
+}
+
 void add_validate(adder& all) {
   auto [app, x] = all.add<validate_arguments>(
     "validate", "Check configurations, also against the servers they name",
@@ -51,6 +82,14 @@ void add_validate(adder& all) {
     ->add_option("--timeout", x->timeout,
                  "Wait this long at most for each answer (5s)")
     ->type_name("DURATION");
+  app->add_flag("--explain", x->explain,
+                "Show what the events of --events would write, and where each "
+                "value comes from");
+  app
+    ->add_option("--events", x->samples.events,
+                 "JSON lines: payloads, or records with headers and key")
+    ->type_name("FILE");
+  add_samples(app, x->samples);
   add_pack_dir(app, x->pack_dirs);
 }
 
@@ -221,6 +260,7 @@ commands add_commands(CLI::App& root, const node_runner& node) {
   adder all{root, result};
   add_node(all, node);
   add_validate(all);
+  add_map(all);
   add_migrate(root, all);
   add_produce(all);
   add_status(all);

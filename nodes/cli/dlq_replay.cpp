@@ -185,6 +185,10 @@ admin_result<replay_result> replayer::replay(const dead_letter_key& which) {
     return replay_result{replay_verdict::gone, "it is gone"};
   const auto& prepared = (*by)->by;
   auto event = decode_event((*by)->decode, prepared, **x);
+  if (event.what == outcome::filtered)
+    return replay_result{replay_verdict::refused,
+                         "it makes no rows: no event of the pipeline takes it, "
+                         "or no condition holds; discard it"};
   if (event.what != outcome::written) {
     const auto& why = event.data.rejects.front();
     return keep(which, to_string(why.stage), {}, why.reason);

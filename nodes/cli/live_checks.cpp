@@ -208,4 +208,16 @@ live_report check_live_kafka(const config& all,
   return to.take();
 }
 
+program_ptr live_program(const config& all, const pipeline_config& pipeline,
+                         std::chrono::milliseconds patience) {
+  auto settings = make_session_config(all);
+  settings.application_name = "millrace validate";
+  settings.connect_timeout = std::min(settings.connect_timeout, patience);
+  auto conn = connection::open(settings);
+  if (!conn)
+    return nullptr;
+  auto result = prepare_pipeline(*conn, all, pipeline);
+  return result ? result->program : nullptr;
+}
+
 } // namespace millrace::cli

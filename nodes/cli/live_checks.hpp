@@ -1,5 +1,6 @@
 #pragma once
 
+#include "actors/decode/program.hpp"
 #include "nodes/cli/console.hpp"
 
 #include <chrono>
@@ -25,5 +26,10 @@ live_report check_live_database(const config& all,
 /// Whether every topic is there and has an id. Nothing for an embedded broker.
 live_report check_live_kafka(const config& all,
                              std::chrono::milliseconds patience);
+
+/// The pipeline compiled for the live tables, or nullptr when they cannot be
+/// asked or do not fit.
+program_ptr live_program(const config& all, const pipeline_config& pipeline,
+                         std::chrono::milliseconds patience);
 
 } // namespace millrace::cli

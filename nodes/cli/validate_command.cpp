@@ -47,9 +47,30 @@ verdict check(const std::string& file, const validate_arguments& what,
   return result;
 }
 
+/// Against the live tables where they can be asked.
+exit_code explain_file(const std::string& file, const validate_arguments& what,
+                       std::chrono::milliseconds patience, console& to) {
+  auto loaded = load_checked(file, what.pack_dirs);
+  if (!loaded)
+    return exit_code::usage;
+  const auto* pipeline = find_pipeline(*loaded, what.samples.pipeline, to);
+  if (!pipeline)
+    return exit_code::usage;
+  auto program = what.offline ? nullptr
+                              : live_program(*loaded, *pipeline, patience);
+  if (!program)
+    program = compile_without_tables(*pipeline, to);
+  if (!program)
+    return exit_code::usage;
+  return show_events(*loaded, *pipeline, program, what.samples, true, to);
+}
+
 } // namespace
 
 exit_code run_validate(const validate_arguments& what, console& to) {
+  if (what.explain && (what.files.size() != 1 || what.samples.events.empty()))
+    return to.fail(exit_code::usage,
+                   "--explain: expected one configuration and --events");
   auto patience = parse_duration(what.timeout);
   if (!patience || patience->count() == 0)
     return to.fail(exit_code::usage,
@@ -68,10 +89,13 @@ exit_code run_validate(const validate_arguments& what, console& to) {
     }
     sum.add({std::move(one.all), one.unreachable});
   }
-  if (to.json())
+  // Events are lines of their own: then findings are told when there are any.
+  if (to.json() && !(what.explain && sum.all.empty()))
     to.tell(sum.all);
   if (sum.wrong())
     return exit_code::usage;
+  if (what.explain)
+    return explain_file(what.files.front(), what, *patience, to);
   if (sum.unreachable && what.require_servers)
     return exit_code::unreachable;
   return exit_code::ok;

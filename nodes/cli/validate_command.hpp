@@ -1,6 +1,6 @@
 #pragma once
 
-#include "nodes/cli/console.hpp"
+#include "nodes/cli/explain_command.hpp"
 
 #include <string>
 #include <vector>
@@ -20,6 +20,10 @@ struct validate_arguments {
 
   /// For each answer of a server; a duration.
   std::string timeout = "5s";
+
+  /// Show what each of these events would write, and why; of one file.
+  bool explain = false;
+  sample_arguments samples;
 };
 
 /// `millrace validate FILE…`: everything that is wrong, at once.
