@@ -11,7 +11,7 @@ using Catch::Matchers::ContainsSubstring;
 
 namespace {
 
-constexpr auto shop = R"(
+constexpr auto shop = R"toml(
 [postgresql]
 url = "postgresql://millrace@127.0.0.1:1/shop"
 [kafka]
@@ -35,7 +35,7 @@ route = ".nid"
   table = "legs"
   each = "leg in .legs"
   columns = { nid = ".nid", side = "leg.side", n = "@index" }
-)";
+)toml";
 
 constexpr auto events
   = R"({"headers":[["event-type","Order"]],"timestamp":1768824000000,)"
