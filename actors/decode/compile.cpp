@@ -389,6 +389,8 @@ compile_result compile_routing(const pipeline_config& config) {
   auto data = run.data();
   data->infos.clear();
   data->writes.clear();
+  for (auto& event : data->events)
+    event.writes.clear();
   data->shape = fingerprint(std::span<const table_columns>{});
   return std::make_shared<const program>(std::move(data));
 }

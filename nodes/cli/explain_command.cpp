@@ -25,6 +25,8 @@ std::string name_of(outcome x) {
       return "rejected";
     case outcome::unrouted:
       return "unrouted";
+    case outcome::elsewhere:
+      return "elsewhere";
   }
   return "unknown";
 }

@@ -2,6 +2,7 @@
 
 #include "actors/source/discovery.hpp"
 #include "actors/source/kafka_client.hpp"
+#include "actors/source/partition_feed.hpp"
 #include "nodes/prepare.hpp"
 #include "nodes/shares.hpp"
 
@@ -210,14 +211,24 @@ live_report check_live_kafka(const config& all,
 
 program_ptr live_program(const config& all, const pipeline_config& pipeline,
                          std::chrono::milliseconds patience) {
-  auto settings = make_session_config(all);
-  settings.application_name = "millrace validate";
-  settings.connect_timeout = std::min(settings.connect_timeout, patience);
-  auto conn = connection::open(settings);
-  if (!conn)
-    return nullptr;
-  auto result = prepare_pipeline(*conn, all, pipeline);
-  return result ? result->program : nullptr;
+  for (const auto* database : all_databases(all)) {
+    if (!is_read_for(all, pipeline, database->name))
+      continue;
+    auto settings = make_session_config(*database);
+    settings.application_name = "millrace validate";
+    settings.connect_timeout = std::min(settings.connect_timeout, patience);
+    auto conn = connection::open(settings);
+    if (!conn)
+      continue;
+    auto result = prepare_pipeline(*conn, all, *database, pipeline);
+    // Without a tenant of its own a database knows no tables.
+    if (result
+        && std::ranges::any_of(result->tenants, [](const boot_tenant& x) {
+             return x.name != unrouted_tenant;
+           }))
+      return result->program;
+  }
+  return nullptr;
 }
 
 } // namespace millrace::cli

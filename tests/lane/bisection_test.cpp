@@ -100,7 +100,6 @@ struct poisoned {
         core.took_over(row);
         break;
       case lane_step::load:
-      case lane_step::read_waiting:
       case lane_step::resolve:
         core.loaded(row);
         break;

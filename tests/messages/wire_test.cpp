@@ -149,7 +149,7 @@ TEST_CASE_METHOD(wire, "a reject keeps its bytes, null value included") {
 TEST_CASE_METHOD(wire, "a reject of an unknown stage is refused") {
   auto bytes = hex(sample_reject());
   // The stage stands behind the eight bytes of the offset.
-  for (auto bad : {"00", "04", "ff"}) {
+  for (auto bad : {"00", "05", "ff"}) {
     bytes.replace(16, 2, bad);
     reject got;
     CHECK_FALSE(read(bytes, got));
