@@ -156,11 +156,13 @@ nothing_or_failure settle(connection& control, const config& all,
 
 nothing_or_failure check_identity(connection& conn,
                                   const postgresql_config& database) {
-  auto known = conn.query(
-    "WITH made AS (INSERT INTO millrace.identity (name) VALUES ($1) ON "
-    "CONFLICT DO NOTHING RETURNING name) SELECT name FROM made UNION ALL "
-    "SELECT name FROM millrace.identity",
-    {database.name});
+  // Two statements: the first one may wait for another node's, and its
+  // snapshot does not show what that one wrote.
+  auto known = conn.query("INSERT INTO millrace.identity (name) VALUES ($1) ON "
+                          "CONFLICT DO NOTHING",
+                          {database.name});
+  if (known)
+    known = conn.query("SELECT name FROM millrace.identity");
   if (!known)
     return refuse(known.error(), "reading which database this is");
   auto name = known->rows.at(0)[0].value_or("");

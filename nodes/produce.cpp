@@ -3,6 +3,7 @@
 #include "actors/source/kafka_client.hpp"
 #include "actors/source/kafka_producer.hpp"
 #include "nodes/line_source.hpp"
+#include "nodes/recorded_line.hpp"
 #include "nodes/rfc3339.hpp"
 
 #include <algorithm>
@@ -158,7 +159,7 @@ public:
 
   std::expected<void, std::string> all_passes() {
     while (config_.repeat == 0 || stats_.passes < config_.repeat) {
-      auto before = stats_.records;
+      auto before = before_pass_ = stats_.records;
       if (auto done = one_pass(); !done)
         return done;
       if (enough())
@@ -192,7 +193,8 @@ private:
       if (!*line)
         return {};
       pace_.await(stats_.records, stop_);
-      if (auto done = send(**line); !done)
+      auto done = config_.recorded ? send_recorded(**line) : send(**line);
+      if (!done)
         return std::unexpected{done.error().message};
       if (config_.rate > 0 || stats_.records % clock_every == 0)
         report();
@@ -221,6 +223,33 @@ private:
     return {};
   }
 
+  std::expected<void, kafka_error> send_recorded(std::string_view line) {
+    auto record = recorded_.read(line);
+    if (!record)
+      return std::unexpected{kafka_error{
+        kafka_errc::other, kafka_action::quit, 0,
+        std::format("{}:{}: {}", config_.input,
+                    stats_.records - before_pass_ + 1, record.error())}};
+    auto& x = **record;
+    auto headers = x.headers;
+    headers.insert(headers.end(), config_.headers.begin(),
+                   config_.headers.end());
+    outgoing_record out{.key = x.key,
+                        .value = x.value,
+                        .headers = headers,
+                        .timestamp_ms = x.timestamp_ms,
+                        .where = {}};
+    if (x.partition)
+      out.where = partition{*x.partition};
+    auto done = producer_.send(out, config_.timeout);
+    if (!done)
+      return done;
+    ++stats_.records;
+    stats_.bytes += std::ssize(x.key.value_or(""))
+                    + std::ssize(x.value.value_or(""));
+    return {};
+  }
+
   void account() {
     stats_.delivered = producer_.delivered();
     stats_.elapsed = clock::now() - start_;
@@ -240,6 +269,8 @@ private:
   line_source lines_;
   std::stop_token stop_;
   line_reader reader_;
+  recorded_line_reader recorded_;
+  int64_t before_pass_ = 0;
   pace pace_;
   produce_stats stats_;
   clock::time_point start_ = clock::now();

@@ -49,6 +49,10 @@ struct produce_config {
   /// not JSON.
   std::string input;
 
+  /// Lines are recorded records instead, see `recorded_line.hpp`. What follows
+  /// here is not used then, but for headers, which are added.
+  bool recorded = false;
+
   /// The member of the payload that becomes the record's key; empty: no key.
   /// Text gives its characters, anything else its JSON.
   std::string key;

@@ -5,16 +5,15 @@
 
 #include "actors/admin/readiness.hpp"
 #include "actors/cluster/supervisor.hpp"
-#include "actors/lane/credit_pool.hpp"
 #include "config/config.hpp"
 #include "config/placement.hpp"
 #include "nodes/node.hpp"
 #include "nodes/prepare.hpp"
+#include "nodes/source_settings.hpp"
 
 #include <caf/actor_system.hpp>
 
 #include <functional>
-#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -32,14 +31,6 @@ root_config(const config& all, const node_options& options,
 /// why: the map or columns are others. From any thread.
 using outdated_hook
   = std::function<void(const std::string& reading, const std::string& why)>;
-
-/// By tenant, `_unrouted` among them: what its lanes share on this node.
-using tenant_credit = std::map<std::string, std::shared_ptr<credit_pool>>;
-
-/// Half of `node.memory_bytes` for all batches on their way together, and the
-/// quotas of each tenant. The other half is for what the Kafka client holds
-/// ready, for batches that are being filled, and for flushes.
-tenant_credit make_credit(const config& all);
 
 /// What all that is planted for one configuration shares.
 struct planting {

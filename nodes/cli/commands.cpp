@@ -219,6 +219,9 @@ void add_produce(adder& all) {
   add_each(app, "-X", x->properties,
            "A property of librdkafka, name=value (repeatable)")
     ->type_name("PROPERTY=VALUE");
+  app->add_flag("--recorded", x->recorded,
+                "Lines are recorded records: key_b64, value_b64, headers, "
+                "timestamp, partition");
   app->add_option("--key", x->key, "Member that becomes the record's key")
     ->type_name("NAME");
   add_each(app, "--header", x->headers,

@@ -94,6 +94,10 @@ plan make_plan(const produce_arguments& what) {
   config.input = what.input;
   config.key = what.key;
   config.timestamp_field = what.timestamp_field;
+  config.recorded = what.recorded;
+  if (what.recorded && (!what.key.empty() || !what.timestamp_field.empty()))
+    result.complain("--recorded: expected neither --key nor --timestamp-field, "
+                    "because each line has its own");
   config.rate = what.rate;
   config.limit = what.limit;
   config.partitions = what.partitions;

@@ -22,6 +22,7 @@ struct produce_arguments {
   std::vector<std::string> properties;
   std::vector<std::string> headers;
 
+  bool recorded = false;
   std::string key;
   std::string timestamp_field;
   double rate = 0;

@@ -77,7 +77,9 @@ class Faults(Case):
         lab = self.laboratory()
         self.feed(lab, "one")
         ended = 0
-        while lab.producer.poll() is None:
+        deadline = time.monotonic() + 60
+        while (lab.producer.poll() is None or ended <= 3) \
+                and time.monotonic() < deadline:
             ended += sum(x == "t" for x in lab.query(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
                 f"WHERE usename = '{lab.role}' AND random() < .4"))

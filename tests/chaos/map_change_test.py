@@ -372,7 +372,8 @@ class Tables(Nodes):
         self.prove(lab)
         self.assertEqual(lab.query(
             "SELECT count(*), count(*) FILTER (WHERE symbol_id < 1) FROM "
-            "tenant_demo.ticks"), [f"{RECORDS}|0"])
+            "tenant_demo.ticks"), [f"{RECORDS}|0"], lab.query(
+                "SELECT stage, sqlstate, reason FROM millrace.dead_letter"))
         self.assertEqual(lab.query(
             "SELECT count(DISTINCT shape) FROM millrace.lane"), ["1"])
 

@@ -247,8 +247,10 @@ void sim_database::check(const flush& x, std::size_t p, offset_range range) {
       complain("LOST", e.at);
     else if (found->dead != e.poison)
       complain("DEAD", e.at);
-    else if (found != i)
-      complain(explain(*i, lane, p), i->at);
+    else if (found != i) {
+      const auto& astray = i != written_.end() ? *i : *found;
+      complain(explain(astray, lane, p), astray.at);
+    }
     if (i != written_.end())
       ++i;
   }

@@ -241,8 +241,8 @@ TEST_CASE("validate checks properties of SASL and TLS without showing them") {
                   "security.protocol = \"SASL_TLS\"\n");
   CHECK(bad.code == 2);
   CHECK_THAT(bad.err,
-             ContainsSubstring("\"security.protocol\" has a value that "
-                               "librdkafka refuses"));
+             ContainsSubstring("kafka.properties.security.protocol: found a "
+                               "value that librdkafka refuses"));
   CHECK_FALSE((bad.out + bad.err).contains("hunter2"));
 }
 

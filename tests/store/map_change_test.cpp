@@ -179,8 +179,10 @@ TEST_CASE_METHOD(fixture, "a lane or partition that is halted lets no map "
 
 TEST_CASE_METHOD(fixture, "events that wait let no map change") {
   auto id = plan();
-  db.execute("INSERT INTO millrace.waiting (pipeline, tenant, shard, seq) "
-             "VALUES ('p', 'demo', 0, 1)");
+  db.execute("INSERT INTO millrace.waiting (pipeline, tenant, shard, seq, "
+             "topic, topic_name, partition, \"offset\", headers, touches, "
+             "reason) VALUES ('p', 'demo', 0, 1, gen_random_uuid(), 't', 0, 7, "
+             "'', '', 'a test')");
   CHECK_THAT(message_of(maps.switch_over(id, wanted)),
              ContainsSubstring("1 events of pipeline p wait"));
   must(maps.abort(id, "a test"));
