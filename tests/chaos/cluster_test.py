@@ -112,6 +112,9 @@ class Cluster(unittest.TestCase):
     def test_one_reads_and_the_other_writes(self):
         lab = self.reader_and_writer()
         self.feed(lab, "reader", "writer")
+        # A page that an actor had no time to answer for lacks it.
+        lab.wait_until(lambda: self.actor(lab, "reader", "peers"), 30,
+                       "what the reader says of its peers")
         peers = self.actor(lab, "reader", "peers")
         self.assertEqual(peers["children"][0]["name"], "writer")
         self.assertEqual(peers["children"][0]["state"], "connected")
