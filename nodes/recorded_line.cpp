@@ -1,8 +1,7 @@
 #include "nodes/recorded_line.hpp"
 
+#include "nodes/base64.hpp"
 #include "nodes/line_source.hpp"
-
-#include <openssl/evp.h>
 
 #include <limits>
 
@@ -18,23 +17,6 @@ std::unexpected<std::string> wrong(std::string_view member,
                                    std::string_view expected) {
   return std::unexpected{std::string{member} + ": expected "
                          + std::string{expected}};
-}
-
-/// Nothing when it is no base64.
-std::optional<std::string> from_base64(std::string_view text) {
-  if (text.size() % 4 != 0 || text.size() > std::numeric_limits<int>::max())
-    return std::nullopt;
-  std::string result(text.size() / 4 * 3, '\0');
-  auto got
-    = EVP_DecodeBlock(reinterpret_cast<unsigned char*>(result.data()),
-                      reinterpret_cast<const unsigned char*>(text.data()),
-                      static_cast<int>(text.size()));
-  if (got < 0)
-    return std::nullopt;
-  // The padding was decoded to zeros.
-  auto padding = text.ends_with("==") ? 2U : text.ends_with('=') ? 1U : 0U;
-  result.resize(result.size() - padding);
-  return result;
 }
 
 /// Whether the value is there and not null.

@@ -2,6 +2,7 @@
 
 #include "config/file.hpp"
 #include "config/values.hpp"
+#include "nodes/base64.hpp"
 
 #include <algorithm>
 #include <format>
@@ -16,29 +17,6 @@ namespace {
 namespace ondemand = simdjson::ondemand;
 
 constexpr std::size_t max_sample_bytes = 256 << 20;
-
-/// Nothing when a character is none of base64.
-std::optional<std::string> from_base64(std::string_view text) {
-  constexpr std::string_view digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmn"
-                                      "opqrstuvwxyz0123456789+/";
-  while (text.ends_with('='))
-    text.remove_suffix(1);
-  std::string result;
-  uint32_t bits = 0;
-  auto count = 0;
-  for (auto c : text) {
-    auto digit = digits.find(c);
-    if (digit == digits.npos)
-      return std::nullopt;
-    bits = bits << 6 | static_cast<uint32_t>(digit);
-    count += 6;
-    if (count >= 8) {
-      count -= 8;
-      result += static_cast<char>(bits >> count & 0xff);
-    }
-  }
-  return result;
-}
 
 /// A string's text, or null. False for everything else.
 bool take(ondemand::value& from, std::optional<std::string>& to) {
@@ -84,10 +62,13 @@ bool take_number(ondemand::value& from, Int& to) {
   return true;
 }
 
+/// Base64, also without its padding.
 bool take_bytes(ondemand::value& from, std::optional<std::string>& to) {
   std::optional<std::string> text;
   if (!take(from, text))
     return false;
+  while (text && text->size() % 4 != 0)
+    *text += '=';
   to = text ? from_base64(*text) : std::nullopt;
   return to.has_value() == text.has_value();
 }

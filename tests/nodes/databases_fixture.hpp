@@ -2,41 +2,30 @@
 
 // A pipeline whose tenants are in two databases.
 
-#include "actors/source/kafka_client.hpp"
-#include "tests/nodes/process.hpp"
-#include "tests/support/dev_servers.hpp"
+#include "tests/nodes/node_fixture.hpp"
 
-#include <catch2/catch_test_macros.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
 
-#include <chrono>
-#include <csignal>
 #include <format>
-#include <memory>
 #include <optional>
 #include <string>
-#include <thread>
 #include <utility>
-#include <vector>
 
 namespace millrace::test {
-
-using namespace std::chrono_literals;
 
 /// Pipeline `notes` with two lanes, one topic of two partitions. Tenant
 /// `north` is in the control database, `south` in the one called `west`. Each
 /// event {"t":TENANT,"id":…} becomes a row of `notes` with its coordinates;
 /// the column `n` is an integer in the west and text in the control database.
-class databases_fixture {
+class databases_fixture : public node_fixture {
 public:
   /// West is a database of the shared server, or of another one.
   explicit databases_fixture(std::optional<std::string> west_server = {})
-    : west{"west", std::move(west_server)} {
+    : node_fixture{"databases", servers::kafka_bootstrap()},
+      west{"west", std::move(west_server)} {
     control.execute(tables("north", "text"));
     west.execute(tables("south", "bigint"));
-    auto client = kafka_client::open({{"bootstrap.servers", brokers_}});
-    REQUIRE(client);
-    REQUIRE(client->create_topic(topic, 2, {}, 20s));
+    create_topic(2);
     write_config(two_tenants());
   }
 
@@ -91,7 +80,7 @@ o = "@offset"
                                       brokers_, tenants, topic, limits));
   }
 
-  process::variables environment() const {
+  process::variables environment() const override {
     return {{"CONTROL_URL", control.url()}, {"WEST_URL", west.url()}};
   }
 
@@ -102,55 +91,6 @@ o = "@offset"
       lines += std::format("{{\"t\":\"{}\",\"id\":{},\"n\":{}}}\n", tenant, i,
                            tenant == "north" ? "\"x\"" : "1");
     send_lines(lines);
-  }
-
-  void send_lines(const std::string& lines) {
-    auto file = folder.write("lines.ndjson", lines);
-    auto sent
-      = test::run({"produce", topic, file, "--bootstrap", brokers_, "--quiet"});
-    INFO(sent.out << sent.err);
-    REQUIRE(sent.code == 0);
-  }
-
-  /// A command with `--config`.
-  outcome run(std::vector<std::string> args) const {
-    args.emplace_back("--config");
-    args.push_back(config);
-    return test::run(args, environment());
-  }
-
-  std::unique_ptr<process> start_node() const {
-    return std::make_unique<process>(std::vector<std::string>{"node", config},
-                                     environment());
-  }
-
-  /// Stops a node in order.
-  static void stop(std::unique_ptr<process>& node) {
-    node->signal(SIGTERM);
-    auto end = node->wait();
-    INFO(end.err);
-    CHECK(end.code == 0);
-    node.reset();
-  }
-
-  /// Waits until the statement answers `wanted`; a database that is away, or
-  /// not made yet, is asked again.
-  static void await(const scratch_database& db, const std::string& sql,
-                    const std::string& wanted) {
-    auto until = std::chrono::steady_clock::now() + 60s;
-    std::string found;
-    while (std::chrono::steady_clock::now() < until) {
-      try {
-        found = db.value(sql);
-      } catch (const std::exception& e) {
-        found = e.what();
-      }
-      if (found == wanted)
-        return;
-      std::this_thread::sleep_for(50ms);
-    }
-    INFO(sql);
-    CHECK(found == wanted);
   }
 
   /// "ids:rows:coordinates" of a tenant: all the same when each event was
@@ -167,12 +107,6 @@ o = "@offset"
 
   scratch_database control{"control"};
   scratch_database west;
-  scratch_folder folder;
-  std::string topic = unique_name("databases");
-  std::string config;
-
-private:
-  std::string brokers_ = servers::kafka_bootstrap();
 };
 
 } // namespace millrace::test
