@@ -34,16 +34,21 @@ class Case(unittest.TestCase):
 
     def failed(self):
         result = self._outcome.result
-        return any(test is self for test, _ in result.errors
-                   + result.failures)
+        return any(getattr(test, "test_case", test) is self
+                   for test, _ in result.errors + result.failures)
 
-    def feed(self, lab, *names, records=RECORDS, rate=RATE):
-        """Nodes at work on a topic that grows."""
+    def feed(self, lab, *names, records=RECORDS, rate=RATE, start=None):
+        """Nodes at work on a topic that grows. `start`: how each of them
+        begins, unless as a node of its own."""
         lab.produce(records, rate=rate, wait=False)
         time.sleep(.5)
         for name in names:
-            lab.start_node(name)
+            (start or lab.start_node)(name)
         lab.wait_for_rows(1)
+
+    def feed_peers(self, lab, *names, **options):
+        """The same for nodes of one cluster."""
+        self.feed(lab, *names, start=lab.start_peer, **options)
 
     def go_on(self, lab):
         """Waits for the next row, unless all have been produced."""

@@ -5,53 +5,22 @@ other; whatever happens to either, every record is in the tables exactly once.
     cluster_test.py --bin FOLDER [NAME_OF_A_TEST…]
 """
 
-import argparse
 import json
 import random
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
 import unittest
-from pathlib import Path
 
-from laboratory import Laboratory, millrace_kinds, up
-
-SKIPPED = 77
-RECORDS = 40_000
-RATE = 10_000
-
-BIN = None
-SERVERS = None
+from case import Case, run
+from laboratory import free_ports, table
 
 
-def free_ports(n):
-    """Free a moment ago; a node tries again when one is taken."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(n)]
-    ports = [x.getsockname()[1] for x in sockets]
-    for x in sockets:
-        x.close()
-    return ports
-
-
-def table(*nodes):
-    """The static table of (name, port, settings)."""
-    return "".join(f"""
-[[cluster.static]]
-node = "{name}"
-address = "127.0.0.1:{port}"
-{settings}
-""" for name, port, settings in nodes)
-
-
-class Cluster(unittest.TestCase):
-    def laboratory(self, more, **options):
-        name = self.id().rsplit(".", 1)[-1].removeprefix("test_")[:40]
-        lab = Laboratory(BIN, SERVERS, name, more=more, lanes=4, **options)
-        self.addCleanup(lambda: lab.close(failed=self.failed()))
-        return lab
+class Cluster(Case):
+    def laboratory(self, more):
+        return super().laboratory(more=more, lanes=4)
 
     def reader_and_writer(self):
         """One node reads everything, the other one writes everything."""
@@ -71,31 +40,6 @@ class Cluster(unittest.TestCase):
              f'partitions = ["ticks/{lab.topic}/2-3"]'))
         return lab
 
-    def failed(self):
-        result = self._outcome.result
-        return any(test is self for test, _ in result.errors
-                   + result.failures)
-
-    def feed(self, lab, *names, records=RECORDS, rate=RATE):
-        lab.produce(records, rate=rate, wait=False)
-        time.sleep(.5)
-        for name in names:
-            lab.start_peer(name)
-        lab.wait_for_rows(1)
-
-    def go_on(self, lab):
-        """Waits for the next row, unless all have been produced."""
-        before = lab.rows()
-        lab.wait_until(lambda: lab.rows() > before
-                       or lab.producer.poll() is not None, 60, "a row")
-
-    def prove(self, lab):
-        if lab.producer:
-            lab.finish_producing()
-        lab.check()
-        lab.end_nodes()
-        lab.check(1)
-
     def actor(self, lab, node, name):
         """What /v1/actors says of an actor, or nothing."""
         def walk(x):
@@ -111,7 +55,7 @@ class Cluster(unittest.TestCase):
 
     def test_one_reads_and_the_other_writes(self):
         lab = self.reader_and_writer()
-        self.feed(lab, "reader", "writer")
+        self.feed_peers(lab, "reader", "writer")
         # A page that an actor had no time to answer for lacks it.
         lab.wait_until(lambda: self.actor(lab, "reader", "peers"), 30,
                        "what the reader says of its peers")
@@ -128,18 +72,18 @@ class Cluster(unittest.TestCase):
 
     def test_each_reads_and_writes_a_half(self):
         lab = self.spread()
-        self.feed(lab, "one", "two")
+        self.feed_peers(lab, "one", "two")
         self.prove(lab)
 
     def test_a_hash_spreads_what_nobody_lists(self):
         one, two = free_ports(2)
         lab = self.laboratory(table(("one", one, ""), ("two", two, "")))
-        self.feed(lab, "two", "one")
+        self.feed_peers(lab, "two", "one")
         self.prove(lab)
 
     def test_the_writer_is_killed_and_comes_back(self):
         lab = self.reader_and_writer()
-        self.feed(lab, "reader", "writer")
+        self.feed_peers(lab, "reader", "writer")
         for _ in range(4):
             time.sleep(random.uniform(0, .5))
             lab.kill_node("writer")
@@ -149,7 +93,7 @@ class Cluster(unittest.TestCase):
 
     def test_the_reader_is_killed_and_comes_back(self):
         lab = self.reader_and_writer()
-        self.feed(lab, "reader", "writer")
+        self.feed_peers(lab, "reader", "writer")
         for _ in range(4):
             time.sleep(random.uniform(0, .5))
             lab.kill_node("reader")
@@ -159,7 +103,7 @@ class Cluster(unittest.TestCase):
 
     def test_either_is_killed_at_random(self):
         lab = self.spread()
-        self.feed(lab, "one", "two", records=80_000)
+        self.feed_peers(lab, "one", "two", records=80_000)
         while lab.producer.poll() is None:
             victim = random.choice(("one", "two"))
             lab.kill_node(victim)
@@ -170,7 +114,7 @@ class Cluster(unittest.TestCase):
 
     def test_a_peer_that_is_frozen_for_a_while(self):
         lab = self.reader_and_writer()
-        self.feed(lab, "reader", "writer")
+        self.feed_peers(lab, "reader", "writer")
         for name in ("writer", "reader"):
             lab.nodes[name].send_signal(signal.SIGSTOP)
             time.sleep(4)
@@ -180,7 +124,7 @@ class Cluster(unittest.TestCase):
 
     def test_a_peer_that_is_frozen_until_it_counts_as_lost(self):
         lab = self.reader_and_writer()
-        self.feed(lab, "reader", "writer", records=20_000)
+        self.feed_peers(lab, "reader", "writer", records=20_000)
         for frozen, other in (("writer", "reader"), ("reader", "writer")):
             lab.nodes[frozen].send_signal(signal.SIGSTOP)
             lab.wait_until(lambda: "peer-lost" in lab.log_of(other), 90,
@@ -223,7 +167,7 @@ class Cluster(unittest.TestCase):
         for authority in ("ours", "theirs"):
             self.certify(lab.directory, authority)
         lab.more = plain + self.tls(lab.directory, "ours")
-        self.feed(lab, "reader", "writer")
+        self.feed_peers(lab, "reader", "writer")
         lab.kill_node("reader")
         # Without a certificate, and with one of another authority.
         for more in (plain, plain + self.tls(lab.directory, "theirs")):
@@ -266,24 +210,5 @@ authority = "{folder / authority}-ca.pem"
 """
 
 
-def main():
-    global BIN, SERVERS
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--bin", type=Path, required=True)
-    known, rest = parser.parse_known_args()
-    why = millrace_kinds.why_no_kafka()
-    if why:
-        print(f"skipped: no real Kafka ({why})")
-        return SKIPPED
-    BIN = known.bin.resolve()
-    SERVERS = up("cluster")
-    try:
-        names = [x if "." in x else f"Cluster.{x}" for x in rest]
-        program = unittest.main(argv=[sys.argv[0], "-v", *names], exit=False)
-        return 0 if program.result.wasSuccessful() else 1
-    finally:
-        SERVERS.down()
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run("cluster", Cluster))

@@ -13,8 +13,7 @@ import sys
 import time
 
 from case import Case, run
-from cluster_test import free_ports, table
-from laboratory import PARTITIONS
+from laboratory import PARTITIONS, free_ports, table
 
 SESSION_MS = 6000
 
@@ -46,12 +45,8 @@ class Group(Case):
             and sum(self.held(lab, x) for x in names) == PARTITIONS, 60,
             f"the partitions to be shared by {names}")
 
-    def feed_peers(self, lab, *names, records=40_000, rate=2_000):
-        lab.produce(records, rate=rate, wait=False)
-        time.sleep(.5)
-        for name in names:
-            lab.start_peer(name)
-        lab.wait_for_rows(1)
+    def feed_peers(self, lab, *names, records=40_000):
+        super().feed_peers(lab, *names, records=records, rate=2_000)
 
     def test_partitions_move_to_a_node_that_comes_and_back_from_one_killed(
             self):

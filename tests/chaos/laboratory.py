@@ -11,6 +11,7 @@ import contextlib
 import os
 import select
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -84,6 +85,25 @@ class Standby(millrace_kinds.Postgres):
         for _ in self.stop("immediate"):
             time.sleep(.05)
         self.clean()
+
+
+def free_ports(n):
+    """Free a moment ago; a node tries again when one is taken."""
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(n)]
+    ports = [x.getsockname()[1] for x in sockets]
+    for x in sockets:
+        x.close()
+    return ports
+
+
+def table(*nodes):
+    """The static table of (name, port, settings)."""
+    return "".join(f"""
+[[cluster.static]]
+node = "{name}"
+address = "127.0.0.1:{port}"
+{settings}
+""" for name, port, settings in nodes)
 
 
 class Laboratory:

@@ -5,23 +5,15 @@ and every record is written exactly once.
     map_change_test.py --bin FOLDER [NAME_OF_A_TEST…]
 """
 
-import argparse
 import signal
 import sys
 import time
-import unittest
-from pathlib import Path
 
 import laboratory
-from cluster_test import free_ports, table
-from laboratory import FEED, Laboratory, millrace_kinds, up
+from case import RECORDS, Case, run
+from laboratory import FEED, Laboratory, free_ports, table
 
-SKIPPED = 77
-RECORDS = 40_000
 RATE = 2_000
-
-BIN = None
-SERVERS = None
 
 CONFIG = """
 [node]
@@ -107,38 +99,14 @@ class MapLaboratory(Laboratory):
                           "ORDER BY planned")
 
 
-class Nodes(unittest.TestCase):
+class Nodes(Case):
     """What the tests of this file have in common."""
 
-    def laboratory(self, more="", lanes=2):
-        name = self.id().rsplit(".", 1)[-1].removeprefix("test_")[:40]
-        lab = MapLaboratory(BIN, SERVERS, name, more=more, lanes=lanes)
-        self.addCleanup(lambda: lab.close(failed=self.failed()))
-        return lab
-
-    def failed(self):
-        result = self._outcome.result
-        return any(test is self for test, _ in result.errors
-                   + result.failures)
+    def laboratory(self, **options):
+        return super().laboratory(kind=MapLaboratory, **options)
 
     def flow(self, lab, *names, records=RECORDS):
-        lab.produce(records, rate=RATE, wait=False)
-        time.sleep(.5)
-        lab.start(*names)
-        lab.wait_for_rows(1)
-
-    def go_on(self, lab):
-        """Rows are written again."""
-        before = lab.rows()
-        lab.wait_until(lambda: lab.rows() > before
-                       or lab.producer.poll() is not None, 60, "a row")
-
-    def prove(self, lab):
-        if lab.producer:
-            lab.finish_producing()
-        lab.check()
-        lab.end_nodes()
-        lab.check(1)
+        self.feed(lab, *names, records=records, rate=RATE, start=lab.start)
 
     def wait_for_plan(self, lab):
         lab.wait_until(lambda: lab.plans()[-1:] == ["planned"], 30, "a plan")
@@ -391,24 +359,5 @@ class Tables(Nodes):
         self.prove(lab)
 
 
-def main():
-    global BIN, SERVERS
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--bin", type=Path, required=True)
-    options, names = parser.parse_known_args()
-    why = millrace_kinds.why_no_kafka()
-    if why:
-        print(f"skipped: no real Kafka ({why})")
-        return SKIPPED
-    BIN = options.bin.resolve()
-    SERVERS = up("map")
-    try:
-        names = [x if "." in x else f"MapChange.{x}" for x in names]
-        program = unittest.main(argv=[sys.argv[0], "-v", *names], exit=False)
-        return 0 if program.result.wasSuccessful() else 1
-    finally:
-        SERVERS.down()
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run("map", MapChange))

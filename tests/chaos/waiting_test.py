@@ -4,18 +4,15 @@ other lanes. They wait, the node is killed with SIGKILL while they are put
 aside and while they are released, and in the end each trade is written exactly
 once, in the order of its order's trades.
 
-    waiting_test.py --bin FOLDER
+    waiting_test.py --bin FOLDER [NAME_OF_A_TEST…]
 """
 
-import argparse
 import json
 import sys
-import time
-from pathlib import Path
 
-from laboratory import Laboratory, millrace_kinds, up
+from case import Case, run
+from laboratory import Laboratory
 
-SKIPPED = 77
 ORDERS = 24
 TRADES = 240
 
@@ -118,87 +115,60 @@ def trade(number, of):
     return {"key": str(of), "id": number, "order": of}
 
 
-def run(lab):
-    lab.query(TABLES, url=lab.node_url)
-    lab.feed("orders", [order(0)])
-    lab.feed("trades", [trade(i, i % ORDERS + 1) for i in range(TRADES)])
-    lab.start()
-    lab.waits(TRADES // 4)
-    lab.restart()
-    lab.waits(TRADES)
-    assert lab.count("tenant_demo.trades") == 0
-    print(f"  {TRADES} trades wait", flush=True)
+class Waiting(Case):
+    def test_trades_before_their_orders(self):
+        lab = self.laboratory(kind=Shop)
+        lab.query(TABLES, url=lab.node_url)
+        lab.feed("orders", [order(0)])
+        lab.feed("trades", [trade(i, i % ORDERS + 1) for i in range(TRADES)])
+        lab.start()
+        lab.waits(TRADES // 4)
+        lab.restart()
+        lab.waits(TRADES)
+        self.assertEqual(lab.count("tenant_demo.trades"), 0)
+        print(f"  {TRADES} trades wait", flush=True)
 
-    lab.feed("orders", [order(i + 1) for i in range(ORDERS // 2)])
-    lab.released(TRADES - 1)
-    lab.restart()
-    lab.released(TRADES // 2)
-    # One that no lane writes: nobody is woken, the timer finds it.
-    lab.query(f"INSERT INTO tenant_demo.orders VALUES ({ORDERS})",
-              url=lab.node_url)
-    lab.released(TRADES // 2 - TRADES // ORDERS)
-    print("  half of them were released", flush=True)
-    lab.feed("orders", [order(i + 1) for i in range(ORDERS // 2, ORDERS)])
-    lab.released(0)
+        lab.feed("orders", [order(i + 1) for i in range(ORDERS // 2)])
+        lab.released(TRADES - 1)
+        lab.restart()
+        lab.released(TRADES // 2)
+        # One that no lane writes: nobody is woken, the timer finds it.
+        lab.query(f"INSERT INTO tenant_demo.orders VALUES ({ORDERS})",
+                  url=lab.node_url)
+        lab.released(TRADES // 2 - TRADES // ORDERS)
+        print("  half of them were released", flush=True)
+        lab.feed("orders", [order(i + 1) for i in range(ORDERS // 2, ORDERS)])
+        lab.released(0)
 
-    # One whose order never comes.
-    lab.feed("trades", [trade(TRADES, 999)])
-    lab.waits(1)
-    lab.end_nodes()
-    lab.start(keep="1s")
-    lab.wait_until(lambda: lab.count("millrace.dead_letter") == 1, 30,
-                   "a dead letter")
-    lab.end_nodes()
-    return verdict(lab)
+        # One whose order never comes.
+        lab.feed("trades", [trade(TRADES, 999)])
+        lab.waits(1)
+        lab.end_nodes()
+        lab.start(keep="1s")
+        lab.wait_until(lambda: lab.count("millrace.dead_letter") == 1, 30,
+                       "a dead letter")
+        lab.end_nodes()
+        self.prove_tables(lab)
 
+    def prove_tables(self, lab):
+        def expect(what, sql, answer):
+            with self.subTest(what):
+                self.assertEqual(lab.query(sql), [answer])
 
-def verdict(lab):
-    problems = []
-
-    def expect(what, sql, answer):
-        found = lab.query(sql)
-        if found != [answer]:
-            problems.append(f"{what}: expected {answer}, found {found}")
-
-    expect("trades", "SELECT count(*), count(DISTINCT id), max(id) FROM "
-           "tenant_demo.trades", f"{TRADES}|{TRADES}|{TRADES - 1}")
-    expect("audit", "SELECT count(*), count(DISTINCT trade_id) FROM "
-           "tenant_demo.audit", f"{TRADES + 1}|{TRADES + 1}")
-    expect("orders whose last trade is another one",
-           "SELECT count(*) FROM tenant_demo.orders o WHERE id > 0 AND "
-           "last_trade <> (SELECT max(id) FROM tenant_demo.trades t WHERE "
-           "t.order_id = o.id)", "0")
-    expect("orders without a trade", "SELECT count(*) FROM tenant_demo.orders "
-           "WHERE last_trade IS NULL", "1")
-    expect("waiting events", "SELECT count(*) FROM millrace.waiting", "0")
-    expect("dead letters", "SELECT stage, convert_from(value, 'UTF8')::json"
-           "->>'order' FROM millrace.dead_letter", "waiting|999")
-    return problems
-
-
-def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--bin", type=Path, required=True)
-    options = parser.parse_args()
-    why = millrace_kinds.why_no_kafka()
-    if why:
-        print(f"skipped: no real Kafka ({why})")
-        return SKIPPED
-    servers = up("waiting")
-    problems = ["it did not come to an end"]
-    begun = time.monotonic()
-    lab = Shop(options.bin, servers, "waiting")
-    try:
-        problems = run(lab)
-    finally:
-        lab.close(failed=bool(problems))
-        servers.down()
-    for problem in problems:
-        print(f"FAILED: {problem}")
-    if not problems:
-        print(f"{TRADES} trades in {time.monotonic() - begun:.0f} s")
-    return 1 if problems else 0
+        expect("trades", "SELECT count(*), count(DISTINCT id), max(id) FROM "
+               "tenant_demo.trades", f"{TRADES}|{TRADES}|{TRADES - 1}")
+        expect("audit", "SELECT count(*), count(DISTINCT trade_id) FROM "
+               "tenant_demo.audit", f"{TRADES + 1}|{TRADES + 1}")
+        expect("orders whose last trade is another one",
+               "SELECT count(*) FROM tenant_demo.orders o WHERE id > 0 AND "
+               "last_trade <> (SELECT max(id) FROM tenant_demo.trades t WHERE "
+               "t.order_id = o.id)", "0")
+        expect("orders without a trade", "SELECT count(*) FROM "
+               "tenant_demo.orders WHERE last_trade IS NULL", "1")
+        expect("waiting events", "SELECT count(*) FROM millrace.waiting", "0")
+        expect("dead letters", "SELECT stage, convert_from(value, 'UTF8')::json"
+               "->>'order' FROM millrace.dead_letter", "waiting|999")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run("waiting", Waiting))
