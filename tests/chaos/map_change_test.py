@@ -147,18 +147,22 @@ class MapChange(Nodes):
         lab = self.laboratory()
         lab.tenants = ("north", "west")
         lab.expression = "header('tenant')"
-        records, rate = 24_000, 3_000
-        producers = [lab.feed(x, records, rate) for x in ("north", "south")]
+        records, rate = 12_000, 3_000
+        tenants = ("north", "south")
+        producers = [lab.feed(x, records, rate) for x in tenants]
         lab.start("one")
         count = ("SELECT count(*) FROM tenant_north.ticks")
         lab.wait_until(lambda: self.number(lab, count) > 0, 60, "a row")
         lab.tenants = ("north", "south")
         self.configure_tables(lab)
         self.assertEqual(lab.change(), 0)
+        # However late the change was, there are records after it.
+        producers += [lab.feed(x, records, rate) for x in tenants]
         lab.wait_until(lambda: self.number(
             lab, "SELECT count(*) FROM tenant_south.ticks") > 0, 60, "a row")
         for process in producers:
             self.assertEqual(process.wait(60), 0)
+        records *= 2
         # Each record of either tenant in one place.
         places = ("SELECT src_partition, src_offset FROM tenant_north.ticks "
                   "UNION ALL SELECT src_partition, src_offset FROM "
