@@ -263,29 +263,32 @@ std::expected<void, prepare_failure> check_role(connection& conn,
               + tenant.role + " TO it");
 }
 
-/// The tenants' tables and mappings; all have the same columns.
+/// The tenants' tables and mappings. Tenants whose tables have the same columns
+/// share a program; those of the first tenant are most often everybody's.
 std::expected<void, prepare_failure>
 prepare_tenants(connection& conn, const config& all, prepared_pipeline& to) {
-  const tenant_config* first = nullptr;
+  std::map<uint64_t, program_ptr> by_shape;
+  tenant_programs others;
   for (const auto* tenant : tenants_of(all, to.config, to.database)) {
     if (auto good = check_role(conn, *tenant); !good)
       return std::unexpected{good.error()};
     auto program = compile_for(conn, to.config, *tenant);
     if (!program)
       return std::unexpected{program.error()};
-    if (!first) {
-      first = tenant;
+    if (!to.program)
       to.program = *program;
+    auto shape = (*program)->shape();
+    auto& shared = by_shape.try_emplace(shape.value, *program).first->second;
+    if (shared != to.program) {
+      log::warn("tenant-has-other-columns",
+                {{"pipeline", to.config.name}, {"tenant", tenant->name}});
+      others.emplace(tenant->name, shared);
     }
-    if ((*program)->shape() != to.program->shape())
-      return fail(to_string(tenant->at) + ": tenant." + tenant->name
-                  + ": its tables for pipeline '" + to.config.name
-                  + "' have other columns or types than those of tenant '"
-                  + first->name
-                  + "'; bring both schemas to the same migration");
     to.tenants.push_back({tenant->name, (*program)->shape()});
     to.plans[tenant->name] = plan_for(to.config, **program, *tenant);
   }
+  if (!others.empty())
+    to.program = to.program->beside(std::move(others));
   return {};
 }
 

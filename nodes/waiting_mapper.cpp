@@ -35,7 +35,7 @@ make_waiting_mapper(const prepared_pipeline& pipeline) {
       auto event = decode_event(*by, *all, x.source, record_of(x, headers));
       auto& data = event.data;
       data.map_version = row.map_version;
-      data.shape = all->program->shape();
+      data.shape = all->program->of(row.lane.tenant).shape();
       // A reject stays with the lane that has the event.
       if (event.what != outcome::written)
         data.lane = row.lane;

@@ -7,6 +7,8 @@
 #include "actors/decode/row_encoder.hpp"
 
 #include <algorithm>
+#include <functional>
+#include <map>
 #include <utility>
 
 namespace millrace {
@@ -20,7 +22,13 @@ public:
       data_{program_->data()},
       facts_{data_},
       rows_{data_, facts_} {
-    // nop
+    std::map<const millrace::program*, std::shared_ptr<impl>> made;
+    for (const auto& [tenant, other] : program_->others()) {
+      auto& x = made[other.get()];
+      if (!x)
+        x = std::make_shared<impl>(other);
+      others_.emplace(tenant, x);
+    }
   }
 
   outcome decode(const record_view& record, batch_sink& sink);
@@ -56,6 +64,9 @@ private:
   const program_data& data_;
   evaluator facts_;
   row_encoder rows_;
+
+  /// By tenant, where another program encodes its rows.
+  std::map<std::string, std::shared_ptr<impl>, std::less<>> others_;
   const event_program* event_ = nullptr;
   std::optional<failure> failure_;
 };
@@ -70,6 +81,11 @@ outcome decoder::impl::decode(const record_view& record, batch_sink& sink) {
   if (!facts_.open(record) || (share && !facts_.check_payload()))
     note(facts_.take_failure());
   auto name = tenant();
+  // The other program begins anew, as if there were no other one: what a record
+  // is must not depend on the tables of a tenant that it does not belong to.
+  if (name && !others_.empty())
+    if (auto i = others_.find(*name); i != others_.end())
+      return i->second->decode(record, sink);
   auto settled = share && name && !failure_;
   if (settled && share->is_elsewhere(*name, record.offset))
     return outcome::elsewhere;

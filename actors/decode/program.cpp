@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <format>
+#include <stdexcept>
+#include <utility>
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
@@ -23,8 +25,10 @@ uint64_t route_hash(std::string_view route) noexcept {
   return XXH64(route.data(), route.size(), 0);
 }
 
-program::program(std::unique_ptr<const detail::program_data> data)
-  : data_{std::move(data)} {
+program::program(std::shared_ptr<const detail::program_data> data,
+                 tenant_programs others)
+  : data_{std::move(data)},
+    others_{std::move(others)} {
   // nop
 }
 
@@ -50,8 +54,25 @@ const std::string& program::constant_tenant() const noexcept {
   return data_->constant_tenant;
 }
 
+const tenant_programs& program::others() const noexcept {
+  return others_;
+}
+
+const program& program::of(std::string_view tenant) const noexcept {
+  auto i = others_.find(tenant);
+  return i == others_.end() ? *this : *i->second;
+}
+
 const detail::program_data& program::data() const noexcept {
   return *data_;
+}
+
+program_ptr program::beside(tenant_programs others) const {
+  for (const auto& [tenant, x] : others)
+    if (x->map_fingerprint() != map_fingerprint())
+      throw std::invalid_argument{"the program of tenant " + tenant
+                                  + " has another map"};
+  return std::make_shared<const program>(data_, std::move(others));
 }
 
 uint64_t map_fingerprint(const program& x, std::vector<std::string> tenants) {

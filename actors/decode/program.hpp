@@ -9,9 +9,12 @@
 
 #include <cstdint>
 #include <expected>
+#include <functional>
+#include <map>
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace millrace {
@@ -60,10 +63,17 @@ namespace detail {
 struct program_data;
 }
 
+class program;
+using program_ptr = std::shared_ptr<const program>;
+
+/// By tenant.
+using tenant_programs = std::map<std::string, program_ptr, std::less<>>;
+
 /// Immutable; shared by all decoders of a pipeline.
 class program {
 public:
-  explicit program(std::unique_ptr<const detail::program_data> data);
+  explicit program(std::shared_ptr<const detail::program_data> data,
+                   tenant_programs others = {});
 
   ~program();
 
@@ -92,14 +102,25 @@ public:
   /// The tenant when it is a constant, else empty.
   const std::string& constant_tenant() const noexcept;
 
+  /// The programs of tenants whose tables have other columns or types, as
+  /// they have while a migration goes from tenant to tenant (rule 26). They
+  /// have none of their own.
+  const tenant_programs& others() const noexcept;
+
+  /// The one that encodes a tenant's rows: another one, or this.
+  const program& of(std::string_view tenant) const noexcept;
+
+  /// The same with these. Throws std::invalid_argument unless all have its
+  /// map.
+  program_ptr beside(tenant_programs others) const;
+
   /// The insides, for the decoder.
   const detail::program_data& data() const noexcept;
 
 private:
-  std::unique_ptr<const detail::program_data> data_;
+  std::shared_ptr<const detail::program_data> data_;
+  tenant_programs others_;
 };
-
-using program_ptr = std::shared_ptr<const program>;
 
 /// Fingerprint of a pipeline's map: the program's own, and the names of the
 /// tenants that have lanes, whatever their order. Everybody else's events go to

@@ -13,8 +13,12 @@ namespace millrace {
 
 namespace {
 
-/// Raised by `millrace.check_columns`.
-constexpr std::string_view other_columns = "MR005";
+/// Whether the program may not fit the tables any more. MR005 is raised by
+/// `millrace.check_columns`; a session that makes its staging tables after a
+/// column was dropped or changed fails before.
+bool tells_of_other_columns(std::string_view sqlstate) {
+  return sqlstate == "MR005" || sqlstate == "42703" || sqlstate == "42804";
+}
 
 } // namespace
 
@@ -72,7 +76,7 @@ void lane_writer_state::on_failed(flush_result& result) {
       text += "; a partition is missing, see docs/operations.md";
       [[fallthrough]];
     case failure_action::park:
-      if (result.sqlstate == other_columns && config_.on_other_columns)
+      if (tells_of_other_columns(result.sqlstate) && config_.on_other_columns)
         config_.on_other_columns(text);
       vitals_.become("parked", text);
       log::error("lane-parked", {{"lane", to_string(config_.lane)},

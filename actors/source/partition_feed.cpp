@@ -347,7 +347,9 @@ std::unique_ptr<batch> partition_feed::make_batch(std::size_t lane) {
   result->source = config_.source;
   result->topic = config_.topic;
   result->map_version = config_.map_version;
-  result->shape = config_.shape;
+  auto other = config_.other_shapes.find(result->lane.tenant);
+  result->shape = other == config_.other_shapes.end() ? config_.shape
+                                                      : other->second;
   result->rewind = cursor_.number_of(lane);
   return result;
 }

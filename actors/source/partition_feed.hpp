@@ -51,6 +51,9 @@ struct feed_config {
 
   millrace::map_version map_version;
   millrace::shape shape;
+
+  /// Of the tenants whose rows have another one.
+  std::map<std::string, millrace::shape> other_shapes;
   std::size_t batch_bytes = std::size_t{1} << 20;
   std::size_t batch_rows = 10'000;
   cursor_limits cursor;

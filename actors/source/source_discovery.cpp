@@ -366,6 +366,8 @@ void source_state::add_consumer(const booted_partition& which,
   feed.lanes = config_.lanes;
   feed.map_version = map_version_;
   feed.shape = config_.program->shape();
+  for (const auto& [tenant, program] : config_.program->others())
+    feed.other_shapes[tenant] = program->shape();
   feed.lane_ids = lanes_;
   config.program = config_.program;
   config.reading.gaps = gaps;

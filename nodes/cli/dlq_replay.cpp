@@ -300,7 +300,7 @@ admin_result<bool> replayer::take_over(mapping& by, const lane_id& lane,
         return admin_fail(row.error());
     }
   }
-  if (row->shape != by.by.program->shape()) {
+  if (row->shape != by.by.program->of(lane.tenant).shape()) {
     why = "the columns of the lane's tables are other ones than those its node "
           "writes; restart the node first";
     return false;

@@ -109,6 +109,30 @@ TEST_CASE_METHOD(databases_fixture, "a tenant that is new in another database "
   CHECK_THAT(end.err, ContainsSubstring("is known as 'postgresql'"));
 }
 
+TEST_CASE_METHOD(databases_fixture, "tenants whose tables differ are written "
+                                    "side by side, also while one changes") {
+  write_config(two_tenants() + "[[tenant]]\nname = \"east\"\n");
+  control.execute(tables("east", "bigint"));
+  send("north", 0, 20);
+  send("east", 0, 20);
+  auto node = start_node();
+  await(control, count("north"), once(20));
+  await(control, count("east"), once(20));
+  // As wide as before: a bigint's bytes would pass for a tiny number.
+  control.execute("ALTER TABLE tenant_east.notes ALTER n TYPE double "
+                  "precision");
+  send("east", 20, 40);
+  send("north", 20, 40);
+  await(control, count("north"), once(40));
+  await(control, count("east"), once(40));
+  stop(node);
+  CHECK(control.value(letters) == "0");
+  CHECK(control.value("SELECT DISTINCT n FROM tenant_east.notes") == "1");
+  CHECK(control.value("SELECT count(DISTINCT shape) FROM millrace.lane WHERE "
+                      "tenant IN ('north', 'east')")
+        == "2");
+}
+
 TEST_CASE_METHOD(databases_fixture, "a tenant's rows are written by its role") {
   auto role = unique_name("writer");
   control.execute("CREATE ROLE " + role + " NOLOGIN");
