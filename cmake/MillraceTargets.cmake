@@ -25,6 +25,7 @@ function(millrace_library name)
   target_link_libraries(${name}
     PUBLIC millrace_options ${arg_PUBLIC}
     PRIVATE ${arg_PRIVATE})
+  millrace_precompile(${name})
 endfunction()
 
 # millrace_test(NAME LABEL label SOURCES … LIBS …)
@@ -54,6 +55,7 @@ function(millrace_test name)
   endif()
   target_link_libraries(${name} PRIVATE
     millrace_options millrace_test_main ${arg_LIBS})
+  millrace_precompile(${name})
   set(properties LABELS ${arg_LABEL})
   if(arg_TIMEOUT)
     list(APPEND properties TIMEOUT ${arg_TIMEOUT})

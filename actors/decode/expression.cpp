@@ -29,7 +29,7 @@ std::string path_text(const expression& x) {
   return out;
 }
 
-std::string quoted(std::string_view text) {
+std::string in_quotes(std::string_view text) {
   std::string out = "'";
   for (auto c : text) {
     if (c == '\'')
@@ -85,13 +85,13 @@ std::string to_string(const expression& x) {
     case expression_kind::path:
       return path_text(x);
     case expression_kind::header:
-      return "header(" + quoted(x.text) + ')';
+      return "header(" + in_quotes(x.text) + ')';
     case expression_kind::first_header:
       return "header(1)";
     case expression_kind::item_index:
       return "index(" + x.text + ')';
     case expression_kind::text:
-      return quoted(x.text);
+      return in_quotes(x.text);
     case expression_kind::number:
     case expression_kind::boolean:
       return x.text;

@@ -61,7 +61,7 @@ std::string escape(const character& c) {
   }
 }
 
-std::string quoted(std::string_view text) {
+std::string in_quotes(std::string_view text) {
   return '"' + printable(text, 60) + '"';
 }
 
@@ -100,7 +100,7 @@ std::string describe(const value& x) {
     case value_kind::number:
       return printable(x.text, 60);
     case value_kind::string:
-      return quoted(x.text);
+      return in_quotes(x.text);
     case value_kind::array:
       return "the array " + printable(x.text, 40);
     case value_kind::object:

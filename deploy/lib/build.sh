@@ -16,10 +16,13 @@ progress_ninja() {
 
 # build_preset PRESET JOBS TARGET [CMAKE OPTION…]: into build/PRESET.
 build_preset() {
-  local preset=$1 jobs=$2 target=$3 options=()
+  local preset=$1 jobs=$2 target=$3 options=(-DMILLRACE_PRECOMPILE=ON)
   shift 3
   if command -v ccache >/dev/null; then
     options+=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
+    # It takes the list of headers from the compiler, which does without a run
+    # of the preprocessor, and knows precompiled headers by their content.
+    export CCACHE_DEPEND=1 CCACHE_SLOPPINESS=pch_defines,time_macros
   fi
   cd "$millrace_root"
   step "configuring $preset" progress_none \
