@@ -148,6 +148,7 @@ void write_tenants(json_writer& out, const metric_snapshot& metrics) {
     out.key("name").string(tenant);
     out.key("rows_total").integer(sum(names::rows_written));
     out.key("dead_letters_total").integer(sum(names::dead_letters));
+    out.key("waiting_events").integer(sum(names::waiting_events));
     out.key("in_doubt_total").integer(sum(names::in_doubt));
     out.key("reconnects_total").integer(sum(names::reconnects));
     out.key("sessions").begin_object();

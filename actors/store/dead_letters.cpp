@@ -106,19 +106,22 @@ std::optional<std::string> bytes_of(const std::optional<std::string>& x) {
 
 } // namespace
 
-dead_letters::dead_letters(connection& conn, admin_note note)
-  : conn_{conn},
-    note_{std::move(note)} {
-}
-
 // -- looking ------------------------------------------------------------------
 
+kept_events::kept_events(connection& conn, kept_in where)
+  : conn_{conn},
+    table_{where == kept_in::dead_letter
+             ? "millrace.dead_letter d"
+             : "(SELECT w.*, 'waiting' AS stage, w.since AS at FROM "
+               "millrace.waiting w) d"} {
+}
+
 store_result<std::vector<dead_letter_info>>
-dead_letters::list(const dead_letter_filter& which, int64_t limit) {
+kept_events::list(const dead_letter_filter& which, int64_t limit) {
   auto params = params_of(which);
   params.push_back(sql(limit));
-  auto found = conn_.query("SELECT " + info_columns()
-                             + " FROM millrace.dead_letter d" + filter
+  auto found = conn_.query("SELECT " + info_columns() + " FROM " + table_
+                             + filter
                              + "ORDER BY d.at DESC, d.seq DESC LIMIT $13",
                            params);
   if (!found)
@@ -132,12 +135,14 @@ dead_letters::list(const dead_letter_filter& which, int64_t limit) {
 }
 
 store_result<std::optional<dead_letter>>
-dead_letters::find(const dead_letter_id& id) {
+kept_events::find(const dead_letter_id& id) {
   auto found = conn_.query(
     "SELECT " + info_columns()
       + ", d.key, d.value, d.headers, (extract(epoch FROM d.\"timestamp\") * "
-        "1000)::bigint FROM millrace.dead_letter d WHERE d.pipeline = $1 AND "
-        "d.tenant = $2 AND d.shard = $3 AND d.seq = $4",
+        "1000)::bigint FROM "
+      + table_
+      + " WHERE d.pipeline = $1 AND d.tenant = $2 AND d.shard = $3 AND d.seq = "
+        "$4",
     key_of(id));
   if (!found)
     return std::unexpected{found.error()};
@@ -159,15 +164,15 @@ dead_letters::find(const dead_letter_id& id) {
 }
 
 store_result<std::vector<dead_letter_count>>
-dead_letters::counts(const dead_letter_filter& which, int64_t limit) {
+kept_events::counts(const dead_letter_filter& which, int64_t limit) {
   auto params = params_of(which);
   params.push_back(sql(limit));
   auto found = conn_.query(
     std::string{"SELECT d.pipeline, d.tenant, d.stage, d.sqlstate, d.reason, "
                 "count(*), to_char(max(d.at) AT TIME ZONE 'UTC', "
-                "'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"') FROM millrace.dead_letter "
-                "d"}
-      + filter + "GROUP BY 1, 2, 3, 4, 5 ORDER BY 6 DESC, 1, 2, 5 LIMIT $13",
+                "'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"') FROM "}
+      + table_ + filter
+      + "GROUP BY 1, 2, 3, 4, 5 ORDER BY 6 DESC, 1, 2, 5 LIMIT $13",
     params);
   if (!found)
     return std::unexpected{found.error()};
@@ -205,6 +210,11 @@ const std::string prunable_keys
       "x.newer > $2::bigint)";
 
 } // namespace
+
+dead_letters::dead_letters(connection& conn, admin_note note)
+  : kept_events{conn, kept_in::dead_letter},
+    note_{std::move(note)} {
+}
 
 store_result<dead_letter_sum>
 dead_letters::sum(const dead_letter_filter& which) {

@@ -13,7 +13,8 @@
 
 namespace millrace {
 
-/// A row of `millrace.dead_letter`.
+/// A row of `millrace.dead_letter`, or of `millrace.waiting`, which is numbered
+/// the same way.
 struct dead_letter_id {
   lane_id lane;
   seq number;
@@ -113,23 +114,45 @@ struct dead_letter_limits {
   std::optional<int64_t> max_bytes;
 };
 
-/// The table of dead letters, for `millrace dlq …`. Every change is one
-/// transaction with its rows in `millrace.admin_action`.
-class dead_letters {
+/// Where events are kept that are in no table of their tenant.
+enum class kept_in : uint8_t {
+  dead_letter,
+  /// Those that wait for a row (protocol.md, section 4); they are shown as dead
+  /// letters of the stage `waiting`.
+  waiting,
+};
+
+/// Looks at kept events.
+class kept_events {
 public:
   /// The connection outlives this.
-  dead_letters(connection& conn, admin_note note);
+  kept_events(connection& conn, kept_in where);
 
   /// Newest first.
   store_result<std::vector<dead_letter_info>>
   list(const dead_letter_filter& which, int64_t limit);
 
-  /// Nothing when there is no such dead letter.
+  /// Nothing when there is no such event.
   store_result<std::optional<dead_letter>> find(const dead_letter_id& id);
 
   /// By pipeline, tenant, stage, SQLSTATE and reason, most of them first.
   store_result<std::vector<dead_letter_count>>
   counts(const dead_letter_filter& which, int64_t limit);
+
+protected:
+  connection& conn_;
+
+private:
+  /// What a FROM names.
+  std::string table_;
+};
+
+/// The table of dead letters, for `millrace dlq …`. Every change is one
+/// transaction with its rows in `millrace.admin_action`.
+class dead_letters : public kept_events {
+public:
+  /// The connection outlives this.
+  dead_letters(connection& conn, admin_note note);
 
   store_result<dead_letter_sum> sum(const dead_letter_filter& which);
 
@@ -164,7 +187,6 @@ private:
   store_result<dead_letter_sum> prune_by(const dead_letter_limits& limits,
                                          const std::string& text);
 
-  connection& conn_;
   admin_note note_;
 };
 

@@ -68,4 +68,7 @@ void add_lanes(CLI::App& root, adder& all);
 /// `millrace dlq …`
 void add_dlq(CLI::App& root, adder& all);
 
+/// `millrace waiting …`
+void add_waiting(CLI::App& root, adder& all);
+
 } // namespace millrace::cli

@@ -92,7 +92,7 @@ admin_result<dead_letter_filter> narrow_filter_of(const dlq_arguments& what) {
   return result;
 }
 
-exit_code run_dlq_list(const dlq_arguments& what, console& to) {
+exit_code run_kept_list(const dlq_arguments& what, console& to) {
   auto which = filter_of(what);
   if (!which)
     return tell(which.error(), to);
@@ -101,7 +101,7 @@ exit_code run_dlq_list(const dlq_arguments& what, console& to) {
     return tell(sessions.error(), to);
   std::vector<dead_letter_info> all;
   for (auto& session : sessions->open) {
-    auto some = dead_letters{session.conn, {}}.list(*which, what.limit);
+    auto some = kept_events{session.conn, what.where}.list(*which, what.limit);
     if (!some)
       return tell(admin_fail(some.error()).error(), to);
     std::ranges::move(*some, std::back_inserter(all));
@@ -116,7 +116,7 @@ exit_code run_dlq_list(const dlq_arguments& what, console& to) {
   return tell_lacking(*sessions, to);
 }
 
-exit_code run_dlq_count(const dlq_arguments& what, console& to) {
+exit_code run_kept_count(const dlq_arguments& what, console& to) {
   auto which = filter_of(what);
   if (!which)
     return tell(which.error(), to);
@@ -125,7 +125,8 @@ exit_code run_dlq_count(const dlq_arguments& what, console& to) {
     return tell(sessions.error(), to);
   std::vector<dead_letter_count> all;
   for (auto& session : sessions->open) {
-    auto some = dead_letters{session.conn, {}}.counts(*which, what.limit);
+    auto some = kept_events{session.conn, what.where}.counts(*which,
+                                                             what.limit);
     if (!some)
       return tell(admin_fail(some.error()).error(), to);
     std::ranges::move(*some, std::back_inserter(all));
@@ -138,7 +139,7 @@ exit_code run_dlq_count(const dlq_arguments& what, console& to) {
   return tell_lacking(*sessions, to);
 }
 
-exit_code run_dlq_show(const dlq_arguments& what, console& to) {
+exit_code run_kept_show(const dlq_arguments& what, console& to) {
   auto id = id_of(what);
   if (!id)
     return tell(id.error(), to);
@@ -147,12 +148,14 @@ exit_code run_dlq_show(const dlq_arguments& what, console& to) {
   auto session = open_admin(what, id->lane.tenant);
   if (!session)
     return tell(session.error(), to);
-  auto x = dead_letters{session->conn, {}}.find(*id);
+  auto x = kept_events{session->conn, what.where}.find(*id);
   if (!x)
     return tell(admin_fail(x.error()).error(), to);
   if (!*x)
-    return to.fail(exit_code::failed,
-                   "there is no dead letter " + to_string(*id));
+    return to.fail(exit_code::failed, (what.where == kept_in::waiting
+                                         ? "there is no waiting event "
+                                         : "there is no dead letter ")
+                                        + to_string(*id));
   if (what.raw)
     to.out((*x)->value.value_or(""));
   else

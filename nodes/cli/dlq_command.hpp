@@ -8,9 +8,12 @@
 
 namespace millrace::cli {
 
-/// What `millrace dlq …` got from the command line; each command reads the
-/// part that is its own.
+/// What `millrace dlq …` and `millrace waiting …` got from the command line;
+/// each command reads the part that is its own.
 struct dlq_arguments : admin_arguments {
+  /// For `list`, `count` and `show`: which kind of events.
+  kept_in where = kept_in::dead_letter;
+
   // Filters.
   std::string pipeline;
   std::string tenant;
@@ -46,12 +49,12 @@ admin_result<dead_letter_filter> filter_of(const dlq_arguments& what);
 /// filter, so that a forgotten one does not mean all.
 admin_result<dead_letter_filter> narrow_filter_of(const dlq_arguments& what);
 
-exit_code run_dlq_list(const dlq_arguments& what, console& to);
+exit_code run_kept_list(const dlq_arguments& what, console& to);
 
 /// How many by reason.
-exit_code run_dlq_count(const dlq_arguments& what, console& to);
+exit_code run_kept_count(const dlq_arguments& what, console& to);
 
-exit_code run_dlq_show(const dlq_arguments& what, console& to);
+exit_code run_kept_show(const dlq_arguments& what, console& to);
 
 /// Removes dead letters; their coordinates and hashes stay.
 exit_code run_dlq_discard(const dlq_arguments& what, console& to);

@@ -5,7 +5,8 @@ namespace millrace::cli {
 
 namespace {
 
-void add_filters(CLI::App* app, dlq_arguments& x) {
+/// Those that waiting events have as well.
+void add_common_filters(CLI::App* app, dlq_arguments& x) {
   app->add_option("--pipeline", x.pipeline, "Only those of this pipeline")
     ->type_name("NAME");
   app
@@ -14,9 +15,6 @@ void add_filters(CLI::App* app, dlq_arguments& x) {
     ->type_name("NAME");
   app->add_option("--topic", x.topic, "Only those of this topic")
     ->type_name("NAME");
-  app->add_option("--stage", x.stage, "Only those that failed there")
-    ->type_name("STAGE")
-    ->check(CLI::IsMember({"decode", "map", "store"}));
   app->add_option("--sqlstate", x.sqlstate, "Only those with this SQLSTATE")
     ->type_name("CODE");
   app
@@ -30,6 +28,13 @@ void add_filters(CLI::App* app, dlq_arguments& x) {
     ->type_name("TIME");
   app->add_option("--until", x.until, "Only those set aside before then")
     ->type_name("TIME");
+}
+
+void add_filters(CLI::App* app, dlq_arguments& x) {
+  add_common_filters(app, x);
+  app->add_option("--stage", x.stage, "Only those that failed there")
+    ->type_name("STAGE")
+    ->check(CLI::IsMember({"decode", "map", "store", "waiting"}));
 }
 
 void add_limit(CLI::App* app, dlq_arguments& x) {
@@ -85,24 +90,50 @@ void add_dlq(CLI::App& root, adder& all) {
   group->require_subcommand(1);
   auto [list, x] = all.add<dlq_arguments>(*group, "list",
                                           "Dead letters, the newest first",
-                                          run_dlq_list);
+                                          run_kept_list);
   add_filters(list, *x);
   add_limit(list, *x);
   add_common(list, *x);
   auto [counted, c] = all.add<dlq_arguments>(*group, "count",
                                              "How many dead letters by reason",
-                                             run_dlq_count);
+                                             run_kept_count);
   add_filters(counted, *c);
   add_limit(counted, *c);
   add_common(counted, *c);
   auto [show, s]
     = all.add<dlq_arguments>(*group, "show",
                              "All of a dead letter: key, headers and value",
-                             run_dlq_show);
+                             run_kept_show);
   add_one(show, *s, true);
   show->add_flag("--raw", s->raw, "The bytes of the value and nothing else");
   add_common(show, *s);
   add_changes(*group, all);
+}
+
+void add_waiting(CLI::App& root, adder& all) {
+  auto* group = root.add_subcommand(
+    "waiting", "Look at events that wait for a row which is not there yet");
+  group->require_subcommand(1);
+  auto [list, x] = all.add<dlq_arguments>(*group, "list",
+                                          "Waiting events, the newest first",
+                                          run_kept_list);
+  auto [counted, c] = all.add<dlq_arguments>(*group, "count",
+                                             "How many wait, by reason",
+                                             run_kept_count);
+  for (auto [app, what] : {std::pair{list, x}, std::pair{counted, c}}) {
+    what->where = kept_in::waiting;
+    add_common_filters(app, *what);
+    add_limit(app, *what);
+    add_common(app, *what);
+  }
+  auto [show, s]
+    = all.add<dlq_arguments>(*group, "show",
+                             "All of a waiting event: key, headers and value",
+                             run_kept_show);
+  s->where = kept_in::waiting;
+  add_one(show, *s, true);
+  show->add_flag("--raw", s->raw, "The bytes of the value and nothing else");
+  add_common(show, *s);
 }
 
 } // namespace millrace::cli

@@ -106,8 +106,8 @@ std::string pipelines_text(const dom::element& all) {
 }
 
 std::string tenants_text(const dom::element& all) {
-  rows table{
-    {"TENANT", "ROWS", "DEAD LETTERS", "IN DOUBT", "RECONNECTS", "SESSIONS"}};
+  rows table{{"TENANT", "ROWS", "DEAD LETTERS", "WAITING", "IN DOUBT",
+              "RECONNECTS", "SESSIONS"}};
   for_each_in(all, "tenants", [&](const dom::element& x) {
     std::string sessions;
     dom::object states;
@@ -120,8 +120,9 @@ std::string tenants_text(const dom::element& all) {
       }
     table.push_back(
       {text_at(x, "name"), count_at(x, "rows_total"),
-       count_at(x, "dead_letters_total"), count_at(x, "in_doubt_total"),
-       count_at(x, "reconnects_total"), sessions.empty() ? "-" : sessions});
+       count_at(x, "dead_letters_total"), count_at(x, "waiting_events"),
+       count_at(x, "in_doubt_total"), count_at(x, "reconnects_total"),
+       sessions.empty() ? "-" : sessions});
   });
   return table.size() > 1 ? '\n' + table_text(table) : "";
 }

@@ -164,6 +164,17 @@ class Laboratory:
                      "LAB_PG_URL": self.node_url},
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
+    def tell(self, *words, patience_s=60):
+        """What a command prints, which must succeed."""
+        done = subprocess.run(
+            [str(self.bin / words[0]), *map(str, words[1:])],
+            env={**os.environ, **self.environment(),
+                 "LAB_PG_URL": self.node_url},
+            stdin=subprocess.DEVNULL, capture_output=True, text=True,
+            timeout=patience_s)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
     def start_node(self, name):
         config = self.directory / f"{name}.toml"
         config.write_text(self.config.format(

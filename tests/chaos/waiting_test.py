@@ -127,6 +127,7 @@ class Waiting(Case):
         lab.waits(TRADES)
         self.assertEqual(lab.count("tenant_demo.trades"), 0)
         print(f"  {TRADES} trades wait", flush=True)
+        self.look(lab)
 
         lab.feed("orders", [order(i + 1) for i in range(ORDERS // 2)])
         lab.released(TRADES - 1)
@@ -149,6 +150,22 @@ class Waiting(Case):
                        "a dead letter")
         lab.end_nodes()
         self.prove_tables(lab)
+
+    def look(self, lab):
+        """Who waits and why, as an operator asks for it."""
+        def ask(*words):
+            return json.loads(lab.tell(
+                "millrace", "waiting", *words, "--json", "--config",
+                lab.directory / "shop.toml"))
+
+        counted = ask("count", "--pipeline", "trades")
+        self.assertEqual(sum(x["count"] for x in counted), TRADES)
+        self.assertEqual(ask("list", "--topic", "orders"), [])
+        first, = ask("list", "--limit", "1")
+        shown = ask("show", first["lane"], str(first["seq"]))
+        self.assertEqual(first["stage"], "waiting")
+        self.assertIn("order", json.loads(shown["value"]))
+        self.assertEqual({**first, **shown}, {**shown, **first})
 
     def prove_tables(self, lab):
         def expect(what, sql, answer):

@@ -29,8 +29,9 @@ TEST_CASE("help goes to standard output and names commands and exit codes") {
   auto x = run({"--help"});
   CHECK(x.code == 0);
   CHECK(x.err.empty());
-  for (const auto* name : {"node", "validate", "migrate", "produce", "status",
-                           "lanes", "dlq", "config", "completion", "version"})
+  for (const auto* name :
+       {"node", "validate", "migrate", "produce", "status", "lanes", "dlq",
+        "waiting", "config", "completion", "version"})
     CHECK_THAT(x.out, ContainsSubstring(std::string{"\n  "} + name + ' '));
   for (const auto& code : cli::exit_codes)
     CHECK_THAT(x.out, ContainsSubstring(std::string{code.meaning}));
@@ -63,7 +64,11 @@ TEST_CASE("every command has help of its own") {
                         words{"dlq", "show"},
                         words{"dlq", "discard"},
                         words{"dlq", "replay"},
-                        words{"dlq", "prune"}}) {
+                        words{"dlq", "prune"},
+                        words{"waiting"},
+                        words{"waiting", "list"},
+                        words{"waiting", "count"},
+                        words{"waiting", "show"}}) {
     auto usage = std::string{"Usage: millrace"};
     for (const auto& word : command)
       usage += ' ' + word;

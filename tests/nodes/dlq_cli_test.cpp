@@ -90,7 +90,10 @@ TEST_CASE("wrong dlq commands are refused before a server is asked") {
          {{"dlq", "discard", "p/t/1", "--reason", "x"}, "needs a SEQ"},
          {{"dlq", "replay"}, "expected LANE SEQ, or at least one of"},
          {{"dlq", "replay", "p/t/1", "1", "--topic", "t"}, "either LANE SEQ"},
-         {{"dlq", "prune"}, "expected --config FILE"}}) {
+         {{"dlq", "prune"}, "expected --config FILE"},
+         {{"waiting", "list"}, "expected --config FILE"},
+         {{"waiting", "list", "--stage", "store"}, "--stage"},
+         {{"waiting", "show", "p/t", "1"}, "LANE: found \"p/t\""}}) {
     auto end = run(x.args);
     INFO(end.out << end.err);
     CHECK(end.code == 2);

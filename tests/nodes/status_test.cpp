@@ -23,7 +23,7 @@ constexpr auto sample = R"({"node":"n1","version":"0.1.0","pid":4711,
 "flush_seconds":{"p50":null,"p99":null}}],
 "topics":[],
 "tenants":[{"name":"demo","rows_total":1234560,"dead_letters_total":7,
-"in_doubt_total":0,"reconnects_total":1,
+"waiting_events":2,"in_doubt_total":0,"reconnects_total":1,
 "sessions":{"idle":3,"busy":1,"connecting":0,"down":0}}],
 "lanes":[{"name":"ticks/demo/0","state":"running"},
 {"name":"ticks/demo/1","state":"parked","note":"23505 five times"}]})";
@@ -78,9 +78,10 @@ TEST_CASE("a status shows what a person looks for") {
            "ticks     9876    1,234,560  1,234,567  7             12   0.2    "
            "4.2     31.0\n"
            "\n"
-           "TENANT  ROWS       DEAD LETTERS  IN DOUBT  RECONNECTS  SESSIONS\n"
-           "demo    1,234,560  7             0         1           3 idle, 1 "
-           "busy\n"
+           "TENANT  ROWS       DEAD LETTERS  WAITING  IN DOUBT  RECONNECTS  "
+           "SESSIONS\n"
+           "demo    1,234,560  7             2        0         1           "
+           "3 idle, 1 busy\n"
            "\n"
            "lanes: 1 parked, 1 running\n"
            "  ticks/demo/1: parked: 23505 five times\n");
