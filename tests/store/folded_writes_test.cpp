@@ -1,131 +1,20 @@
 // Updates and deletes folded into flushes, against PostgreSQL itself.
 
-#include "tests/store/store_fixture.hpp"
+#include "tests/store/folded_fixture.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>
 #include <catch2/generators/catch_generators_range.hpp>
 
-#include <algorithm>
-#include <atomic>
 #include <format>
-#include <map>
-#include <mutex>
 #include <random>
 #include <set>
-#include <thread>
 
 using namespace millrace;
 using namespace millrace::test;
+using fixture = folded_fixture;
 
 namespace {
-
-/// A field of a tuple: NULL, a bigint, or a text.
-struct cell {
-  bool null = false;
-  bool is_text = false;
-  int64_t number = 0;
-  std::string text = {};
-};
-
-cell number(int64_t x) {
-  return {.number = x};
-}
-
-cell word(std::string x) {
-  return {.is_text = true, .text = std::move(x)};
-}
-
-std::vector<std::byte> tuple_of(const std::vector<cell>& cells) {
-  std::vector<std::byte> out;
-  append_be(out, cells.size(), 2);
-  for (const auto& x : cells) {
-    if (x.null) {
-      append_be(out, 0xffffffff, 4);
-    } else if (x.is_text) {
-      append_be(out, x.text.size(), 4);
-      for (auto c : x.text)
-        out.push_back(static_cast<std::byte>(c));
-    } else {
-      append_be(out, 8, 4);
-      append_be(out, static_cast<uint64_t>(x.number), 8);
-    }
-  }
-  return out;
-}
-
-std::string literal(const cell& x) {
-  return x.null      ? "NULL"
-         : x.is_text ? "'" + x.text + "'"
-                     : std::to_string(x.number);
-}
-
-/// The writes into `folded`, whose key is (a, b).
-const std::vector<write_target>& writes() {
-  using enum write_method;
-  auto to = [](write_method method, std::vector<std::string> columns) {
-    return write_target{"tenant_demo",      "folded",   method,
-                        std::move(columns), {"a", "b"}, {}};
-  };
-  static const std::vector<write_target> result{
-    to(upsert, {"a", "b", "x", "z"}), to(update, {"a", "b", "y"}),
-    to(update, {"y", "z", "b", "a"}), to(write_method::remove, {"b", "a"}),
-    to(upsert, {"b", "a", "x", "y"})};
-  return result;
-}
-
-struct operation {
-  std::size_t member;
-  std::vector<cell> cells;
-  int64_t key;
-};
-
-struct fixture : store_fixture {
-  fixture() {
-    for (auto name : {"folded", "reference"})
-      db.execute(std::string{"CREATE TABLE tenant_demo."} + name
-                 + " (a bigint, b text, x bigint DEFAULT 7, y text DEFAULT "
-                   "'yes', z bigint, PRIMARY KEY (a, b))");
-    use(writes());
-  }
-
-  void use(const std::vector<write_target>& targets) {
-    plan = make_write_plan("p", "demo", rows_of, targets);
-    blocks = targets.size();
-  }
-
-  batch empty(int64_t from, int64_t to) const {
-    auto result = batch_of(from, to);
-    result.blocks.resize(blocks);
-    return result;
-  }
-
-  std::string content(const std::string& table) const {
-    return db.value("SELECT coalesce(string_agg(t::text, ' ' ORDER BY t::text)"
-                    ", '') FROM tenant_demo."
-                    + table + " t");
-  }
-
-  flush_result commit(batch data) {
-    auto result = run(flush_of(row, std::move(data)));
-    INFO(result.message);
-    REQUIRE(result.verdict == flush_verdict::committed);
-    row = must(store().load({lane, false}));
-    return result;
-  }
-
-  /// One row of a write at the next offset, committed on its own.
-  flush_result one(std::size_t member, const std::vector<cell>& cells,
-                   int64_t key = 1) {
-    auto data = empty(next, next + 1);
-    add_row(data.blocks[member], next++, tuple_of(cells), key);
-    return commit(std::move(data));
-  }
-
-  std::size_t blocks = 0;
-  int64_t next = 100;
-  lane_row row = take();
-};
 
 /// The operation as a statement of its own, which yields a row if it found
 /// one.
@@ -155,24 +44,6 @@ std::string statement(const operation& x) {
              + values + ") ON CONFLICT (a, b) DO UPDATE SET " + changes
              + " RETURNING 1";
   }
-}
-
-operation any_operation(std::mt19937_64& chance) {
-  operation result;
-  result.member = chance() % writes().size();
-  result.key = static_cast<int64_t>(chance() % 6);
-  for (const auto& name : writes()[result.member].columns)
-    if (name == "a")
-      result.cells.push_back(number(result.key % 3));
-    else if (name == "b")
-      result.cells.push_back(word(result.key < 3 ? "" : "b"));
-    else if (chance() % 4 == 0)
-      result.cells.push_back({.null = true});
-    else if (name == "y")
-      result.cells.push_back(word(std::format("y{}", chance() % 100)));
-    else
-      result.cells.push_back(number(static_cast<int64_t>(chance() % 100)));
-  return result;
 }
 
 } // namespace
@@ -339,91 +210,4 @@ TEST_CASE_METHOD(fixture, "rows in partitions are updated, deleted and made "
     commit(std::move(data));
     REQUIRE(content("folded") == content("reference"));
   }
-}
-
-namespace {
-
-/// A flush of random writes to few keys of two tables, for a lane of its own.
-flush any_flush(const store_fixture& fixture, const lane_row& row,
-                const lane_id& lane, bool adds, int64_t from,
-                std::mt19937_64& chance) {
-  // Without updates and deletes there is one write per table.
-  auto per_table = adds ? 1 : writes().size();
-  auto data = fixture.batch_of(from, from + 40);
-  data.lane = lane;
-  data.blocks.resize(2 * per_table);
-  for (int64_t at = from; at < from + 40; ++at) {
-    auto x = any_operation(chance);
-    while (adds && x.member != 0)
-      x = any_operation(chance);
-    // Many keys, so that writers meet in all ways.
-    auto key = static_cast<int64_t>(chance() % 60);
-    for (std::size_t i = 0; i < x.cells.size(); ++i) {
-      const auto& name = writes()[x.member].columns[i];
-      if (name == "a")
-        x.cells[i] = number(key);
-      else if (name == "b")
-        x.cells[i] = word("b");
-    }
-    auto table = chance() % 2 * per_table;
-    add_row(data.blocks[table + x.member], at, tuple_of(x.cells), key);
-  }
-  auto result = fixture.flush_of(row, std::move(data));
-  result.claim.lane = lane;
-  return result;
-}
-
-} // namespace
-
-TEST_CASE_METHOD(fixture, "sixteen writers on the same rows of two tables "
-                          "never deadlock") {
-  constexpr int writers = 16;
-  constexpr int flushes = 60;
-  db.execute("CREATE TABLE tenant_demo.folded_too (LIKE tenant_demo.folded "
-             "INCLUDING ALL)");
-  auto targets = writes();
-  for (auto x : writes()) {
-    x.table = "folded_too";
-    targets.push_back(x);
-  }
-  use(targets);
-  auto both = std::vector{targets[0], targets[writes().size()]};
-  auto upserts = make_write_plan("many", "demo", rows_of, both);
-  auto boot = boot_of(2);
-  boot.pipeline = "many";
-  boot.lanes = writers;
-  must(store().boot(boot));
-  std::atomic<int> committed = 0;
-  std::map<std::string, int> failures;
-  std::mutex guard;
-  auto write = [&](int32_t number) {
-    std::mt19937_64 chance{static_cast<uint64_t>(number)};
-    auto own = open();
-    lane_store store{own, 5s};
-    lane_id mine{"many", "demo", shard{number}};
-    // Some only add rows, in the way of an upsert that is alone.
-    auto adds = number % 4 == 0;
-    auto current = must(store.takeover({mine, uuid::random(), "n"}));
-    for (int i = 0; i < flushes; ++i) {
-      auto work = any_flush(*this, current, mine, adds, 100 + 40 * i, chance);
-      if (adds)
-        work.plan = upserts;
-      auto result = run(own, std::move(work));
-      if (result.verdict != flush_verdict::committed) {
-        std::lock_guard lock{guard};
-        ++failures[result.sqlstate + ' ' + result.message];
-        return;
-      }
-      ++committed;
-      current = must(store.load({mine, false}));
-    }
-  };
-  {
-    std::vector<std::jthread> threads;
-    for (int i = 0; i < writers; ++i)
-      threads.emplace_back(write, i);
-  }
-  for (const auto& [text, count] : failures)
-    UNSCOPED_INFO(text << ": " << count);
-  CHECK(committed == writers * flushes);
 }
