@@ -26,4 +26,22 @@ std::optional<std::string> from_base64(std::string_view text) {
   return result;
 }
 
+std::string to_base64(std::string_view bytes) {
+  // The library takes its count as an int; three bytes are four characters.
+  constexpr std::size_t most = 3 << 20;
+  std::string result;
+  while (!bytes.empty()) {
+    auto part = bytes.substr(0, most);
+    bytes.remove_prefix(part.size());
+    auto at = result.size();
+    // And a zero behind the text.
+    result.resize(at + (part.size() + 2) / 3 * 4 + 1);
+    EVP_EncodeBlock(reinterpret_cast<unsigned char*>(result.data() + at),
+                    reinterpret_cast<const unsigned char*>(part.data()),
+                    static_cast<int>(part.size()));
+    result.pop_back();
+  }
+  return result;
+}
+
 } // namespace millrace

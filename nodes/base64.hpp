@@ -10,4 +10,7 @@ namespace millrace {
 /// is something else.
 std::optional<std::string> from_base64(std::string_view text);
 
+/// The same the other way.
+std::string to_base64(std::string_view bytes);
+
 } // namespace millrace

@@ -266,6 +266,7 @@ commands add_commands(CLI::App& root, const node_runner& node) {
   add_map(all);
   add_migrate(root, all);
   add_produce(all);
+  add_generate(root, all);
   add_status(all);
   add_lanes(root, all);
   add_dlq(root, all);
