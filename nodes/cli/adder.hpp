@@ -70,6 +70,7 @@ void add_dlq(CLI::App& root, adder& all);
 
 /// `millrace waiting …`
 void add_waiting(CLI::App& root, adder& all);
+
 /// `millrace generate …`
 void add_generate(CLI::App& root, adder& all);
 
