@@ -343,9 +343,10 @@ class Tables(Nodes):
                        "a new program")
         self.prove(lab)
         self.assertEqual(lab.query(
-            "SELECT count(*), count(*) FILTER (WHERE symbol_id < 1) FROM "
-            "tenant_demo.ticks"), [f"{RECORDS}|0"], lab.query(
-                "SELECT stage, sqlstate, reason FROM millrace.dead_letter"))
+            "SELECT count(*) FROM tenant_demo.ticks WHERE symbol_id < 1"),
+            ["0"])
+        self.assertEqual(lab.query(
+            "SELECT stage, sqlstate, reason FROM millrace.dead_letter"), [])
         self.assertEqual(lab.query(
             "SELECT count(DISTINCT shape) FROM millrace.lane"), ["1"])
 
