@@ -106,6 +106,10 @@ struct postgresql_config {
   /// Per tenant, unless the tenant says otherwise.
   int32_t sessions = 4;
 
+  /// Of all tenants on one node, and for its own questions.
+  int32_t max_sessions = 40;
+
+  std::chrono::milliseconds session_idle_timeout{300'000};
   std::chrono::milliseconds connect_timeout{10'000};
   std::chrono::milliseconds statement_timeout{60'000};
   std::chrono::milliseconds lock_timeout{5'000};

@@ -97,6 +97,23 @@ std::vector<bound<postgresql_config>> postgresql_use() {
                         .most = 1000,
                         .description = "Connections per tenant and node, "
                                        "unless the tenant says otherwise."}),
+    bind<&c::max_sessions>(
+      {.path = "max_sessions",
+       .type = integer,
+       .default_value = "40",
+       .least = 1,
+       .most = 10'000,
+       .description = "Connections per node to this database: those of all "
+                      "tenants, and two for questions about lanes and floors. "
+                      "It may be less than the tenants' `sessions` together: "
+                      "then they take turns. Not counted: one while tables "
+                      "are read at a start, and one of the keeper of dead "
+                      "letters while it looks."}),
+    timeout(bind<&c::session_idle_timeout>(
+              {.path = "session_idle_timeout",
+               .description = "After which a connection without work is "
+                              "closed; the next work opens one again."}),
+            "\"5m\""),
     timeout(bind<&c::connect_timeout>(
               {.path = "connect_timeout",
                .description = "To open a connection, log-in included."}),

@@ -50,7 +50,15 @@ struct session_notice {
 
   /// Done with a flush that wrote rows.
   bool wrote = false;
+
+  /// When it is up: when the server that it is connected to was started, in
+  /// microseconds since 1970. Another one is another server, or this one after
+  /// a fall.
+  int64_t server_started_us = 0;
 };
+
+/// To a POOL: a session may be had, or given up, or has been idle for long.
+struct pool_nudge {};
 
 /// Of a lane that has waiting events: what they wait for may be there after
 /// the next commit of any lane of the tenant.
@@ -110,6 +118,7 @@ CAF_BEGIN_TYPE_ID_BLOCK(millrace_store, caf::first_custom_type_id + 200)
   CAF_ADD_TYPE_ID(millrace_store, (millrace::waiting_request))
   CAF_ADD_TYPE_ID(millrace_store, (millrace::waiting_answer))
   CAF_ADD_TYPE_ID(millrace_store, (millrace::wake_request))
+  CAF_ADD_TYPE_ID(millrace_store, (millrace::pool_nudge))
 
 CAF_END_TYPE_ID_BLOCK(millrace_store)
 
@@ -138,6 +147,7 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(millrace::retention_halt_request)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(millrace::waiting_request)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(millrace::waiting_answer)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(millrace::wake_request)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(millrace::pool_nudge)
 
 namespace millrace {
 
@@ -174,7 +184,9 @@ using pool_actor = caf::typed_actor<
   // For status pages.
   caf::result<pool_status>(pool_inquiry),
   // A SESSION tells how it is.
-  caf::result<void>(session_notice), caf::result<actor_report>(inspect_atom)>;
+  caf::result<void>(session_notice),
+  // The sessions of the node have moved: look whether to open or close one.
+  caf::result<void>(pool_nudge), caf::result<actor_report>(inspect_atom)>;
 
 /// The SESSION interface: owns one connection. Only its POOL gives it work,
 /// one piece at a time.

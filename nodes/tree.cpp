@@ -48,12 +48,21 @@ child_spec router_child() {
   return result;
 }
 
-child_spec pool_child(const postgresql_config& database,
-                      const std::string& tenant, int32_t sessions,
-                      const std::string& role = {}) {
+/// A database and what its pools share.
+struct pool_place {
+  const postgresql_config& database;
+  std::shared_ptr<session_slots> slots;
+};
+
+child_spec pool_child(const pool_place& where, const std::string& tenant,
+                      int32_t sessions, const std::string& role = {}) {
+  const auto& database = where.database;
   pool_config settings;
   settings.tenant = tenant;
+  settings.database = database.name;
   settings.sessions = static_cast<uint32_t>(sessions);
+  settings.slots = where.slots;
+  settings.idle_timeout = database.session_idle_timeout;
   settings.session = make_session_config(database, role);
   child_spec result;
   result.name = "pool";
@@ -110,7 +119,7 @@ child_spec lane_child(const config& all, const prepared_pipeline& pipeline,
 }
 
 /// TENANT: its pool, then its lanes on this node in all pipelines.
-child_spec tenant_child(const config& all, const postgresql_config& database,
+child_spec tenant_child(const config& all, const pool_place& pools,
                         const placement& where,
                         const std::vector<prepared_pipeline>& pipelines,
                         const mapper_makers& mappers, const std::string& tenant,
@@ -118,7 +127,7 @@ child_spec tenant_child(const config& all, const postgresql_config& database,
                         const outdated_hook& on_outdated) {
   supervisor_config settings;
   settings.name = "tenant " + tenant;
-  settings.children.push_back(pool_child(database, tenant, sessions, role));
+  settings.children.push_back(pool_child(pools, tenant, sessions, role));
   for (const auto& pipeline : pipelines) {
     if (!pipeline.plans.contains(tenant))
       continue;
@@ -142,11 +151,11 @@ child_spec tenant_child(const config& all, const postgresql_config& database,
 
 /// DATABASE: the pool for questions about its lanes and floors. In the control
 /// database `_unrouted` has it.
-child_spec database_child(const postgresql_config& database) {
+child_spec database_child(const pool_place& pools) {
   supervisor_config settings;
-  settings.name = "database " + database.name;
+  settings.name = "database " + pools.database.name;
   settings.children.push_back(
-    pool_child(database, control_pool(database.name), control_sessions));
+    pool_child(pools, control_pool(pools.database.name), control_sessions));
   auto result = supervisor_child(std::move(settings));
   result.on_limit = limit_reaction::park;
   return result;
@@ -312,21 +321,23 @@ plant_database(caf::actor_system& sys, const supervisor_actor& root,
   const auto& all = *what.all;
   const auto& where = what.where;
   std::vector<std::string> names;
+  pool_place pools{database, std::make_shared<session_slots>(
+                               static_cast<uint32_t>(database.max_sessions))};
   mapper_makers mappers;
   for (const auto& pipeline : pipelines)
     mappers[pipeline.config.name] = make_waiting_mapper(pipeline);
   if (database.name == control_database)
     add(root, names,
-        tenant_child(all, database, *where, pipelines, mappers,
+        tenant_child(all, pools, *where, pipelines, mappers,
                      std::string{unrouted_tenant}, control_sessions, {},
                      what.on_outdated));
   else
-    add(root, names, database_child(database));
+    add(root, names, database_child(pools));
   for (const auto& tenant : all.tenants)
     if (tenant.database == database.name
         && has_lanes(*where, pipelines, tenant.name))
       add(root, names,
-          tenant_child(all, database, *where, pipelines, mappers, tenant.name,
+          tenant_child(all, pools, *where, pipelines, mappers, tenant.name,
                        tenant.sessions, tenant.role, what.on_outdated));
   if (all.dead_letters.prune_interval > std::chrono::milliseconds{0})
     add(root, names, keeper_child(all, database));

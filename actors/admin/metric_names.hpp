@@ -218,6 +218,13 @@ inline constexpr metric_info sessions{
   {"tenant", "state"},
   "PostgreSQL sessions of the tenant's pool, by state."};
 
+inline constexpr metric_info database_sessions{
+  "millrace_database_sessions",
+  metric_kind::gauge,
+  "sessions",
+  {"database", "state"},
+  "PostgreSQL sessions that share max_sessions: open, busy, and waited for."};
+
 inline constexpr metric_info reconnects{
   "millrace_reconnects_total",
   metric_kind::counter,
@@ -325,6 +332,7 @@ inline constexpr std::array all{&events_read,
                                 &takeovers,
                                 &in_doubt,
                                 &sessions,
+                                &database_sessions,
                                 &reconnects,
                                 &peers_connected,
                                 &peer_batches_sent,

@@ -181,11 +181,21 @@ keeper_metrics make_keeper_metrics(caf::actor_system& sys,
   };
 }
 
-pool_metrics make_pool_metrics(caf::actor_system& sys,
-                               std::string_view tenant) {
+void database_metrics::move(const database_use& from,
+                            const database_use& to) const {
+  open->inc(to.open - from.open);
+  busy->inc(to.busy - from.busy);
+  waiting->inc(to.waiting - from.waiting);
+}
+
+pool_metrics make_pool_metrics(caf::actor_system& sys, std::string_view tenant,
+                               std::string_view database) {
   namespace names = metric_names;
   auto in_state = [&](std::string_view state) {
     return find_gauge(sys, names::sessions, {tenant, state});
+  };
+  auto in_database = [&](std::string_view state) {
+    return find_gauge(sys, names::database_sessions, {database, state});
   };
   return {
     .sessions_idle = in_state("idle"),
@@ -193,6 +203,9 @@ pool_metrics make_pool_metrics(caf::actor_system& sys,
     .sessions_connecting = in_state("connecting"),
     .sessions_down = in_state("down"),
     .reconnects = find_counter(sys, names::reconnects, {tenant}),
+    .database = {.open = in_database("open"),
+                 .busy = in_database("busy"),
+                 .waiting = in_database("waiting")},
   };
 }
 

@@ -114,6 +114,25 @@ struct keeper_metrics {
 keeper_metrics make_keeper_metrics(caf::actor_system& sys,
                                    std::string_view database);
 
+/// What one pool has of the sessions to a database.
+struct database_use {
+  int64_t open = 0;
+  int64_t busy = 0;
+
+  /// 1 while it waits for a session, else 0.
+  int64_t waiting = 0;
+};
+
+/// The sum over the pools of a node that have sessions to one database.
+struct database_metrics {
+  int_gauge* open;
+  int_gauge* busy;
+  int_gauge* waiting;
+
+  /// A pool has `to` now instead of `from`.
+  void move(const database_use& from, const database_use& to) const;
+};
+
 /// POOL, per tenant. The sum over the states is the size of the pool.
 struct pool_metrics {
   int_gauge* sessions_idle;
@@ -121,9 +140,11 @@ struct pool_metrics {
   int_gauge* sessions_connecting;
   int_gauge* sessions_down;
   int_counter* reconnects;
+  database_metrics database;
 };
 
-pool_metrics make_pool_metrics(caf::actor_system& sys, std::string_view tenant);
+pool_metrics make_pool_metrics(caf::actor_system& sys, std::string_view tenant,
+                               std::string_view database);
 
 /// PEERS.
 int_gauge* peers_connected_gauge(caf::actor_system& sys);

@@ -5,13 +5,17 @@
 #include "actors/store/pq_result.hpp"
 #include "actors/store/sqlstate.hpp"
 
+#include <sys/socket.h>
+
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <string_view>
 #include <utility>
 
 #include <libpq-fe.h>
 #include <poll.h>
+#include <unistd.h>
 
 namespace millrace {
 
@@ -47,6 +51,28 @@ void connection::close() noexcept {
   impl_->staging.clear();
 }
 
+void connection::close_and_wait(std::chrono::milliseconds patience) noexcept {
+  if (!is_open())
+    return close();
+  // The socket ends when the backend's process does, after it has left all
+  // tables of the server. libpq closes its own handle of it.
+  auto copy = ::dup(PQsocket(impl_->raw));
+  close();
+  if (copy < 0)
+    return;
+  auto until = connection_clock::now() + patience;
+  std::array<char, 256> rest{};
+  for (;;) {
+    auto left = std::chrono::ceil<std::chrono::milliseconds>(
+      until - connection_clock::now());
+    pollfd events{copy, POLLIN, 0};
+    if (left <= 0ms || ::poll(&events, 1, static_cast<int>(left.count())) <= 0
+        || ::recv(copy, rest.data(), rest.size(), 0) <= 0)
+      break;
+  }
+  ::close(copy);
+}
+
 bool connection::is_open() const noexcept {
   return impl_ && impl_->raw && PQstatus(impl_->raw) == CONNECTION_OK;
 }
@@ -69,6 +95,10 @@ pg_conn* connection::raw() noexcept {
 
 int32_t connection::backend_pid() const noexcept {
   return is_open() ? PQbackendPID(impl_->raw) : 0;
+}
+
+int64_t connection::server_started_us() const noexcept {
+  return is_open() ? impl_->server_started_us : 0;
 }
 
 int32_t connection::server_version() const noexcept {

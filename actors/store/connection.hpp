@@ -63,6 +63,10 @@ public:
   /// Closes at once; an open transaction is rolled back by the server.
   void close() noexcept;
 
+  /// Closes, and waits until the server has given the connection up, too: from
+  /// then on it counts in none of the server's limits. For at most `patience`.
+  void close_and_wait(std::chrono::milliseconds patience) noexcept;
+
   /// As far as is known without asking.
   bool is_open() const noexcept;
 
@@ -84,6 +88,10 @@ public:
   auto in_transaction(Body body) -> decltype(body());
 
   int32_t backend_pid() const noexcept;
+
+  /// When the server was started, in microseconds since 1970. Another time
+  /// means another server, or one that has fallen since.
+  int64_t server_started_us() const noexcept;
 
   /// For example 170005.
   int32_t server_version() const noexcept;

@@ -5,6 +5,7 @@
 #include "actors/store/connection.hpp"
 
 #include <chrono>
+#include <cstdint>
 #include <set>
 #include <string>
 
@@ -24,6 +25,8 @@ public:
 
   /// Without a limit in the server there is none here.
   std::chrono::milliseconds answer_timeout = std::chrono::hours{24 * 365};
+
+  int64_t server_started_us = 0;
 
   /// Session-private tables that exist.
   std::set<std::string> staging;

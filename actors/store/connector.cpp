@@ -3,6 +3,7 @@
 #include "actors/store/error_text.hpp"
 
 #include <algorithm>
+#include <charconv>
 #include <string_view>
 #include <utility>
 
@@ -148,7 +149,9 @@ store_result<connection> connector::wrap(pg_conn* raw, int announced_pid,
     held->answer_timeout = config.statement_timeout + answer_margin;
   connection result{std::move(held)};
   auto facts = result.query("SELECT pg_backend_pid(), "
-                            "current_setting('transaction_read_only')");
+                            "current_setting('transaction_read_only'), "
+                            "(extract(epoch FROM pg_postmaster_start_time()) * "
+                            "1000000)::bigint");
   if (!facts)
     return std::unexpected{facts.error()};
   // A pooler invents the process id that it announces.
@@ -160,6 +163,9 @@ store_result<connection> connector::wrap(pg_conn* raw, int announced_pid,
       store_error{store_errc::unavailable, "25006",
                   "the server accepts no writes (a standby, or "
                   "default_transaction_read_only is on)"}};
+  auto started = facts->rows[0][2].value_or("0");
+  std::from_chars(started.data(), started.data() + started.size(),
+                  result.impl_->server_started_us);
   auto set = [](const char* name, std::chrono::milliseconds value) {
     return std::string{"SET "} + name + " = " + std::to_string(value.count())
            + ';';

@@ -1,6 +1,5 @@
 #include "actors/store/pool.hpp"
 
-#include "actors/cluster/log.hpp"
 #include "actors/store/session.hpp"
 #include "messages/lane.hpp"
 
@@ -32,28 +31,40 @@ std::optional<std::string> validate(const pool_config& config) {
 pool_state::pool_state(pool_actor::pointer self, pool_config config)
   : self_{self},
     config_{std::move(config)},
-    metrics_{make_pool_metrics(self->system(), config_.tenant)} {
+    metrics_{
+      make_pool_metrics(self->system(), config_.tenant, config_.database)},
+    slots_{config_.slots ? config_.slots : std::make_shared<session_slots>(0)},
+    seat_{slots_,
+          [me = caf::actor_cast<caf::weak_actor_ptr>(self->ctrl())] {
+            if (auto to = caf::actor_cast<pool_actor>(me.lock()))
+              caf::anon_send(to, pool_nudge{});
+          }},
+    retries_{config_.delays},
+    chance_{std::random_device{}()} {
   if (!config_.spawn)
-    config_.spawn = [this](pool_actor::pointer parent, uint32_t index) {
+    config_.spawn = [this](pool_actor::pointer parent, uint32_t index,
+                           session_slot right) {
       return parent->spawn<session, caf::detached>(
-        config_.session, config_.delays, index,
+        config_.session, config_.delays, index, std::move(right),
         caf::actor_cast<pool_actor>(parent));
     };
 }
 
 pool_state::~pool_state() {
   sessions_.clear();
+  seat_.stand_back();
   show();
 }
 
 pool_actor::behavior_type pool_state::make_behavior() {
   self_->set_exit_handler([this](const caf::exit_msg& x) {
     for (const auto& s : sessions_)
-      self_->send_exit(s.handle, caf::exit_reason::user_shutdown);
+      if (s.handle)
+        self_->send_exit(s.handle, caf::exit_reason::user_shutdown);
     self_->quit(x.reason);
   });
   self_->set_down_handler([this](const caf::down_msg& x) { on_down(x); });
-  open_session(0);
+  tend();
   return {
     [this](flush& x) { return submit<flush_result>(x); },
     [this](takeover_request& x) { return submit<lane_row>(x); },
@@ -70,40 +81,46 @@ pool_actor::behavior_type pool_state::make_behavior() {
       listeners_.push_back(x.listener);
     },
     [this](pool_inquiry) {
-      return pool_status{generation_, static_cast<uint32_t>(sessions_.size()),
-                         count(condition::busy), count(condition::down),
-                         waiting_.size()};
+      return pool_status{generation_, open(), count(condition::busy),
+                         count(condition::down), waiting_.size()};
     },
     [this](const session_notice& x) { on_notice(x); },
+    [this](pool_nudge) { tend(); },
     [this](inspect_atom) { return inspect(); },
   };
 }
 
 caf::typed_response_promise<actor_report> pool_state::inspect() {
   auto answer = self_->make_response_promise<actor_report>();
+  std::vector<const slot*> alive;
+  for (const auto& x : sessions_)
+    if (x.handle)
+      alive.push_back(&x);
   auto all = std::make_shared<actor_report>(vitals_.report(
-    waiting_.size(), {{"sessions", std::ssize(sessions_)},
+    waiting_.size(), {{"sessions", open()},
                       {"busy", count(condition::busy)},
                       {"down", count(condition::down)},
+                      {"in_line", seat_.waits() ? 1 : 0},
                       {"requests", requests_},
                       {"reconnects", static_cast<int64_t>(generation_)}}));
-  all->children.resize(sessions_.size());
-  auto open = std::make_shared<std::size_t>(sessions_.size());
-  auto arrived = [answer, all, open](std::size_t i, actor_report x) mutable {
+  all->children.resize(alive.size());
+  auto missing = std::make_shared<std::size_t>(alive.size());
+  auto arrived = [answer, all, missing](std::size_t i, actor_report x) mutable {
     all->children[i] = std::move(x);
-    if (--*open == 0)
+    if (--*missing == 0)
       answer.deliver(std::move(*all));
   };
-  if (sessions_.empty())
+  if (alive.empty())
     answer.deliver(*all);
-  for (std::size_t i = 0; i < sessions_.size(); ++i) {
-    auto busy = sessions_[i].now == condition::busy;
-    self_->request(sessions_[i].handle, session_patience, inspect_atom_v)
+  for (std::size_t i = 0; i < alive.size(); ++i) {
+    auto busy = alive[i]->now == condition::busy;
+    auto index = alive[i] - sessions_.data();
+    self_->request(alive[i]->handle, session_patience, inspect_atom_v)
       .then([arrived, i](actor_report& x) mutable { arrived(i, std::move(x)); },
-            [arrived, i, busy](const caf::error&) mutable {
+            [arrived, i, index, busy](const caf::error&) mutable {
               // In the middle of a statement it cannot look at its mailbox.
               actor_report x;
-              x.name = "session " + std::to_string(i);
+              x.name = "session " + std::to_string(index);
               x.kind = "millrace.session";
               x.state = busy ? "busy" : "no answer";
               x.since_ms = vitals::now_ms();
@@ -136,7 +153,7 @@ caf::typed_response_promise<Result> pool_state::submit(Request& x) {
          promise.delegate(to, std::move(x));
        },
        [promise](const caf::error& why) mutable { promise.deliver(why); }});
-    grow();
+    tend();
   }
   return promise;
 }
@@ -160,104 +177,15 @@ void pool_state::fail_waiting() {
     x.refuse(why);
 }
 
-// -- sessions -----------------------------------------------------------------
-
-void pool_state::open_session(uint32_t index) {
-  if (index == sessions_.size())
-    sessions_.emplace_back();
-  auto& x = sessions_[index];
-  x.handle = config_.spawn(self_, index);
-  x.now = condition::connecting;
-  self_->monitor(x.handle);
-  show();
-}
-
-void pool_state::grow() {
-  // One at a time: the one being opened may be enough.
-  if (sessions_.size() < config_.sessions && count(condition::connecting) == 0)
-    open_session(static_cast<uint32_t>(sessions_.size()));
-}
-
-void pool_state::on_notice(const session_notice& x) {
-  if (x.index >= sessions_.size())
-    return;
-  auto& s = sessions_[x.index];
-  switch (x.what) {
-    case session_notice::kind::up:
-    case session_notice::kind::up_again:
-      on_connected(s);
-      break;
-    case session_notice::kind::idle:
-      s.now = condition::idle;
-      if (x.wrote)
-        for (const auto& lane : std::exchange(sleepers_, {}))
-          caf::anon_send(lane, woken_atom_v);
-      dispatch();
-      break;
-    case session_notice::kind::down:
-      on_lost(s, x);
-      break;
-  }
-}
-
-void pool_state::on_connected(slot& x) {
-  if (std::exchange(x.had_connection, true)) {
-    ++generation_;
-    metrics_.reconnects->inc();
-    log::info("session-reconnected", {{"tenant", config_.tenant}});
-    for (const auto& listener : listeners_)
-      caf::anon_send(listener, pool_reconnected{generation_});
-  }
-  x.now = condition::idle;
-  vitals_.become("running");
-  dispatch();
-  if (!waiting_.empty())
-    grow();
-}
-
-void pool_state::on_lost(slot& x, const session_notice& why) {
-  // One line per outage, not one per attempt.
-  if (std::exchange(x.now, condition::down) != condition::down)
-    log::warn("session-down",
-              {{"tenant", config_.tenant}, {"reason", why.reason}});
-  last_code_ = why.code;
-  last_reason_ = why.reason;
-  if (hopeless()) {
-    vitals_.become("no connection", last_reason_);
-    fail_waiting();
-  }
-  show();
-}
-
-void pool_state::on_down(const caf::down_msg& x) {
-  auto gone = [&x](const auto& handle) { return handle.address() == x.source; };
-  std::erase_if(listeners_, gone);
-  for (uint32_t i = 0; i < sessions_.size(); ++i)
-    if (gone(sessions_[i].handle)) {
-      log::error("session-ended",
-                 {{"tenant", config_.tenant}, {"reason", to_string(x.reason)}});
-      open_session(i);
-    }
-}
-
-pool_state::slot* pool_state::find_idle() {
-  auto i = std::ranges::find(sessions_, condition::idle, &slot::now);
-  return i == sessions_.end() ? nullptr : &*i;
-}
-
-uint32_t pool_state::count(condition x) const {
-  return static_cast<uint32_t>(std::ranges::count(sessions_, x, &slot::now));
-}
-
-bool pool_state::hopeless() const {
-  return count(condition::down) == sessions_.size();
-}
-
 void pool_state::show() {
   metrics_.sessions_idle->value(count(condition::idle));
   metrics_.sessions_busy->value(count(condition::busy));
   metrics_.sessions_connecting->value(count(condition::connecting));
   metrics_.sessions_down->value(count(condition::down));
+  database_use next{open() + count(condition::closing), count(condition::busy),
+                    seat_.waits() ? 1 : 0};
+  metrics_.database.move(shown_, next);
+  shown_ = next;
 }
 
 pool_actor spawn_pool(caf::local_actor* parent, pool_config config) {

@@ -4,6 +4,7 @@
 #include "actors/cluster/restart_policy.hpp"
 #include "actors/cluster/vitals.hpp"
 #include "actors/store/session_config.hpp"
+#include "actors/store/session_slots.hpp"
 #include "messages/store.hpp"
 
 #include <caf/typed_event_based_actor.hpp>
@@ -13,7 +14,9 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <memory>
 #include <optional>
+#include <random>
 #include <string>
 #include <vector>
 
@@ -23,9 +26,23 @@ namespace millrace {
 struct pool_config {
   std::string tenant;
 
+  /// As the configuration names it; for metrics.
+  std::string database;
+
   /// Connections at most. The first one is made at once, the others when work
   /// waits and nobody is idle.
   uint32_t sessions = 4;
+
+  /// What the pools of the node share; unset: no limit but the one above.
+  std::shared_ptr<session_slots> slots;
+
+  /// An idle connection is closed after it; 0: never.
+  std::chrono::milliseconds idle_timeout{300'000};
+
+  /// While pools with fewer connections wait for one, a connection of a pool
+  /// that has more work is closed after this long. Much longer than it takes
+  /// to connect, or the node would do nothing else.
+  std::chrono::milliseconds turn{250};
 
   /// Requests that may wait; what comes beyond is refused as `overloaded`.
   /// Every lane has one flush and one act under way, so this is lanes × 2.
@@ -39,7 +56,9 @@ struct pool_config {
                         .jitter = 0.5};
 
   /// How a SESSION is made; unset makes detached ones. For tests.
-  std::function<session_actor(pool_actor::pointer, uint32_t index)> spawn;
+  std::function<session_actor(pool_actor::pointer, uint32_t index,
+                              session_slot right)>
+    spawn;
 };
 
 /// Names the first limit that makes no sense, or returns nothing.
@@ -47,11 +66,17 @@ std::optional<std::string> validate(const pool_config& config);
 
 /// Hands work to the sessions of one tenant, first come, first served.
 ///
-/// While no session has a connection, requests are refused at once with the
-/// reason, waiting ones too: nothing of them was sent, so whoever asked can
-/// decide anew. A session that ends is replaced; what it did is lost in doubt.
-/// After each reconnect the listeners are told before any work is done on the
-/// new connection (rule 22).
+/// Sessions are opened when work waits and closed when they are idle for long,
+/// or when a pool that shares `slots` waits for one; there may be none. Work
+/// that comes then waits for its turn.
+///
+/// While no session can connect, requests are refused at once with the reason,
+/// waiting ones too: nothing of them was sent, so whoever asked can decide
+/// anew. A session that ends is replaced; what it did is lost in doubt. After
+/// each reconnect the listeners are told before any work is done on the new
+/// connection (rule 22). A connection that the pool has closed itself and made
+/// again is none, unless the server was started in between: nobody can have
+/// taken back what was committed.
 class pool_state {
 public:
   static inline const char* name = "millrace.pool";
@@ -62,7 +87,17 @@ public:
   pool_actor::behavior_type make_behavior();
 
 private:
-  enum class condition : uint8_t { connecting, idle, busy, down };
+  using time_point = caf::actor_clock::time_point;
+
+  /// `closing` until the session has ended; nobody has a `closed` one's place.
+  enum class condition : uint8_t {
+    connecting,
+    idle,
+    busy,
+    down,
+    closing,
+    closed,
+  };
 
   struct slot {
     session_actor handle;
@@ -70,6 +105,10 @@ private:
 
     /// A new connection here stands in for one that is lost.
     bool had_connection = false;
+
+    /// Since when it is connected, and idle.
+    time_point up_since;
+    time_point idle_since;
   };
 
   /// A request that waits: exactly one of the two is called.
@@ -86,21 +125,41 @@ private:
 
   void on_notice(const session_notice& x);
   void on_down(const caf::down_msg& x);
-  void on_connected(slot& x);
+  void on_connected(slot& x, const session_notice& how);
+  void on_idle(slot& x, bool wrote);
   void on_lost(slot& x, const session_notice& why);
-  void open_session(uint32_t index);
+  void open_session(session_slot right);
+  void close_session(slot& x);
+
+  /// Opens or closes what the others, time and the work that waits ask for.
+  void tend();
+  void make_way();
+  void close_idle();
   void grow();
+  bool wants_session() const;
+  void look_after(std::chrono::nanoseconds delay);
+
   void dispatch();
   void fail_waiting();
   slot* find_idle();
   uint32_t count(condition x) const;
+
+  /// Sessions that have, make or had a connection.
+  uint32_t open() const;
   bool hopeless() const;
+  time_point now() const;
   void show();
 
   pool_actor::pointer self_;
   pool_config config_;
   vitals vitals_{name, "connecting"};
   pool_metrics metrics_;
+
+  std::shared_ptr<session_slots> slots_;
+  session_slots::seat seat_;
+
+  /// What the metrics that the pools share hold of this one.
+  database_use shown_;
 
   std::vector<slot> sessions_;
   std::deque<waiting> waiting_;
@@ -110,6 +169,21 @@ private:
   std::vector<caf::actor> sleepers_;
   uint64_t generation_ = 0;
   int64_t requests_ = 0;
+
+  /// A session is wanted though no work waits: at first, and after the last
+  /// one could not connect and made way.
+  bool eager_ = true;
+
+  /// Without a session: when to try again.
+  backoff retries_;
+  std::mt19937_64 chance_;
+  time_point not_before_;
+
+  /// When the next look is due; nothing when none is.
+  std::optional<time_point> next_look_;
+
+  /// Of the last connection.
+  int64_t server_started_us_ = 0;
 
   /// Why the last connection was lost or not made.
   store_errc last_code_ = store_errc::unavailable;

@@ -16,6 +16,10 @@ using namespace std::chrono_literals;
 /// How long the mailbox may wait.
 constexpr auto slice = 100ms;
 
+/// For the server to give up a connection: some milliseconds, unless it is out
+/// of reach.
+constexpr auto close_patience = 500ms;
+
 /// How often an idle connection is looked at.
 constexpr auto idle_check = 1s;
 
@@ -28,8 +32,9 @@ caf::error not_connected() {
 
 session_state::session_state(session_actor::pointer self, session_config config,
                              backoff_config delays, uint32_t index,
-                             pool_actor pool)
+                             session_slot right, pool_actor pool)
   : self_{self},
+    right_{std::move(right)},
     config_{std::move(config)},
     index_{index},
     pool_{std::move(pool)},
@@ -39,8 +44,11 @@ session_state::session_state(session_actor::pointer self, session_config config,
 
 session_actor::behavior_type session_state::make_behavior() {
   self_->monitor(pool_);
-  self_->set_down_handler(
-    [this](const caf::down_msg& x) { self_->quit(x.reason); });
+  self_->set_down_handler([this](const caf::down_msg& x) { end(x.reason); });
+  self_->set_exit_handler([this](const caf::exit_msg& x) {
+    if (x.reason)
+      end(x.reason);
+  });
   tick_after(0ms);
   auto lanes = [this] { return lane_store{*conn_, config_.row_lock_timeout}; };
   return {
@@ -81,6 +89,12 @@ session_actor::behavior_type session_state::make_behavior() {
       return report;
     },
   };
+}
+
+void session_state::end(const caf::error& reason) {
+  if (conn_ && !run_)
+    conn_->close_and_wait(close_patience);
+  self_->quit(reason);
 }
 
 // -- connection ---------------------------------------------------------------
@@ -136,7 +150,8 @@ void session_state::tell(session_notice::kind what, store_errc code,
                          std::string reason, bool wrote) {
   vitals_.become(what == session_notice::kind::down ? "down" : "idle", reason);
   self_->send(pool_,
-              session_notice{index_, what, code, std::move(reason), wrote});
+              session_notice{index_, what, code, std::move(reason), wrote,
+                             conn_ ? conn_->server_started_us() : 0});
 }
 
 // -- work ---------------------------------------------------------------------

@@ -5,6 +5,7 @@
 #include "actors/store/connection.hpp"
 #include "actors/store/flush.hpp"
 #include "actors/store/session_config.hpp"
+#include "actors/store/session_slots.hpp"
 #include "messages/store.hpp"
 
 #include <caf/typed_event_based_actor.hpp>
@@ -26,19 +27,23 @@ namespace millrace {
 /// Connects by itself, again and again with a growing delay; tells its POOL
 /// when it is up, idle or down. While idle it looks at the connection every
 /// second, so that a restarted server is noticed without work. Ends with its
-/// POOL. If it ends in the middle of a flush, that flush is in doubt.
+/// POOL, or when that wants one session less: then it waits until the server
+/// has given up the connection, as another pool may count on that. If it ends
+/// in the middle of a flush, that flush is in doubt.
 class session_state {
 public:
   static inline const char* name = "millrace.session";
 
   session_state(session_actor::pointer self, session_config config,
-                backoff_config delays, uint32_t index, pool_actor pool);
+                backoff_config delays, uint32_t index, session_slot right,
+                pool_actor pool);
 
   session_actor::behavior_type make_behavior();
 
 private:
   using clock = std::chrono::steady_clock;
 
+  void end(const caf::error& reason);
   void tick();
   void connect();
   void tick_after(std::chrono::milliseconds delay);
@@ -58,6 +63,9 @@ private:
             bool wrote = false);
 
   session_actor::pointer self_;
+
+  /// Before the connection: given back after that is closed.
+  session_slot right_;
   session_config config_;
   uint32_t index_;
   pool_actor pool_;

@@ -117,6 +117,7 @@ pool_actor::behavior_type keeper(std::shared_ptr<database> pg) {
     [](const floor_request&) { return floor_answer{}; },
     [](const waiting_request&) { return waiting_answer{}; },
     [](const wake_request&) {},
+    [](pool_nudge) {},
     [](const pool_subscribe&) {},
     [](pool_inquiry) { return pool_status{}; },
     [](const session_notice&) {},

@@ -58,6 +58,8 @@ TEST_CASE("what is not given has the same default in structs and in options") {
   CHECK(x.postgresql.port == db.port);
   CHECK(x.postgresql.sslmode == db.sslmode);
   CHECK(x.postgresql.sessions == db.sessions);
+  CHECK(x.postgresql.max_sessions == db.max_sessions);
+  CHECK(x.postgresql.session_idle_timeout == db.session_idle_timeout);
   CHECK(x.postgresql.connect_timeout == db.connect_timeout);
   CHECK(x.postgresql.statement_timeout == db.statement_timeout);
   CHECK(x.postgresql.lock_timeout == db.lock_timeout);

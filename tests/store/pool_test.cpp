@@ -26,9 +26,9 @@ struct script {
   std::vector<caf::typed_response_promise<lane_row>> open;
 };
 
-session_actor::behavior_type scripted(session_actor::pointer self,
-                                      std::shared_ptr<script> log,
-                                      uint32_t index) {
+session_actor::behavior_type
+scripted(session_actor::pointer self, std::shared_ptr<script> log,
+         uint32_t index, std::shared_ptr<session_slot> right) {
   auto refuse = [] { return caf::make_error(store_errc::failed); };
   return {
     [refuse](flush&) -> caf::result<flush_result> { return refuse(); },
@@ -50,7 +50,7 @@ session_actor::behavior_type scripted(session_actor::pointer self,
     },
     [](session_step) {},
     [](session_tick) {},
-    [](inspect_atom) {
+    [right](inspect_atom) {
       actor_report result;
       result.state = "idle";
       return result;
@@ -60,6 +60,7 @@ session_actor::behavior_type scripted(session_actor::pointer self,
 
 struct fixture : test::deterministic {
   std::shared_ptr<script> log = std::make_shared<script>();
+  std::shared_ptr<session_slots> slots = std::make_shared<session_slots>(2);
   pool_actor aut;
   std::shared_ptr<std::vector<uint64_t>> heard
     = std::make_shared<std::vector<uint64_t>>();
@@ -69,8 +70,11 @@ struct fixture : test::deterministic {
     config.tenant = "demo";
     config.sessions = 2;
     config.queue_limit = 2;
-    config.spawn = [this](pool_actor::pointer parent, uint32_t index) {
-      auto x = parent->spawn(scripted, log, index);
+    config.slots = slots;
+    config.spawn = [this](pool_actor::pointer parent, uint32_t index,
+                          session_slot right) {
+      auto x = parent->spawn(scripted, log, index,
+                             std::make_shared<session_slot>(std::move(right)));
       if (log->sessions.size() <= index)
         log->sessions.resize(index + 1);
       log->sessions[index] = x;
@@ -244,6 +248,100 @@ TEST_CASE_METHOD(fixture, "a pool that ends takes its sessions with it") {
   auto down = false;
   self->receive([&](const caf::down_msg&) { down = true; });
   CHECK(down);
+}
+
+TEST_CASE_METHOD(fixture, "a session that is idle for long is closed, and the "
+                          "next work opens one, which is no reconnect") {
+  listen();
+  notice(0, kind::up);
+  advance(std::chrono::seconds{299});
+  CHECK(status().sessions == 1);
+  advance(std::chrono::seconds{2});
+  CHECK(status().sessions == 0);
+  auto pending = ask();
+  CHECK(status().sessions == 1);
+  notice(0, kind::up);
+  CHECK(log->loads == std::vector<uint32_t>{0});
+  CHECK(heard->empty());
+}
+
+TEST_CASE_METHOD(fixture,
+                 "a server that was started meanwhile is a reconnect") {
+  listen();
+  auto up_at = [this](int64_t started_us) {
+    self->send(aut, session_notice{0, kind::up, {}, {}, false, started_us});
+    drain();
+  };
+  up_at(1);
+  advance(std::chrono::minutes{6});
+  CHECK(status().sessions == 0);
+  auto pending = ask();
+  up_at(2);
+  CHECK(*heard == std::vector<uint64_t>{1});
+}
+
+TEST_CASE_METHOD(fixture, "an idle session makes way for another pool, and "
+                          "work waits until the slot comes back") {
+  notice(0, kind::up);
+  int nudges = 0;
+  session_slots::seat other{slots, [&nudges] { ++nudges; }};
+  auto first = other.take();
+  REQUIRE(first);
+  CHECK_FALSE(other.take());
+  drain();
+  CHECK(status().sessions == 0);
+  CHECK(nudges == 1);
+  auto second = other.take();
+  CHECK(second);
+  auto pending = ask();
+  CHECK(status().queued == 1);
+  CHECK(status().sessions == 0);
+  first.reset();
+  drain();
+  CHECK(status().sessions == 1);
+  notice(0, kind::up);
+  CHECK(log->loads == std::vector<uint32_t>{0});
+}
+
+TEST_CASE_METHOD(fixture, "a pool that always has work makes way once its turn "
+                          "is over") {
+  notice(0, kind::up);
+  session_slots::seat busy{slots, [] {}};
+  auto taken = busy.take();
+  auto first = ask();
+  auto second = ask();
+  session_slots::seat other{slots, [] {}};
+  CHECK_FALSE(other.take());
+  notice(0, kind::idle);
+  CHECK(log->loads.size() == 2);
+  auto third = ask();
+  advance(std::chrono::seconds{1});
+  notice(0, kind::idle);
+  CHECK(log->loads.size() == 2);
+  CHECK(status().queued == 1);
+  CHECK(other.take());
+  // That one is done at once, so the work goes on.
+  drain();
+  notice(0, kind::up);
+  CHECK(log->loads.size() == 3);
+}
+
+TEST_CASE_METHOD(fixture, "a session that cannot connect makes way, and its "
+                          "pool tries again later") {
+  session_slots::seat other{slots, [] {}};
+  auto taken = other.take();
+  CHECK_FALSE(other.take());
+  notice(0, kind::down, store_errc::refused);
+  auto second = other.take();
+  REQUIRE(second);
+  auto early = ask();
+  CHECK(error_of(early) == store_errc::refused);
+  // In line, though nobody asks for anything.
+  advance(std::chrono::seconds{10});
+  CHECK(status().sessions == 0);
+  second.reset();
+  drain();
+  CHECK(status().sessions == 1);
 }
 
 TEST_CASE("a pool's limits make sense or are named") {

@@ -161,6 +161,7 @@ scripted_pool(pool_actor::pointer self, std::shared_ptr<pool_script> script) {
         return waiting_answer{};
       });
     },
+    [](pool_nudge) {},
     [=](const wake_request& x) { script->sleepers.push_back(x.lane); },
     [=](const pool_subscribe& x) { script->listeners.push_back(x.listener); },
     [](pool_inquiry) { return pool_status{}; },
