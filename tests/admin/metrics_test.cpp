@@ -163,7 +163,7 @@ TEST_CASE_METHOD(test::deterministic, "instruments appear under their names "
   auto part = make_partition_metrics(sys, "ticks", "quotes", 3);
   part.lag_messages->value(11);
   part.lag_seconds->value(0.25);
-  make_pool_metrics(sys, "acme").sessions_busy->value(4);
+  make_pool_metrics(sys, "acme", "postgresql").sessions_busy->value(4);
   floor_acts_counter(sys, "advance", "moved")->inc();
   auto text = scrape(sys);
   CHECK(complaint(text) == "");
