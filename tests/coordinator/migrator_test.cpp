@@ -1,6 +1,5 @@
-#include "actors/coordinator/migrator.hpp"
 #include "migrations/embedded.hpp"
-#include "tests/support/dev_servers.hpp"
+#include "tests/coordinator/migrator_fixture.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>
@@ -18,28 +17,7 @@ namespace {
 
 const migration_target control{"millrace", std::nullopt};
 
-struct fixture {
-  test::scratch_database db{"migrate"};
-  connection conn = open();
-
-  connection open() const {
-    session_config config;
-    config.keywords = {{"dbname", db.url()}};
-    config.statement_timeout = config.transaction_timeout
-      = std::chrono::milliseconds{0};
-    auto result = connection::open(config);
-    if (!result)
-      throw std::runtime_error(result.error().message);
-    return std::move(*result);
-  }
-
-  migration_report up(const migration_set& set, const migration_target& to) {
-    auto result = migrator{conn}.up(set, to);
-    INFO(result.error_or(std::string{}));
-    REQUIRE(result);
-    return *result;
-  }
-};
+using fixture = test::migrator_fixture;
 
 migration_set set_of(std::string_view body) {
   auto text = "-- description: a test\n-- millrace:up\n" + std::string{body};
@@ -76,18 +54,20 @@ TEST_CASE_METHOD(fixture, "a schema that another node made while this one "
   // A session's first DDL would look for news by itself.
   up(load_embedded_migrations("control").value(), control);
   auto other = open();
-  REQUIRE(other.run("BEGIN; SELECT pg_advisory_xact_lock("
+  REQUIRE(other.run("SELECT pg_advisory_lock("
                     "hashtext('millrace.migrations'), hashtext('raced'))"));
   std::expected<migration_report, std::string> result;
   std::jthread waiter{[&] {
     result = migrator{conn}.up(set_of("CREATE TABLE t (i int);"),
                                {"raced", std::nullopt});
   }};
-  while (db.value("SELECT count(*) FROM pg_locks WHERE NOT granted "
-                  "AND locktype = 'advisory'")
+  while (db.value("SELECT count(*) FROM pg_stat_activity WHERE datname = "
+                  "current_database() AND pid <> pg_backend_pid() AND query "
+                  "LIKE '%pg_try_advisory_lock%'")
          == "0")
     std::this_thread::yield();
-  auto made = other.run("CREATE SCHEMA raced; COMMIT");
+  auto made = other.run("CREATE SCHEMA raced");
+  other.close();
   waiter.join();
   CHECK(made);
   INFO(result.error_or(std::string{}));
@@ -106,8 +86,8 @@ TEST_CASE_METHOD(fixture, "what up made, down takes away") {
   CHECK(db.value("SELECT string_agg(relname, ' ' ORDER BY relname) FROM "
                  "pg_class c JOIN pg_namespace n ON n.oid = relnamespace WHERE "
                  "nspname IN ('millrace', 'tenant_demo') AND relkind IN "
-                 "('r', 'p')")
-        == "schema_migrations schema_migrations");
+                 "('r', 'p') AND relname NOT LIKE 'schema\\_%'")
+        == "");
   CHECK(db.value("SELECT count(*) FROM pg_proc p JOIN pg_namespace n ON n.oid "
                  "= pronamespace WHERE nspname = 'millrace'")
         == "0");
@@ -297,43 +277,4 @@ TEST_CASE("a built-in file is the file of the source tree, byte for byte") {
     std::string text{std::istreambuf_iterator<char>{in}, {}};
     CHECK(text == x.text);
   }
-}
-
-TEST_CASE("a migration file must say what it is") {
-  auto error = [](std::string_view name, std::string_view text) {
-    auto result = parse_migration(name, text);
-    return result ? std::string{} : result.error();
-  };
-  constexpr auto good = "-- description: d\n-- millrace:up\nSELECT 1;\n";
-  CHECK(error("001_a.sql", good) == "");
-  CHECK_THAT(error("1_a.sql", good), ContainsSubstring("NNN_words.sql"));
-  CHECK_THAT(error("000_a.sql", good), ContainsSubstring("NNN_words.sql"));
-  CHECK_THAT(error("001_A.sql", good), ContainsSubstring("NNN_words.sql"));
-  CHECK_THAT(error("001.sql", good), ContainsSubstring("NNN_words.sql"));
-  CHECK_THAT(error("001_a.sql", "-- millrace:up\nSELECT 1;"),
-             ContainsSubstring("-- description"));
-  CHECK_THAT(error("001_a.sql", "-- description: d\nSELECT 1;"),
-             ContainsSubstring("SQL before"));
-  CHECK_THAT(error("001_a.sql", "-- description: d\n-- millrace:up\n"),
-             ContainsSubstring("nothing under"));
-  CHECK_THAT(error("001_a.sql", "-- description: d\n-- millrace:down\nx\n"
-                                "-- millrace:up\ny"),
-             ContainsSubstring("wrong order"));
-}
-
-TEST_CASE("duplicate and missing numbers in a folder are reported together") {
-  auto folder = std::filesystem::temp_directory_path()
-                / test::unique_name("migrations");
-  std::filesystem::create_directory(folder);
-  for (auto name : {"001_a.sql", "003_b.sql", "003_c.sql"})
-    std::ofstream{folder / name}
-      << "-- description: d\n-- millrace:up\nSELECT 1;\n";
-  auto result = load_migrations("test", folder.string());
-  REQUIRE_FALSE(result);
-  CHECK_THAT(result.error(),
-             ContainsSubstring("003_b.sql and 003_c.sql have the same number")
-               && ContainsSubstring("no file with number 2"));
-  std::filesystem::remove_all(folder);
-  CHECK_FALSE(load_migrations("test", folder.string()));
-  CHECK_FALSE(load_embedded_migrations("no such set"));
 }
