@@ -241,6 +241,9 @@ struct pipeline_limits {
   /// How often a partition's floor is proposed.
   std::chrono::milliseconds floor_interval{5'000};
 
+  /// While a floor stands still for this long, idle lanes are moved.
+  std::chrono::milliseconds floor_patience{300'000};
+
   friend bool operator==(const pipeline_limits&, const pipeline_limits&)
     = default;
 };

@@ -205,6 +205,11 @@ section<pipeline_limits> make_limits() {
       limit(bind<&c::floor_interval>(
         time("floor_interval", "\"5s\"", 100, hour,
              "How often the restart point of a partition is moved up."))),
+      limit(bind<&c::floor_patience>(
+        time("floor_patience", "\"5m\"", 1'000, day,
+             "While a lane that is halted or lags holds the restart point of "
+             "a partition for so long, lanes without events are moved on now "
+             "and then, so that a restart reads again for that lane only."))),
     });
 }
 

@@ -71,6 +71,7 @@ source_config source_settings(const config& all, const placement_ptr& where,
   feed.cursor.credit_bytes = static_cast<std::size_t>(limits.credit_bytes);
   feed.cursor.resync = limits.resync;
   feed.cursor.detach_after = limits.detach_after;
+  feed.cursor.floor_patience = limits.floor_patience;
   result.consumer.linger = limits.linger;
   result.consumer.floor_interval = limits.floor_interval;
   if (!all.kafka.group.empty()) {

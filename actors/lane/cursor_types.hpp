@@ -20,6 +20,10 @@ struct cursor_limits {
   /// this long (rule 8b).
   std::chrono::milliseconds resync{10'000};
 
+  /// While the floor stands still for this long, idle lanes are moved by
+  /// batches without events (rule 9c).
+  std::chrono::milliseconds floor_patience{300'000};
+
   /// A lane that holds its partition for this long while others could go on
   /// is detached (rule 7).
   std::chrono::milliseconds detach_after{2'000};

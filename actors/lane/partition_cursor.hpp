@@ -8,6 +8,7 @@
 #include <chrono>
 #include <cstddef>
 #include <deque>
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -57,6 +58,7 @@ namespace millrace {
 class partition_cursor {
 public:
   using clock = std::chrono::steady_clock;
+  using lane_test = std::function<bool(std::size_t lane)>;
 
   partition_cursor(std::vector<lane_id> lanes, cursor_limits limits);
 
@@ -287,6 +289,16 @@ public:
     return floor_;
   }
 
+  /// Idle lanes that a batch without events is to be cut for, a few at a time
+  /// (rule 9c): the floor has stood still below them for `floor_patience`, as a
+  /// lane that is halted or lags holds it, and a restart would begin where the
+  /// idle ones stand. Lanes that `has_writer` denies are left: what is lost on
+  /// the way to them would be read a second time. To be called with each audit,
+  /// and only while no hole is open: such a batch says that all up to the
+  /// position was read.
+  std::vector<std::size_t> idle_lanes_behind(clock::time_point now,
+                                             const lane_test& has_writer);
+
   const std::vector<lane_id>& lane_ids() const noexcept {
     return ids_;
   }
@@ -363,6 +375,11 @@ private:
   bool holds_floor_ = false;
   bool needs_assign_ = false;
   std::optional<snapshot> snapshot_;
+
+  /// Where the floor stands, since when, and how far idle lanes are moved now.
+  std::optional<offset> floor_seen_;
+  clock::time_point floor_stands_since_;
+  std::optional<offset> move_idle_to_;
   std::optional<offset> barrier_;
   partition_halt halt_ = partition_halt::none;
   std::string halt_reason_;

@@ -9,6 +9,13 @@
 
 namespace millrace {
 
+namespace {
+
+/// Each is a takeover and a claim, which must not take longer than `resync`.
+constexpr std::size_t moved_at_once = 16;
+
+} // namespace
+
 // -- answers ------------------------------------------------------------------
 
 void partition_cursor::ack(std::size_t lane, offset to, clock::time_point now) {
@@ -291,6 +298,38 @@ bool partition_cursor::follow_floor(offset to, const uuid& token,
   token_ = token;
   snapshot_.reset();
   return true;
+}
+
+std::vector<std::size_t>
+partition_cursor::idle_lanes_behind(clock::time_point now,
+                                    const lane_test& has_writer) {
+  std::vector<std::size_t> result;
+  if (halt_ != partition_halt::none || needs_assign_)
+    return result;
+  if (floor_seen_ != floor_ || position_ <= floor_) {
+    floor_seen_ = floor_;
+    floor_stands_since_ = now;
+    move_idle_to_.reset();
+    return result;
+  }
+  if (!move_idle_to_) {
+    if (now - floor_stands_since_ < limits_.floor_patience)
+      return result;
+    move_idle_to_ = position_;
+  }
+  auto to = std::min(*move_idle_to_, position_);
+  for (std::size_t i = 0; i < lanes_.size() && result.size() < moved_at_once;
+       ++i)
+    if (const auto& x = lanes_[i]; x.mode == lane_mode::attached
+                                   && x.lent.empty() && x.cut < to
+                                   && has_writer(i))
+      result.push_back(i);
+  if (result.empty()) {
+    // All of them have come that far; in a while there is more to make good.
+    move_idle_to_.reset();
+    floor_stands_since_ = now;
+  }
+  return result;
 }
 
 bool partition_cursor::durable_as_told(const snapshot& x) const noexcept {

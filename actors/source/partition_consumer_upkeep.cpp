@@ -228,6 +228,10 @@ void partition_consumer_state::judge_view(const asked_view& x) {
     start_again("the database has moved on, or back");
     return;
   }
+  if (!main_.has_holes())
+    send(feed_.cut_behind(now(), [this](std::size_t lane) {
+      return writers_[lane] != nullptr;
+    }));
   tell_lost();
   tend_barrier();
   tend_catch_up();

@@ -251,6 +251,21 @@ std::vector<fed_batch> partition_feed::cut_all(clock::time_point now,
   return cut_if(which, now, [](std::size_t) { return true; });
 }
 
+std::vector<fed_batch>
+partition_feed::cut_behind(clock::time_point now,
+                           const partition_cursor::lane_test& has_writer) {
+  std::vector<fed_batch> result;
+  for (auto lane : cursor_.idle_lanes_behind(now, has_writer)) {
+    // One with events is sent as soon as it may be.
+    if (holds_events(open_[lane].get()))
+      continue;
+    if (!open_[lane])
+      open_[lane] = make_batch(lane);
+    result.push_back(cut(lane, now));
+  }
+  return result;
+}
+
 bool partition_feed::has_open_events() const noexcept {
   return std::ranges::any_of(open_, [](const auto& x) {
     return holds_events(x.get());

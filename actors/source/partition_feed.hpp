@@ -169,6 +169,12 @@ public:
   std::vector<fed_batch> cut_all(clock::time_point now,
                                  reading_kind which = reading_kind::main);
 
+  /// Batches without events for idle lanes, see
+  /// `partition_cursor::idle_lanes_behind`.
+  std::vector<fed_batch>
+  cut_behind(clock::time_point now,
+             const partition_cursor::lane_test& has_writer);
+
   bool has_open_events() const noexcept;
 
   // -- answers ----------------------------------------------------------------

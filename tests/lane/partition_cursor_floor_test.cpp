@@ -249,3 +249,89 @@ TEST_CASE_METHOD(cursor_fixture, "after a rewind the floor waits for what is "
   CHECK(act->to == offset{15});
   CHECK(act->touched.at(0).end == offset{20});
 }
+
+// -- rule 9c ------------------------------------------------------------------
+
+namespace {
+
+struct idle_fixture : cursor_fixture {
+  std::vector<std::size_t> behind() {
+    return cursor.idle_lanes_behind(now, [this](std::size_t i) {
+      return i != without_writer;
+    });
+  }
+
+  /// Lane 0 is halted at 10 and holds the floor; the others are read for.
+  void freeze() {
+    assign(halted_lane(view_of(10, 30, 30), 0));
+    full_act(10, 2);
+    REQUIRE_FALSE(cursor.holds_floor());
+    read(1, 90);
+    send(1);
+    cursor.ack(1, {90}, now);
+    CHECK(behind().empty());
+  }
+
+  std::size_t without_writer = 99;
+};
+
+using lanes = std::vector<std::size_t>;
+
+} // namespace
+
+TEST_CASE_METHOD(idle_fixture,
+                 "once the floor has stood still for the patience "
+                 "idle lanes are moved, and not again before it "
+                 "has passed once more") {
+  freeze();
+  now += 299s;
+  CHECK(behind().empty());
+  now += 1s;
+  CHECK(behind() == lanes{2});
+  CHECK(cursor.cut(2, 0, now).range == offset_range{{30}, {90}});
+  CHECK(behind().empty());
+  read(1, 95);
+  now += 299s;
+  CHECK(behind().empty());
+  now += 1s;
+  // The other one has an event that was not sent: it is for the caller to see.
+  CHECK(behind() == lanes{1});
+}
+
+TEST_CASE_METHOD(idle_fixture, "a floor that moves needs no idle lane moved") {
+  freeze();
+  now += 200s;
+  full_act(12, 3);
+  CHECK(behind().empty());
+  now += 200s;
+  CHECK(behind().empty());
+  now += 100s;
+  CHECK(behind() == lanes{2});
+}
+
+TEST_CASE_METHOD(idle_fixture, "lanes that have something on their way, that "
+                               "are detached or have no writer are not moved") {
+  freeze();
+  now += 300s;
+  SECTION("on its way") {
+    cursor.cut(2, 1, now);
+  }
+  SECTION("detached") {
+    cursor.detach(2);
+  }
+  SECTION("no writer") {
+    without_writer = 2;
+  }
+  CHECK(behind().empty());
+}
+
+TEST_CASE_METHOD(idle_fixture, "nothing is moved beyond a position that went "
+                               "back") {
+  freeze();
+  now += 300s;
+  REQUIRE(behind() == lanes{2});
+  // Lane 1 is all of the traffic, so the position goes back with it.
+  REQUIRE(cursor.nack(1, {30}, cursor.number_of(1), now));
+  CHECK(cursor.position() == offset{30});
+  CHECK(behind().empty());
+}

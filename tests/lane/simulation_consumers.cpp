@@ -28,6 +28,8 @@ std::size_t simulation::add_consumer(std::size_t p) {
   config.batch_rows = 1 + draws_.pick(4);
   config.cursor.credit_bytes = draws_.chance(50) ? 500 : 4 << 20;
   config.cursor.near_offsets = static_cast<int64_t>(draws_.pick(8));
+  config.cursor.floor_patience
+    = std::chrono::milliseconds{draws_.chance(50) ? 5'000 : 300'000};
   auto& x = consumers_.emplace_back();
   x.partition = p;
   x.obeys = !draws_.chance(15);
@@ -271,6 +273,8 @@ void simulation::judge_view(std::size_t who) {
     say("consumer {} reads again from {}", who,
         x.feed->cursor().position().value);
   send(who, std::move(result.batches));
+  if (!x.feed->cursor().needs_assign())
+    send(who, x.feed->cut_behind(now_, [](std::size_t) { return true; }));
 }
 
 void simulation::deliver(const letter& x) {

@@ -29,6 +29,20 @@ TEST_CASE_METHOD(feed_fixture, "a lane without events gets nothing") {
   CHECK(show(feed.cut_all(now)) == texts{"2: 13-21 = 20"});
 }
 
+TEST_CASE_METHOD(feed_fixture, "while the floor stands still idle lanes get a "
+                               "range without events, others what they have") {
+  auto has_writer = [](std::size_t lane) { return lane != 3; };
+  CHECK(feed.cut_behind(now, has_writer).empty());
+  read(1, 10);
+  feed.skip_to({50});
+  CHECK(feed.cut_behind(now, has_writer).empty());
+  now += 6min;
+  auto cut = feed.cut_behind(now, has_writer);
+  CHECK(show(cut) == texts{"0: 10-50 =", "2: 10-50 ="});
+  CHECK(cut[0].data->events == 0);
+  CHECK(show(feed.cut_all(now)) == texts{"1: 10-50 = 10"});
+}
+
 TEST_CASE_METHOD(feed_fixture, "records are routed by tenant and hash") {
   REQUIRE(feed.begin({10}) == record_verdict::expected);
   CHECK(feed.open("nobody", 0) == nullptr);
