@@ -178,12 +178,14 @@ bool sim_database::claim_holds(const claim& x) const {
 bool sim_database::holds_poison(const flush& x) const {
   for (const auto& part : x.sources) {
     const auto& log = partitions_[slot_of(part.data->source)].log;
-    for (auto at : part.data->blocks[0].offsets)
-      if (part.keeps(offset{at}) && !is_refused(part, offset{at})) {
-        auto e = std::ranges::lower_bound(log, offset{at}, {}, &sim_event::at);
-        if (e->poison)
-          return true;
-      }
+    for (const auto& block : part.data->blocks)
+      for (auto at : block.offsets)
+        if (part.keeps(offset{at}) && !is_refused(part, offset{at})) {
+          auto e = std::ranges::lower_bound(log, offset{at}, {},
+                                            &sim_event::at);
+          if (e->poison)
+            return true;
+        }
   }
   return false;
 }
@@ -215,14 +217,15 @@ void sim_database::collect(const flush& x, std::size_t p) {
     if (slot_of(part.data->source) != p)
       continue;
     auto letter = part.refused.begin();
-    for (auto at : part.data->blocks[0].offsets) {
-      if (letter != part.refused.end() && letter->at == offset{at}) {
-        written_.push_back({offset{at}, true});
-        ++letter;
-      } else if (part.keeps(offset{at})) {
-        written_.push_back({offset{at}, false});
+    for (const auto& block : part.data->blocks)
+      for (auto at : block.offsets) {
+        if (letter != part.refused.end() && letter->at == offset{at}) {
+          written_.push_back({offset{at}, true});
+          ++letter;
+        } else if (part.keeps(offset{at})) {
+          written_.push_back({offset{at}, false});
+        }
       }
-    }
   }
 }
 
