@@ -89,11 +89,13 @@ enum class mutation : uint8_t {
 };
 
 #ifdef MILLRACE_MUTATIONS
-/// The one rule that is broken in this test program.
+/// The rule that is broken in this test program, and a second one: does the
+/// one that is said to back the first do so?
 inline mutation broken_rule = mutation::none;
+inline mutation broken_too = mutation::none;
 
 inline bool broken(mutation x) noexcept {
-  return broken_rule == x;
+  return broken_rule == x || broken_too == x;
 }
 #else
 constexpr bool broken(mutation) noexcept {

@@ -25,6 +25,8 @@ simulation_counts& simulation_counts::operator+=(const simulation_counts& x) {
   dead_letters += x.dead_letters;
   nacks += x.nacks;
   dropped += x.dropped;
+  sent += x.sent;
+  rewinds += x.rewinds;
   return *this;
 }
 
@@ -32,18 +34,19 @@ simulation::simulation(simulation_config config, choices& draws)
   : config_{config},
     draws_{draws},
     partitions_(config.partitions),
-    db_{partitions_, config.broken.around},
+    db_{partitions_, {config.broken.around, config.too.around}},
     kafka_commits_(config.partitions),
     furthest_(config.partitions) {
 #ifdef MILLRACE_MUTATIONS
   broken_rule = config.broken.rule;
+  broken_too = config.too.rule;
 #endif
   make_world();
 }
 
 simulation::~simulation() {
 #ifdef MILLRACE_MUTATIONS
-  broken_rule = mutation::none;
+  broken_rule = broken_too = mutation::none;
 #endif
 }
 
@@ -131,9 +134,11 @@ void simulation::change_world(std::size_t x) {
     auto& w = writers_[draws_.pick(writers_.size())];
     say("a writer of lane {} has a new connection", w.lane);
     w.core->reconnected();
-  } else if (x < 80) {
+  } else if (x < 73) {
     auto lane = draws_.pick(db_.lanes());
     auto commits = draws_.chance(50);
+    for (std::size_t i = 0; i < db_.lanes() && !db_.is_locked(lane); ++i)
+      lane = (lane + 1) % db_.lanes();
     if (db_.is_locked(lane))
       say("lane {}: the open transaction {}", lane,
           commits ? "commits" : "is rolled back");

@@ -8,6 +8,7 @@
 #include "actors/lane/lane_core.hpp"
 #include "actors/source/partition_feed.hpp"
 #include "tests/lane/simulation_choices.hpp"
+#include "tests/lane/simulation_counts.hpp"
 #include "tests/lane/simulation_database.hpp"
 #include "tests/lane/simulation_variants.hpp"
 
@@ -23,26 +24,15 @@ namespace millrace::test {
 
 struct simulation_config {
   variant broken = {};
+
+  /// Broken together with it.
+  variant too = {};
   std::size_t partitions = 3;
   std::size_t events = 20;
   std::size_t steps = 600;
 
   /// Tells in words what happens, see `trace`.
   bool tracing = false;
-};
-
-/// How often things happened: a world in which they do not says nothing.
-struct simulation_counts {
-  std::size_t rejoined = 0;
-  std::size_t switched = 0;
-  std::size_t reshaped = 0;
-  std::size_t failovers = 0;
-  std::size_t parts = 0;
-  std::size_t dead_letters = 0;
-  std::size_t nacks = 0;
-  std::size_t dropped = 0;
-
-  simulation_counts& operator+=(const simulation_counts& x);
 };
 
 /// One run. Nothing when all is well, else what went wrong: the first word is
@@ -94,7 +84,7 @@ private:
     std::optional<asked_view> seen;
     std::optional<asked_floor> asked;
 
-    /// Asked before this assignment (`late_floor`).
+    /// Of an act that was asked for before this assignment (`late_floor`).
     std::optional<asked_floor> stale;
   };
 
@@ -163,6 +153,8 @@ private:
   void upkeep(std::size_t who);
   bool settle_floor(std::size_t who);
   void judge_view(std::size_t who);
+  std::vector<offset> cuts(const consumer& x) const;
+  void count_rewinds(const consumer& x, const std::vector<offset>& before);
   void deliver(const letter& x);
   bool is_done(std::size_t p) const;
 
@@ -208,7 +200,7 @@ private:
   }
 
   bool is_broken(sabotage x) const noexcept {
-    return config_.broken.around == x;
+    return config_.broken.around == x || config_.too.around == x;
   }
 
   simulation_config config_;

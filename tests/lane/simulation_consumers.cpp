@@ -116,7 +116,8 @@ void simulation::read_some(std::size_t who, std::size_t limit) {
   auto& x = consumers_[who];
   if (!x.alive)
     return;
-  if (x.assigned && x.feed->cursor().needs_assign()) {
+  // Now and then its client wants another start, whatever is asked just now.
+  if (x.assigned && (x.feed->cursor().needs_assign() || draws_.chance(2))) {
     x.assigned = false;
     auto late = std::exchange(x.asked, std::nullopt);
     if (is_broken(sabotage::late_floor))
@@ -229,6 +230,7 @@ void simulation::tend(std::size_t who) {
 
 void simulation::send(std::size_t who, std::vector<fed_batch> batches) {
   for (auto& x : batches) {
+    ++counts_.sent;
     say("consumer {} sends lane {} [{},{}) #{}", who, x.lane,
         x.data->range.from.value, x.data->range.to.value, x.data->rewind.value);
     parcels_.push_back({x.lane, who, std::move(x.data)});
@@ -268,7 +270,9 @@ void simulation::judge_view(std::size_t who) {
     return;
   }
   // Reading again needs no act here: the log is read by position.
+  auto before = cuts(x);
   auto result = x.feed->audit(seen.view, now_, seen.acks);
+  count_rewinds(x, before);
   if (result.reread)
     say("consumer {} reads again from {}", who,
         x.feed->cursor().position().value);
@@ -290,7 +294,22 @@ void simulation::deliver(const letter& x) {
     retire(x.consumer, "the shape is another one");
     return;
   }
+  auto before = cuts(c);
   send(x.consumer, c.feed->answer(x.lane, x.reply, now_).batches);
+  count_rewinds(c, before);
+}
+
+std::vector<offset> simulation::cuts(const consumer& x) const {
+  std::vector<offset> result;
+  for (std::size_t i = 0; i < x.feed->cursor().lane_ids().size(); ++i)
+    result.push_back(x.feed->cursor().cut_of(i));
+  return result;
+}
+
+void simulation::count_rewinds(const consumer& x,
+                               const std::vector<offset>& before) {
+  for (std::size_t i = 0; i < before.size(); ++i)
+    counts_.rewinds += x.feed->cursor().cut_of(i) < before[i] ? 1 : 0;
 }
 
 std::size_t simulation::last_consumer(std::size_t p) const {

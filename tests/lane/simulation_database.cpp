@@ -28,7 +28,7 @@ bool is_refused(const flush_source& x, offset at) {
 } // namespace
 
 sim_database::sim_database(const std::vector<sim_partition>& partitions,
-                           sabotage broken)
+                           std::array<sabotage, 2> broken)
   : partitions_{partitions},
     broken_{broken} {
   now_.maps.push_back({first_lanes, {}});
@@ -155,22 +155,25 @@ bool sim_database::claim_holds(const claim& x) const {
   };
   if (index(x.lane) >= lanes() || !std::ranges::all_of(x.ranges, is_known))
     return false;
-  if (broken_ == sabotage::no_claim)
+  if (is_broken(sabotage::no_claim))
     return true;
   const auto& row = now_.lanes[index(x.lane)];
   auto ours = row.epoch == x.epoch && row.owner == x.owner;
-  auto holds = (ours || broken_ == sabotage::offset_only)
+  auto holds = (ours || is_broken(sabotage::offset_only))
                && row.state == lane_state::active
                && row.map_version == x.map_version && row.shape == x.shape;
-  if (broken_ == sabotage::epoch_only)
+  if (is_broken(sabotage::epoch_only))
     return holds;
-  holds = holds && row.next_seq == x.next_seq;
+  auto old_counts = !is_broken(sabotage::old_unseen);
+  holds = holds && (row.next_seq == x.next_seq || !old_counts);
   for (const auto& r : x.ranges) {
     auto p = index(r.at);
     auto here = effective(index(x.lane), p);
-    holds = holds && row.next_off[p] == r.old_next && r.range.to > here
-            && (r.range.from <= here || broken_ == sabotage::no_from_check)
-            && (!r.first_event || *r.first_event >= here);
+    holds = holds && (row.next_off[p] == r.old_next || !old_counts)
+            && r.range.to > here
+            && (r.range.from <= here || is_broken(sabotage::no_from_check))
+            && (!r.first_event || *r.first_event >= here
+                || is_broken(sabotage::first_unseen));
   }
   return holds;
 }
@@ -210,78 +213,6 @@ void sim_database::commit(const flush& x) {
   remember();
 }
 
-/// The flush's events of one partition, in the order they are written.
-void sim_database::collect(const flush& x, std::size_t p) {
-  written_.clear();
-  for (const auto& part : x.sources) {
-    if (slot_of(part.data->source) != p)
-      continue;
-    auto letter = part.refused.begin();
-    for (const auto& block : part.data->blocks)
-      for (auto at : block.offsets) {
-        if (letter != part.refused.end() && letter->at == offset{at}) {
-          written_.push_back({offset{at}, true});
-          ++letter;
-        } else if (part.keeps(offset{at})) {
-          written_.push_back({offset{at}, false});
-        }
-      }
-  }
-}
-
-/// Below a lane's effective offset all is written already. So a commit up to
-/// `range.to` has to write the lane's events from there on, and no others.
-void sim_database::check(const flush& x, std::size_t p, offset_range range) {
-  auto lane = index(x.claim.lane);
-  auto complain = [&](std::string_view what, offset at) {
-    fail(std::format("{}: offset {} of partition {} in lane {}", what, at.value,
-                     p, lane));
-  };
-  if (range.to < next(lane, p))
-    complain("BACK", range.to);
-  collect(x, p);
-  auto here = effective(lane, p);
-  auto i = written_.begin();
-  for (const auto& e : partitions_[p].log) {
-    if (e.at < here || e.at >= range.to || lane_of(p, e) != lane)
-      continue;
-    auto found = std::ranges::find(written_, e.at, &written_event::at);
-    if (found == written_.end())
-      complain("LOST", e.at);
-    else if (found->dead != e.poison)
-      complain("DEAD", e.at);
-    else if (found != i) {
-      const auto& astray = i != written_.end() ? *i : *found;
-      complain(explain(astray, lane, p), astray.at);
-    }
-    if (i != written_.end())
-      ++i;
-  }
-  if (i != written_.end())
-    complain(explain(*i, lane, p), i->at);
-}
-
-/// Why an event is not where it should be.
-std::string_view sim_database::explain(const written_event& x, std::size_t lane,
-                                       std::size_t p) const {
-  const auto& log = partitions_[p].log;
-  auto e = std::ranges::lower_bound(log, x.at, {}, &sim_event::at);
-  if (lane_of(p, *e) != lane)
-    return "WRONG LANE";
-  auto twice = std::ranges::count(written_, x.at, &written_event::at) > 1;
-  return twice || x.at < effective(lane, p) ? "DUP" : "ORDER";
-}
-
-void sim_database::write_apart(const flush& x) {
-  for (const auto& part : x.sources)
-    for (const auto& r : part.refused) {
-      std::pair letter{slot_of(part.data->source), r.at};
-      if (std::ranges::contains(apart_, letter))
-        fail(std::format("DUP: the dead letter of offset {}", r.at.value));
-      apart_.push_back(letter);
-    }
-}
-
 void sim_database::leave_open(const flush& x) {
   open_[index(x.claim.lane)] = x;
 }
@@ -302,7 +233,8 @@ void sim_database::settle(std::size_t lane, bool commits) {
 
 floor_answer sim_database::act(std::size_t p, const floor_act& x) {
   auto& row = now_.floors[p];
-  auto guarded = row.floor == x.floor && row.token == x.token
+  auto guarded = row.floor == x.floor
+                 && (row.token == x.token || is_broken(sabotage::token_unseen))
                  && version() == x.map_version;
   auto to = x.to;
   if (guarded && x.full) {
@@ -312,7 +244,7 @@ floor_answer sim_database::act(std::size_t p, const floor_act& x) {
     guarded = to >= row.floor;
   } else if (guarded) {
     guarded = to > row.floor;
-    if (broken_ != sabotage::floor_unguarded)
+    if (!is_broken(sabotage::floor_unguarded))
       for (const auto& t : x.touched)
         guarded = guarded && next(index(t.id), p) >= t.end;
   }
@@ -323,16 +255,6 @@ floor_answer sim_database::act(std::size_t p, const floor_act& x) {
     remember();
   }
   return {guarded, row.floor, row.token, version(), false};
-}
-
-/// What a floor passes was written.
-void sim_database::check_floor(std::size_t p, offset from, offset to) {
-  for (const auto& e : partitions_[p].log)
-    if (e.at >= from && e.at < to)
-      if (auto lane = lane_of(p, e); lane && e.at >= effective(*lane, p))
-        fail(std::format("LOST: the floor passes offset {} of partition {}, "
-                         "which lane {} lacks",
-                         e.at.value, p, *lane));
 }
 
 void sim_database::toggle_state(std::size_t lane) {

@@ -6,6 +6,7 @@
 #include "messages/partition_view.hpp"
 #include "tests/lane/simulation_variants.hpp"
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -47,7 +48,8 @@ struct sim_partition {
 /// (I2). The first thing that is wrong is kept in `failure`.
 class sim_database {
 public:
-  sim_database(const std::vector<sim_partition>& partitions, sabotage broken);
+  sim_database(const std::vector<sim_partition>& partitions,
+               std::array<sabotage, 2> broken);
 
   // -- views ------------------------------------------------------------------
 
@@ -165,6 +167,10 @@ private:
     bool dead = false;
   };
 
+  bool is_broken(sabotage x) const noexcept {
+    return broken_[0] == x || broken_[1] == x;
+  }
+
   void remember();
   void add_lane(const std::vector<offset>& next_off, seq next);
   offset effective(std::size_t lane, std::size_t p) const;
@@ -176,7 +182,7 @@ private:
   void check_floor(std::size_t p, offset from, offset to);
 
   const std::vector<sim_partition>& partitions_;
-  sabotage broken_;
+  std::array<sabotage, 2> broken_;
   durable now_;
 
   /// The last versions, the newest, which is `now_`, behind.

@@ -10,6 +10,8 @@ namespace {
 using m = mutation;
 using s = sabotage;
 
+using c = simulation_counts;
+
 // The claim lets nothing through that does not fit the row.
 constexpr std::string_view claim = "the claim, which is refused";
 
@@ -28,26 +30,33 @@ constexpr variant all[] = {
   {"kafka_resume", m::none, s::kafka_resume},
   {"seek_jump", m::none, s::seek_jump},
   {"no_resync", m::no_resync},
-  {"offset_only", m::none, s::offset_only, "the offsets in the claim"},
-  {"no_floor", m::no_floor, s::none, "the lanes' own offsets"},
+  {"offset_only", m::none, s::offset_only, "the offsets in the claim",
+   "epoch_only"},
+  {"no_floor", m::no_floor, s::none, "the lanes' own offsets", {}, &c::sent},
+  {"first_unseen", m::none, s::first_unseen,
+   "the trims when a batch is queued and when it flies"},
+  {"old_unseen", m::none, s::old_unseen},
+  {"token_unseen", m::none, s::token_unseen,
+   "the floor itself, which the act compares"},
   // The writer.
   {"dropped_acked", m::dropped_acked},
   {"ack_early", m::ack_early},
-  {"nack_unread", m::nack_unread, s::none, claim},
-  {"no_wait_for_row", m::no_wait_for_row, s::none, claim},
+  {"nack_unread", m::nack_unread, s::none, claim, {}, &c::nacks},
+  {"no_wait_for_row", m::no_wait_for_row, s::none, claim, {}, &c::dropped},
   {"no_trim", m::no_trim},
-  {"no_trim_late", m::no_trim_late, s::none, claim},
+  {"no_trim_late", m::no_trim_late, s::none,
+   "the trim when a batch is queued, and judging again by each row", "no_trim"},
   {"tail_forgotten", m::tail_forgotten},
   {"foreign_map", m::foreign_map},
   {"foreign_shape", m::foreign_shape},
   {"retry_reordered", m::retry_reordered},
-  {"doubt_failed", m::doubt_failed, s::none, claim},
+  {"doubt_failed", m::doubt_failed, s::none, claim, "epoch_only"},
   {"doubt_committed", m::doubt_committed},
   {"doubt_unlocked", m::doubt_unlocked, s::none, claim},
   {"reconnect_keeps_row", m::reconnect_keeps_row},
-  {"stale_answer", m::stale_answer, s::none, claim},
+  {"stale_answer", m::stale_answer, s::none, claim, {}, &c::nacks},
   {"early_culprit", m::early_culprit, s::none,
-   "the flush of its dead letter, which fails"},
+   "the flush of its dead letter, which fails", "dead_letter_apart"},
   {"neighbour_skipped", m::neighbour_skipped},
   {"fetch_skipped", m::fetch_skipped},
   {"dead_letter_apart", m::none, s::dead_letter_apart},
@@ -57,13 +66,13 @@ constexpr variant all[] = {
   {"touched_forgotten", m::touched_forgotten},
   {"detached_untouched", m::detached_untouched},
   {"late_floor", m::none, s::late_floor, "the token of the floor row"},
-  {"late_view", m::late_view, s::none, answers},
-  {"rewind_ignored", m::rewind_ignored, s::none, answers},
-  {"rewind_kept", m::rewind_kept, s::none, answers},
+  {"late_view", m::late_view, s::none, answers, {}, &c::rewinds},
+  {"rewind_ignored", m::rewind_ignored, s::none, answers, {}, &c::rewinds},
+  {"rewind_kept", m::rewind_kept, s::none, answers, {}, &c::rewinds},
   {"blind_catch_up", m::none, s::blind_catch_up},
   {"rejoin_early", m::rejoin_early},
   {"rejoin_late", m::rejoin_late},
-  {"resume_at_main", m::resume_at_main, s::none, answers},
+  {"resume_at_main", m::resume_at_main, s::none, answers, {}, &c::rewinds},
 };
 
 } // namespace

@@ -4,7 +4,9 @@
 // must be noticed.
 
 #include "actors/lane/mutation.hpp"
+#include "tests/lane/simulation_counts.hpp"
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string_view>
@@ -27,6 +29,12 @@ enum class sabotage : uint8_t {
   no_from_check,
   /// A touched floor act is accepted without a look at the lanes.
   floor_unguarded,
+  /// The claim does not look at the first row of its ranges.
+  first_unseen,
+  /// The claim compares neither seq nor the offsets as they were.
+  old_unseen,
+  /// A floor act is accepted under any token.
+  token_unseen,
   /// Dead letters are written whatever becomes of their flush.
   dead_letter_apart,
 
@@ -49,8 +57,15 @@ struct variant {
   sabotage around = sabotage::none;
 
   /// Empty where it must be noticed. Else nothing is lost, doubled or stuck
-  /// without the rule, because of this one; it saves work.
+  /// without the rule, because of this.
   std::string_view backed_by = {};
+
+  /// The variant without which it would be noticed: broken together, many more
+  /// runs fail than with that one alone.
+  std::string_view with = {};
+
+  /// What there is more of without the rule, in the same runs.
+  std::size_t simulation_counts::* cost = nullptr;
 };
 
 /// All of them.

@@ -1,0 +1,27 @@
+#pragma once
+
+#include <cstddef>
+
+namespace millrace::test {
+
+/// How often things happened: a world in which they do not says nothing.
+struct simulation_counts {
+  std::size_t rejoined = 0;
+  std::size_t switched = 0;
+  std::size_t reshaped = 0;
+  std::size_t failovers = 0;
+  std::size_t parts = 0;
+  std::size_t dead_letters = 0;
+  std::size_t nacks = 0;
+  std::size_t dropped = 0;
+
+  /// Batches.
+  std::size_t sent = 0;
+
+  /// Lanes that go back to an earlier offset, for a nack or a view.
+  std::size_t rewinds = 0;
+
+  simulation_counts& operator+=(const simulation_counts& x);
+};
+
+} // namespace millrace::test
