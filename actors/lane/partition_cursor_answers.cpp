@@ -160,6 +160,10 @@ bool partition_cursor::heed_change(const partition_view& view) {
   auto to = std::max(position_, barrier_.value_or(position_));
   for (const auto& x : view.lanes)
     to = std::max(to, x.effective);
+  // A position that went back: no floor of ours comes to a barrier that lanes
+  // were touched beyond.
+  for (const auto& x : lanes_)
+    to = std::max(to, x.touched);
   barrier_ = to;
   return before && *before < to;
 }

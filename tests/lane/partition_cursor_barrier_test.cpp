@@ -112,3 +112,22 @@ TEST_CASE_METHOD(cursor_fixture, "who cannot bring the floor to the barrier is "
     CHECK_FALSE(cursor.is_stuck_at_barrier());
   }
 }
+
+TEST_CASE_METHOD(cursor_fixture, "a barrier is not below what lanes were "
+                                 "touched at before the position went back") {
+  hold();
+  read(0, 20);
+  send(0);
+  read(0, 40);
+  REQUIRE(cursor.nack(0, {15}, cursor.number_of(0), now));
+  REQUIRE(cursor.position() == offset{15});
+  audit(changing(view_of(15, 10, 10, 10, 2)));
+  // The floor comes to the barrier: all it waits for is read.
+  REQUIRE(cursor.barrier() == offset{40});
+  read(0, 40);
+  send(0);
+  cursor.ack(0, {40}, now);
+  auto act = cursor.propose();
+  REQUIRE(act);
+  CHECK(act->to == *cursor.barrier());
+}
