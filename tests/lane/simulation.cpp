@@ -35,8 +35,7 @@ simulation::simulation(simulation_config config, choices& draws)
     draws_{draws},
     partitions_(config.partitions),
     db_{partitions_, {config.broken.around, config.too.around}},
-    kafka_commits_(config.partitions),
-    furthest_(config.partitions) {
+    kafka_commits_(config.partitions) {
 #ifdef MILLRACE_MUTATIONS
   broken_rule = config.broken.rule;
   broken_too = config.too.rule;
@@ -153,7 +152,7 @@ void simulation::change_world(std::size_t x) {
       say("the rows get shape {}", db_.shape().value);
     }
   } else if (x < 90) {
-    begin_barrier();
+    plan_change();
   } else {
     try_switch();
   }
@@ -237,48 +236,23 @@ void simulation::fail_over() {
 
 // -- changes of the map (rule 25) ---------------------------------------------
 
-void simulation::begin_barrier() {
-  if (barrier_)
+void simulation::plan_change() {
+  if (db_.changing())
     return;
-  barrier_.emplace();
-  barrier_->of = db_.version();
-  for (std::size_t p = 0; p < db_.slots(); ++p) {
-    // Nothing that was read already may have to wait for what comes behind.
-    auto at = furthest_[p];
-    for (std::size_t i = 0; i < db_.lanes(); ++i)
-      at = std::max(at, db_.next(i, p));
-    at = at + static_cast<int64_t>(draws_.pick(4));
-    barrier_->at.push_back(std::min(at, partitions_[p].end));
-    say("a barrier at {} of partition {}", barrier_->at[p].value, p);
-  }
+  db_.plan_change();
+  say("the map is about to change");
 }
 
 void simulation::try_switch() {
-  if (!barrier_)
+  if (!db_.changing())
     return;
-  if (barrier_->of == db_.version()
-      && db_.switch_map(barrier_->at, lanes_of_next_map())) {
+  if (db_.switch_map(lanes_of_next_map())) {
     ++counts_.switched;
     say("map {} with {} lanes", db_.version().value, db_.map().lanes);
-    barrier_.reset();
-  } else if (barrier_is_passed()) {
-    say("somebody wrote beyond the barrier: another one is chosen");
-    barrier_.reset();
-    begin_barrier();
   } else if (draws_.chance(10)) {
-    say("the barrier is given up");
-    barrier_.reset();
+    db_.abort_change();
+    say("the change of the map is given up");
   }
-}
-
-bool simulation::barrier_is_passed() const {
-  if (barrier_->at.size() != db_.slots() || barrier_->of != db_.version())
-    return true;
-  for (std::size_t p = 0; p < db_.slots(); ++p)
-    for (std::size_t i = 0; i < db_.lanes(); ++i)
-      if (db_.next(i, p) > barrier_->at[p])
-        return true;
-  return false;
 }
 
 /// The same change is made again after a failover has forgotten it.
@@ -294,12 +268,12 @@ std::size_t simulation::lanes_of_next_map() const {
 void simulation::begin_finish() {
   draws_.end();
   say("from here on nothing fails");
-  barrier_.reset();
+  if (db_.changing())
+    db_.abort_change();
   while (db_.slots() < partitions_.size())
     append_slot();
   for (std::size_t p = 0; p < db_.slots(); ++p) {
     auto i = last_consumer(p);
-    consumers_[i].obeys = true;
     if (!consumers_[i].alive)
       add_consumer(p);
   }
@@ -316,7 +290,7 @@ void simulation::begin_finish() {
   }
   // Where no floor moves, no barrier is reached.
   if (ends_with_change_ && !broken(mutation::no_floor))
-    begin_barrier();
+    plan_change();
 }
 
 /// Until nobody has anything to say.
@@ -351,7 +325,7 @@ bool simulation::finish() {
     for (std::size_t p = 0; p < db_.slots(); ++p)
       upkeep(last_consumer(p));
     try_switch();
-    auto done = !barrier_;
+    auto done = !db_.changing();
     for (std::size_t p = 0; p < db_.slots(); ++p)
       done = done && is_done(p);
     if (done && db_.is_complete())
@@ -360,11 +334,27 @@ bool simulation::finish() {
   return false;
 }
 
+/// For the trace of a run that is stuck.
+void simulation::say_where_all_is() {
+  for (std::size_t p = 0; p < db_.slots(); ++p) {
+    const auto& cursor = consumers_[last_consumer(p)].feed->cursor();
+    say("partition {}: floor {}, end {}, consumer at {}{}{}", p,
+        db_.view(p).floor.value, partitions_[p].end.value,
+        cursor.position().value, cursor.barrier() ? ", at a barrier" : "",
+        cursor.holds_floor() ? "" : ", frozen");
+    for (std::size_t i = 0; i < db_.lanes(); ++i)
+      say("  lane {} at {}{}", i, db_.next(i, p).value,
+          db_.is_active(i) ? "" : ", halted");
+  }
+}
+
 std::optional<std::string> simulation::run() {
   try {
     chaos();
-    if (!db_.failure() && !finish())
+    if (!db_.failure() && !finish()) {
+      say_where_all_is();
       db_.fail("STUCK: not all is written, or somebody waits");
+    }
   } catch (const invariant_broken& e) {
     db_.fail(std::string{"INVARIANT: "} + e.what());
   }

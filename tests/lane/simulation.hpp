@@ -76,9 +76,6 @@ private:
     bool alive = true;
     bool assigned = false;
 
-    /// Whether it knows of a barrier.
-    bool obeys = true;
-
     // Answers of the database that it has not heard yet.
     std::optional<partition_view> start_view;
     std::optional<asked_view> seen;
@@ -132,12 +129,6 @@ private:
 
   enum class fate : uint8_t { done, nothing_happened, outcome_unknown };
 
-  /// A change of the map on its way (rule 25).
-  struct barrier {
-    map_version of;
-    std::vector<offset> at;
-  };
-
   // -- consumers --------------------------------------------------------------
 
   std::size_t add_consumer(std::size_t p);
@@ -147,7 +138,6 @@ private:
   void read_some(std::size_t who, std::size_t limit);
   void read(std::size_t who, reading_kind which, std::size_t limit);
   void take(consumer& x, const sim_event& e);
-  offset read_limit(const consumer& x) const;
   void tend(std::size_t who);
   void send(std::size_t who, std::vector<fed_batch> batches);
   void upkeep(std::size_t who);
@@ -184,12 +174,12 @@ private:
   void mend(std::size_t who);
   void fail_over();
   void toggle_lane();
-  void begin_barrier();
+  void plan_change();
   void try_switch();
-  bool barrier_is_passed() const;
   std::size_t lanes_of_next_map() const;
   bool finish();
   void begin_finish();
+  void say_where_all_is();
   void exhaust_messages();
 
   template <class... Args>
@@ -212,11 +202,7 @@ private:
   std::vector<consumer> consumers_;
   std::vector<parcel> parcels_;
   std::vector<letter> letters_;
-  std::optional<barrier> barrier_;
   std::vector<offset> kafka_commits_;
-
-  /// How far each partition was ever read.
-  std::vector<offset> furthest_;
   std::size_t locked_lane_ = 0;
   std::size_t locked_until_ = 0;
   bool ends_with_change_ = false;

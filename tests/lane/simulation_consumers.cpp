@@ -32,7 +32,6 @@ std::size_t simulation::add_consumer(std::size_t p) {
     = std::chrono::milliseconds{draws_.chance(50) ? 5'000 : 300'000};
   auto& x = consumers_.emplace_back();
   x.partition = p;
-  x.obeys = !draws_.chance(15);
   x.feed = std::make_unique<partition_feed>(std::move(config));
   say("consumer {} of partition {} begins, map {}", consumers_.size() - 1, p,
       db_.version().value);
@@ -141,14 +140,6 @@ void simulation::read_some(std::size_t who, std::size_t limit) {
   tend(who);
 }
 
-offset simulation::read_limit(const consumer& x) const {
-  auto end = partitions_[x.partition].end;
-  if (barrier_ && x.obeys && x.partition < barrier_->at.size()
-      && barrier_->of == x.feed->config().map_version)
-    end = std::min(end, barrier_->at[x.partition]);
-  return std::max(end, x.feed->cursor().position());
-}
-
 void simulation::read(std::size_t who, reading_kind which, std::size_t limit) {
   auto& x = consumers_[who];
   auto& feed = *x.feed;
@@ -160,8 +151,9 @@ void simulation::read(std::size_t who, reading_kind which, std::size_t limit) {
     return;
   }
   auto from = feed.cursor().position(which);
-  auto stop = which == reading_kind::main ? read_limit(x)
-                                          : feed.cursor().position();
+  auto stop = std::min(partitions_[x.partition].end,
+                       feed.cursor().ceiling(which).value_or(
+                         partitions_[x.partition].end));
   std::size_t done = 0;
   auto at_end = true;
   for (const auto& e : partitions_[x.partition].log) {
@@ -188,8 +180,6 @@ void simulation::read(std::size_t who, reading_kind which, std::size_t limit) {
   }
   if (at_end && feed.cursor().position(which) < stop)
     feed.skip_to(stop, which);
-  auto& furthest = furthest_[x.partition];
-  furthest = std::max(furthest, feed.cursor().position());
   if (feed.cursor().position(which) != from)
     say("consumer {} {} [{},{})", who,
         which == reading_kind::main ? "reads" : "catches up", from.value,
@@ -279,6 +269,10 @@ void simulation::judge_view(std::size_t who) {
   send(who, std::move(result.batches));
   if (!x.feed->cursor().needs_assign())
     send(who, x.feed->cut_behind(now_, [](std::size_t) { return true; }));
+  if (x.feed->cursor().is_stuck_at_barrier() && !x.feed->has_open_events()) {
+    x.assigned = false;
+    say("consumer {} begins anew, for the floor to come to the barrier", who);
+  }
 }
 
 void simulation::deliver(const letter& x) {

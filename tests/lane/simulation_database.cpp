@@ -101,6 +101,7 @@ partition_view sim_database::view(std::size_t p) const {
   result.floor = now_.floors[p].floor;
   result.token = now_.floors[p].token;
   result.map_version = version();
+  result.changing = now_.changing;
   for (std::size_t i = 0; i < lanes(); ++i)
     result.lanes.push_back({id(i), effective(i, p), now_.lanes[i].state});
   return result;
@@ -280,13 +281,19 @@ bool sim_database::alter_shape() {
   return true;
 }
 
-bool sim_database::switch_map(const std::vector<offset>& barrier,
-                              std::size_t to_lanes) {
-  if (barrier.size() != slots())
+void sim_database::plan_change() {
+  now_.changing = true;
+  remember();
+}
+
+void sim_database::abort_change() {
+  now_.changing = false;
+  remember();
+}
+
+bool sim_database::switch_map(std::size_t to_lanes) {
+  if (!now_.changing)
     return false;
-  for (std::size_t p = 0; p < slots(); ++p)
-    if (now_.floors[p].floor != barrier[p])
-      return false;
   seq last;
   for (std::size_t i = 0; i < lanes(); ++i) {
     const auto& x = now_.lanes[i];
@@ -294,10 +301,22 @@ bool sim_database::switch_map(const std::vector<offset>& barrier,
     if (is_locked(i) || x.state != lane_state::active)
       return false;
     for (std::size_t p = 0; p < slots(); ++p)
-      if (x.next_off[p] > barrier[p])
+      if (x.next_off[p] > now_.floors[p].floor
+          && !is_broken(sabotage::switch_unready))
         return false;
   }
+  std::vector<offset> barrier;
+  for (const auto& x : now_.floors)
+    barrier.push_back(x.floor);
+  for (std::size_t i = 0; i < lanes(); ++i)
+    for (std::size_t p = 0; p < slots(); ++p)
+      if (now_.lanes[i].next_off[p] > barrier[p])
+        fail(
+          std::format("DUP: lane {} has written partition {} beyond {}, where "
+                      "another map begins",
+                      i, p, barrier[p].value));
   now_.maps.push_back({to_lanes, barrier});
+  now_.changing = false;
   for (auto& x : now_.floors)
     x.token = mint();
   for (auto& x : now_.lanes) {

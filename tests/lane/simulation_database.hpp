@@ -138,8 +138,18 @@ public:
   /// The rows get another shape; false while a transaction is open.
   bool alter_shape();
 
-  /// The transaction of rule 25; false when it has to be tried again.
-  bool switch_map(const std::vector<offset>& barrier, std::size_t lanes);
+  // Rule 25. Views tell of a change that is planned.
+
+  void plan_change();
+
+  void abort_change();
+
+  bool changing() const noexcept {
+    return now_.changing;
+  }
+
+  /// One transaction, at the floors; false when it has to be tried again.
+  bool switch_map(std::size_t lanes);
 
   /// The last commits are gone, epochs and maps included.
   void fail_over(std::size_t commits);
@@ -160,6 +170,7 @@ private:
     std::vector<stored_floor> floors;
     std::vector<sim_map> maps;
     millrace::shape shape{1};
+    bool changing = false;
   };
 
   struct written_event {

@@ -38,6 +38,7 @@ constexpr variant all[] = {
   {"old_unseen", m::none, s::old_unseen},
   {"token_unseen", m::none, s::token_unseen,
    "the floor itself, which the act compares"},
+  {"switch_unready", m::none, s::switch_unready},
   // The writer.
   {"dropped_acked", m::dropped_acked},
   {"ack_early", m::ack_early},

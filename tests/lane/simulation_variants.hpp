@@ -35,6 +35,8 @@ enum class sabotage : uint8_t {
   old_unseen,
   /// A floor act is accepted under any token.
   token_unseen,
+  /// A map is switched while lanes are beyond the floors (rule 25).
+  switch_unready,
   /// Dead letters are written whatever becomes of their flush.
   dead_letter_apart,
 
