@@ -8,6 +8,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -87,6 +88,14 @@ struct waiting_event {
   int64_t waited_ms = 0;
 };
 
+/// By what a program gives events their lanes and writes.
+struct program_map {
+  uint64_t fingerprint = 0;
+
+  /// Per tenant.
+  int32_t lanes = 1;
+};
+
 /// Asks for a lane's waiting events from `from` on, in the order in which they
 /// were put aside, as many as `max_bytes` hold but at least one.
 struct waiting_request {
@@ -97,6 +106,10 @@ struct waiting_request {
 
   /// Those that have waited so long are expired.
   int64_t keep_ms = 0;
+
+  /// Of who asks. Where the pipeline has another one by now, nothing waits for
+  /// him: another program has to write these events (rule 25).
+  std::optional<program_map> map = {};
 };
 
 struct waiting_answer {

@@ -73,6 +73,22 @@ decoded_event decode_event(decoder& by, const prepared_pipeline& pipeline,
   return {what, std::move(sink.data)};
 }
 
+decoded_event decode_event(decoder& by, const prepared_pipeline& pipeline,
+                           const waiting_event& x) {
+  auto headers = view_headers(x.record.headers);
+  record_view record;
+  record.topic = x.topic;
+  record.partition = x.source.number.value;
+  record.offset = x.record.at.value;
+  record.timestamp_ms = x.record.timestamp_ms;
+  if (x.record.has_key)
+    record.key = x.record.key;
+  if (x.record.has_value)
+    record.value = x.record.value;
+  record.headers = headers;
+  return decode_event(by, pipeline, x.source, record);
+}
+
 std::vector<header_view> view_headers(std::string_view raw) {
   std::vector<header_view> result;
   for (auto ok = true; !raw.empty();) {

@@ -4,6 +4,7 @@
 
 #include "actors/decode/decoder.hpp"
 #include "messages/batch.hpp"
+#include "messages/waiting.hpp"
 #include "nodes/prepare.hpp"
 
 namespace millrace {
@@ -21,6 +22,10 @@ struct decoded_event {
 decoded_event decode_event(decoder& by, const prepared_pipeline& pipeline,
                            const partition_id& source,
                            const record_view& record);
+
+/// The same for one that waits.
+decoded_event decode_event(decoder& by, const prepared_pipeline& pipeline,
+                           const waiting_event& x);
 
 /// Headers as a dead letter keeps them; the views point into `raw`. What is
 /// cut off in the middle is left out.

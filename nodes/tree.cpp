@@ -100,6 +100,7 @@ child_spec lane_child(const config& all, const prepared_pipeline& pipeline,
   if (tenant != unrouted_tenant) {
     settings.writes = settings.plan->traits;
     settings.waiting.make_mapper = mappers.at(pipeline.config.name);
+    settings.waiting.map = {pipeline.map_fingerprint, pipeline.config.lanes};
   }
   settings.waiting.keep = all.waiting.keep;
   settings.waiting.retry_first = all.waiting.retry_first;

@@ -7,32 +7,12 @@
 
 namespace millrace {
 
-namespace {
-
-record_view record_of(const waiting_event& x,
-                      const std::vector<header_view>& headers) {
-  record_view result;
-  result.topic = x.topic;
-  result.partition = x.source.number.value;
-  result.offset = x.record.at.value;
-  result.timestamp_ms = x.record.timestamp_ms;
-  if (x.record.has_key)
-    result.key = x.record.key;
-  if (x.record.has_value)
-    result.value = x.record.value;
-  result.headers = headers;
-  return result;
-}
-
-} // namespace
-
 std::function<waiting_mapper()>
 make_waiting_mapper(const prepared_pipeline& pipeline) {
   return [all = std::make_shared<const prepared_pipeline>(pipeline)] {
     auto by = std::make_shared<decoder>(all->program);
     return [all, by](const waiting_event& x, const lane_row& row) -> batch_ptr {
-      auto headers = view_headers(x.record.headers);
-      auto event = decode_event(*by, *all, x.source, record_of(x, headers));
+      auto event = decode_event(*by, *all, x);
       auto& data = event.data;
       data.map_version = row.map_version;
       data.shape = all->program->of(row.lane.tenant).shape();

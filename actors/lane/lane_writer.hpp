@@ -30,6 +30,9 @@ struct waiting_options {
   /// of the lane ever waits.
   std::function<waiting_mapper()> make_mapper;
 
+  /// That the mapper maps by. Unset: the pipeline's, whichever that is.
+  std::optional<program_map> map = {};
+
   /// What has waited for so long becomes a dead letter.
   std::chrono::milliseconds keep{3'600'000};
 

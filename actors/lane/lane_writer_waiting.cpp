@@ -38,7 +38,8 @@ void lane_writer_state::ask_waiting() {
     return;
   self_
     ->request(pool_, config_.store_timeout,
-              waiting_request{config_.lane, seq{}, 0, 0, 0})
+              waiting_request{config_.lane, seq{}, 0, 0, 0,
+                              config_.waiting.map})
     .then(
       [this](const waiting_answer& x) {
         if (x.count == 0)
@@ -54,8 +55,9 @@ void lane_writer_state::ask_waiting() {
 void lane_writer_state::read_waiting() {
   if (!mapper_ && config_.waiting.make_mapper)
     mapper_ = config_.waiting.make_mapper();
-  waiting_request request{config_.lane, core_.wanted_waiting(), chunk_events,
-                          chunk_bytes, config_.waiting.keep.count()};
+  waiting_request request{
+    config_.lane, core_.wanted_waiting(),       chunk_events,
+    chunk_bytes,  config_.waiting.keep.count(), config_.waiting.map};
   self_->request(pool_, config_.store_timeout, std::move(request))
     .then(
       [this](waiting_answer& x) {

@@ -42,17 +42,6 @@ std::vector<lane_id> stopped_lanes(connection& conn,
   return result;
 }
 
-/// Waiting events belong to lanes of the old map.
-void refuse_waiting(connection& conn, const std::string& pipeline) {
-  auto rows = ask(conn,
-                  "SELECT count(*) FROM millrace.waiting WHERE pipeline = $1",
-                  {pipeline});
-  if (auto n = int_of(rows.at(0)[0]); n > 0)
-    refuse(std::to_string(n) + " events of pipeline " + pipeline
-           + " wait for rows that are not there; they have to be written or to "
-             "become dead letters first");
-}
-
 std::string ready_or_why(const std::vector<barrier_progress>& all) {
   for (const auto& x : all)
     if (!x.ready())
@@ -66,11 +55,12 @@ std::string ready_or_why(const std::vector<barrier_progress>& all) {
 class switching {
 public:
   switching(connection& conn, const uuid& change, const new_map& to,
-            const admin_note& note)
+            const waiting_remap& remap, const admin_note& note)
     : conn_{conn},
       change_{to_string(change)},
       to_{to},
-      note_{note} {
+      note_{note},
+      moving_{conn, to.pipeline, remap} {
   }
 
   map_switch run() {
@@ -82,6 +72,7 @@ public:
     keep_lanes();
     for (const auto& tenant : to_.tenants)
       add_lanes(tenant);
+    result_.waiting = moving_.run();
     record();
     return std::move(result_);
   }
@@ -127,7 +118,6 @@ private:
       refuse("lane " + to_string(stopped.front())
              + " does not move: 'millrace "
                "lanes halted' tells why and what makes it go on");
-    refuse_waiting(conn_, to_.pipeline);
     result_.barrier = progress_of(conn_, to_.pipeline);
     if (auto why = ready_or_why(result_.barrier); !why.empty())
       refuse(why, store_errc::retry);
@@ -146,10 +136,10 @@ private:
           {to_.pipeline, sql(version_ + 1)});
     // Before any row goes, so that no seq is given twice in a lane that comes
     // back later.
-    seqs_ = query("SELECT coalesce(max(next_seq), 1) FROM millrace.lane WHERE "
-                  "pipeline = $1",
-                  {to_.pipeline})
-              .at(0)[0];
+    auto greatest = query("SELECT coalesce(max(next_seq), 1) FROM "
+                          "millrace.lane WHERE pipeline = $1",
+                          {to_.pipeline});
+    seqs_ = sql(moving_.number(seq{int_of(greatest.at(0)[0])}).value);
   }
 
   std::string names() const {
@@ -200,16 +190,19 @@ private:
           "reason, before, after) SELECT $1, $2, $3, $4, $5, $6::jsonb, "
           "jsonb_build_object('map_version', $7::bigint, 'lanes', $8::int, "
           "'map_fingerprint', $9::bigint, 'tenants', $10::text[], 'barrier', "
-          "c.barrier) FROM millrace.map_change c WHERE c.id = $11",
+          "c.barrier, 'waiting_moved', $12::bigint, 'waiting_dead', "
+          "$13::bigint) FROM millrace.map_change c WHERE c.id = $11",
           {note_.os_user, note_.host, note_.command, to_.pipeline, note_.reason,
            before_, sql(version_ + 1), sql(to_.lanes),
-           sql(shape{to_.fingerprint}), names(), change_});
+           sql(shape{to_.fingerprint}), names(), change_,
+           sql(result_.waiting.moved), sql(result_.waiting.dead)});
   }
 
   connection& conn_;
   std::string change_;
   const new_map& to_;
   const admin_note& note_;
+  waiting_move moving_;
   int64_t version_ = 0;
   std::optional<std::string> before_;
   std::optional<std::string> seqs_;
@@ -295,7 +288,6 @@ store_result<uuid> map_changes::plan(const new_map& to, map_version from,
                + " is halted: 'millrace lanes resume --partition " + name
                + "' first");
       }
-      refuse_waiting(conn_, to.pipeline);
       std::vector<std::string> names;
       for (const auto& x : to.tenants)
         names.push_back(x.name);
@@ -331,11 +323,21 @@ map_changes::renew(const uuid& change, const std::string& pipeline,
 }
 
 store_result<map_switch> map_changes::switch_over(const uuid& change,
-                                                  const new_map& to) {
+                                                  const new_map& to,
+                                                  const waiting_remap& remap) {
   return conn_.in_transaction([&]() -> store_result<map_switch> {
     return run_steps([&]() -> store_result<map_switch> {
-      return switching{conn_, change, to, note_}.run();
+      return switching{conn_, change, to, remap, note_}.run();
     });
+  });
+}
+
+store_result<int64_t> map_changes::waiting(const std::string& pipeline) {
+  return run_steps([&]() -> store_result<int64_t> {
+    auto rows = ask(conn_,
+                    "SELECT count(*) FROM millrace.waiting WHERE pipeline = $1",
+                    {pipeline});
+    return int_of(rows.at(0)[0]);
   });
 }
 

@@ -2,6 +2,7 @@
 
 #include "actors/store/connection.hpp"
 #include "actors/store/lane_admin.hpp"
+#include "actors/store/waiting_move.hpp"
 #include "messages/store_requests.hpp"
 
 #include <chrono>
@@ -71,6 +72,7 @@ struct map_switch {
   std::vector<barrier_progress> barrier;
   int64_t lanes_added = 0;
   int64_t lanes_removed = 0;
+  moved_waiting waiting;
 };
 
 /// Changes which lane and which writes an event gets (rule 25).
@@ -80,7 +82,8 @@ struct map_switch {
 /// stand at one offset of each partition, and that is the barrier: the switch
 /// locks floors and lanes, looks at that once more, and writes the new map. It
 /// is exact whether anybody has stopped or not; the plan only makes it
-/// possible.
+/// possible. Waiting events go to the lanes that the new map gives them, in
+/// the same transaction.
 ///
 /// Errors: `refused` with a sentence.
 class map_changes {
@@ -93,7 +96,7 @@ public:
 
   /// Records the plan, which counts for `lease` from now on, by the database's
   /// clock. Refused when the stored map is not `from`, when another plan counts
-  /// still, when a lane or partition is halted, and when events wait.
+  /// still, and when a lane or partition is halted.
   store_result<uuid> plan(const new_map& to, map_version from,
                           std::chrono::milliseconds lease);
 
@@ -103,8 +106,13 @@ public:
                                       std::chrono::milliseconds lease);
 
   /// One transaction. `retry` when floors or lanes have moved meanwhile or are
-  /// locked: look at the progress again.
-  store_result<map_switch> switch_over(const uuid& change, const new_map& to);
+  /// locked: look at the progress again. Refused when waiting events would
+  /// lose their order, see `waiting_move`.
+  store_result<map_switch> switch_over(const uuid& change, const new_map& to,
+                                       const waiting_remap& remap);
+
+  /// How many events of the pipeline wait.
+  store_result<int64_t> waiting(const std::string& pipeline);
 
   /// Consumers go on with the old map. False when it was not planned any more.
   store_result<bool> abort(const uuid& change, const std::string& why);

@@ -2,6 +2,7 @@
 
 #include "actors/store/lane_store.hpp"
 #include "actors/store/sql_values.hpp"
+#include "actors/store/waiting_row.hpp"
 
 #include <utility>
 
@@ -13,7 +14,9 @@ sql_params key_of(const lane_id& lane) {
   return {lane.pipeline, lane.tenant, sql(lane.number.value)};
 }
 
-waiting_event event_of(const sql_row& row) {
+} // namespace
+
+waiting_event waiting_event_of(const sql_row& row) {
   waiting_event result;
   result.number = seq{int_of(row[0])};
   result.source = {uuid_of(row[1]), partition{int32_of(row[3])}};
@@ -34,8 +37,6 @@ waiting_event event_of(const sql_row& row) {
   result.waited_ms = int_of(row[11]);
   return result;
 }
-
-} // namespace
 
 store_result<lane_row> lane_store::with_waiting(store_result<lane_row> row) {
   if (!row)
@@ -59,6 +60,16 @@ store_result<lane_row> lane_store::with_waiting(store_result<lane_row> row) {
 
 store_result<waiting_answer> lane_store::waiting(const waiting_request& x) {
   waiting_answer result;
+  if (x.map) {
+    auto same = conn_.query("SELECT 1 FROM millrace.pipeline WHERE pipeline = "
+                            "$1 AND map_fingerprint = $2 AND lanes = $3",
+                            {x.lane.pipeline, sql(shape{x.map->fingerprint}),
+                             sql(x.map->lanes)});
+    if (!same)
+      return std::unexpected{same.error()};
+    if (same->rows.empty())
+      return result;
+  }
   auto counted = conn_.query("SELECT count(*) FROM millrace.waiting WHERE "
                              "pipeline = $1 AND tenant = $2 AND shard = $3",
                              key_of(x.lane));
@@ -69,22 +80,20 @@ store_result<waiting_answer> lane_store::waiting(const waiting_request& x) {
   params.push_back(sql(x.max_events));
   params.push_back(sql(x.max_bytes));
   auto found = conn_.query(
-    "SELECT seq, topic, topic_name, partition, \"offset\", key, headers, "
-    "value, (extract(epoch FROM \"timestamp\") * 1000)::bigint, sqlstate, "
-    "reason, (extract(epoch FROM clock_timestamp() - since) * 1000)::bigint "
-    "FROM (SELECT *, sum(octet_length(headers) + coalesce(octet_length(key), "
-    "0) + coalesce(octet_length(value), 0)) OVER (ORDER BY seq) AS total, "
-    "row_number() OVER (ORDER BY seq) AS nth FROM (SELECT * FROM "
-    "millrace.waiting WHERE pipeline = $1 AND tenant = $2 AND shard = $3 AND "
-    "seq >= $4 ORDER BY seq LIMIT $5) AS w) AS x "
-    "WHERE total <= $6 OR nth = 1 ORDER BY seq",
+    "SELECT " + std::string{waiting_columns}
+      + " FROM (SELECT *, sum(octet_length(headers) + "
+        "coalesce(octet_length(key), 0) + coalesce(octet_length(value), 0)) "
+        "OVER (ORDER BY seq) AS total, row_number() OVER (ORDER BY seq) AS nth "
+        "FROM (SELECT * FROM millrace.waiting WHERE pipeline = $1 AND tenant = "
+        "$2 AND shard = $3 AND seq >= $4 ORDER BY seq LIMIT $5) AS w) AS x "
+        "WHERE total <= $6 OR nth = 1 ORDER BY seq",
     params);
   if (!found)
     return std::unexpected{found.error()};
   try {
     result.count = int_of(counted->rows.at(0)[0]);
     for (const auto& row : found->rows) {
-      auto& event = result.events.emplace_back(event_of(row));
+      auto& event = result.events.emplace_back(waiting_event_of(row));
       event.expired = event.waited_ms >= x.keep_ms;
     }
   } catch (const bad_value& e) {

@@ -7,6 +7,7 @@
 #include "nodes/cli/signal_stop.hpp"
 #include "nodes/prepare.hpp"
 #include "nodes/shares.hpp"
+#include "nodes/waiting_remap.hpp"
 
 #include <algorithm>
 #include <chrono>
@@ -36,6 +37,10 @@ struct map_difference {
   new_map after;
   std::vector<std::string> tenants_added;
   std::vector<std::string> tenants_removed;
+
+  /// How many wait, and what becomes of them.
+  int64_t waiting = 0;
+  waiting_remap remap;
 };
 
 std::string database_text(const admin_session& x) {
@@ -63,6 +68,11 @@ std::string text_of(const map_difference& x) {
               + " (their events go to _unrouted from then on)\n";
   if (result.empty())
     result = "  tenant, routes, filters or writes\n";
+  if (x.waiting > 0)
+    result += std::format("  {} events wait: they go to their new lanes, or "
+                          "become dead letters where the new map cannot write "
+                          "them\n",
+                          x.waiting);
   return result;
 }
 
@@ -106,6 +116,11 @@ difference(admin_session& session, map_changes& maps,
   if (result.before.fingerprint == result.after.fingerprint
       && result.before.lanes == result.after.lanes)
     return std::nullopt;
+  auto waiting = maps.waiting(pipeline.name);
+  if (!waiting)
+    return admin_fail(waiting.error());
+  result.waiting = *waiting;
+  result.remap = make_waiting_remap(*prepared);
   return result;
 }
 
@@ -123,10 +138,12 @@ std::string lagging(const change_progress& x) {
 /// One planned change until it is made or given up.
 class changing {
 public:
-  changing(map_changes& maps, uuid plan, const new_map& to, console& out)
+  changing(map_changes& maps, uuid plan, const map_difference& what,
+           console& out)
     : maps_{maps},
       plan_{plan},
-      to_{to},
+      to_{what.after},
+      remap_{what.remap},
       out_{out} {
   }
 
@@ -160,7 +177,7 @@ private:
                               "changed");
       tell(*now);
       if (now->ready()) {
-        auto done = maps_.switch_over(plan_, to_);
+        auto done = maps_.switch_over(plan_, to_, remap_);
         if (done)
           return std::move(*done);
         if (done.error().code != store_errc::retry)
@@ -193,6 +210,7 @@ private:
   map_changes& maps_;
   uuid plan_;
   const new_map& to_;
+  const waiting_remap& remap_;
   console& out_;
   std::ptrdiff_t ready_ = -1;
 };
@@ -204,6 +222,10 @@ void show(const map_difference& what, const map_switch& done, console& to) {
                        "configuration\n",
                        reading_name(what.after.pipeline, what.database),
                        done.version.value, what.after.lanes));
+    if (done.waiting.moved + done.waiting.dead > 0)
+      to.out(std::format("of its waiting events {} wait on, {} are dead "
+                         "letters\n",
+                         done.waiting.moved, done.waiting.dead));
     return;
   }
   json_writer out;
@@ -221,6 +243,8 @@ void show(const map_difference& what, const map_switch& done, console& to) {
   out.key("lanes").integer(what.after.lanes);
   names("tenants_added", what.tenants_added);
   names("tenants_removed", what.tenants_removed);
+  out.key("waiting_moved").integer(done.waiting.moved);
+  out.key("waiting_dead").integer(done.waiting.dead);
   out.key("barrier").begin_array();
   for (const auto& x : done.barrier) {
     out.begin_object();
@@ -277,7 +301,7 @@ make_change(const wanted_change& x, const lanes_arguments& what,
   auto plan = maps.plan(x.what.after, x.what.before.version, lease);
   if (!plan)
     return admin_fail(plan.error());
-  return changing{maps, *plan, x.what.after, to}.run(clock::now() + patience);
+  return changing{maps, *plan, x.what, to}.run(clock::now() + patience);
 }
 
 } // namespace

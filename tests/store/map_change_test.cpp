@@ -18,6 +18,11 @@ struct fixture : store_fixture {
   /// From two lanes of `demo` to three of `demo` and `more`.
   new_map wanted{"p", 7, 3, {{"demo", rows_of}, {"more", rows_of}}};
 
+  /// Nothing waits.
+  waiting_remap remap = [](const waiting_event&, const lane_id& from) {
+    return remapped_event{from, {}, {}};
+  };
+
   uuid plan(std::chrono::milliseconds lease = 60s) {
     return must(maps.plan(wanted, {1}, lease));
   }
@@ -75,14 +80,14 @@ TEST_CASE_METHOD(fixture, "a map changes at the floors, once no lane is beyond "
   CHECK_FALSE(now.ready());
   CHECK(now.partitions.at(0).furthest == offset{110});
   CHECK(now.partitions.at(1).ready());
-  auto early = maps.switch_over(id, wanted);
+  auto early = maps.switch_over(id, wanted, remap);
   REQUIRE_FALSE(early);
   CHECK(early.error().code == store_errc::retry);
   CHECK_THAT(early.error().message, ContainsSubstring("events/0"));
 
   REQUIRE(raise(110).accepted);
   REQUIRE(must(maps.renew(id, "p", 60s)).ready());
-  auto done = must(maps.switch_over(id, wanted));
+  auto done = must(maps.switch_over(id, wanted, remap));
   CHECK(done.version == map_version{2});
   CHECK(done.lanes_added == 4);
   CHECK(done.barrier.at(0).floor == offset{110});
@@ -97,7 +102,7 @@ TEST_CASE_METHOD(fixture, "a map changes at the floors, once no lane is beyond "
   CHECK(db.value("SELECT (before->>'lanes') || ' ' || (after->>'lanes') FROM "
                  "millrace.admin_action WHERE command = 'lanes change'")
         == "2 3");
-  CHECK_THAT(message_of(maps.switch_over(id, wanted)),
+  CHECK_THAT(message_of(maps.switch_over(id, wanted, remap)),
              ContainsSubstring("the plan is over"));
 }
 
@@ -106,7 +111,7 @@ TEST_CASE_METHOD(fixture, "after the switch neither flushes nor floor acts of "
   auto row = take();
   partition_id source{topic_id, partition{0}};
   auto seen = must(store().view({"p", source}));
-  must(maps.switch_over(plan(), wanted));
+  must(maps.switch_over(plan(), wanted, remap));
   CHECK(run(flush_of(row, batch_of(100, 110))).verdict
         == flush_verdict::refused);
   // Nor by who takes the lane over and sends what he had.
@@ -133,11 +138,11 @@ TEST_CASE_METHOD(fixture, "lanes that are no more are deleted, and those that "
   db.execute("UPDATE millrace.lane SET next_seq = 50 WHERE shard = 1");
   wanted.lanes = 1;
   wanted.tenants.pop_back();
-  CHECK(must(maps.switch_over(plan(), wanted)).lanes_removed == 1);
+  CHECK(must(maps.switch_over(plan(), wanted, remap)).lanes_removed == 1);
   CHECK(lanes() == "demo 0 2 2 50 {110,100}");
   wanted.lanes = 2;
   auto id = must(maps.plan(wanted, {2}, 60s));
-  must(maps.switch_over(id, wanted));
+  must(maps.switch_over(id, wanted, remap));
   CHECK(lanes() == "demo 0 3 3 50 {110,100}; demo 1 0 3 50 {110,100}");
 }
 
@@ -147,7 +152,7 @@ TEST_CASE_METHOD(fixture, "a plan ends with its deadline, and another one may "
   std::this_thread::sleep_for(5ms);
   CHECK_FALSE(changing());
   CHECK_FALSE(must(maps.renew(first, "p", 60s)).planned);
-  CHECK_THAT(message_of(maps.switch_over(first, wanted)),
+  CHECK_THAT(message_of(maps.switch_over(first, wanted, remap)),
              ContainsSubstring("the plan is over"));
   auto second = plan();
   CHECK(changing());
@@ -177,25 +182,11 @@ TEST_CASE_METHOD(fixture, "a lane or partition that is halted lets no map "
   CHECK_THAT(refused.error().message, ContainsSubstring(expected));
 }
 
-TEST_CASE_METHOD(fixture, "events that wait let no map change") {
-  auto id = plan();
-  db.execute("INSERT INTO millrace.waiting (pipeline, tenant, shard, seq, "
-             "topic, topic_name, partition, \"offset\", headers, touches, "
-             "reason) VALUES ('p', 'demo', 0, 1, gen_random_uuid(), 't', 0, 7, "
-             "'', '', 'a test')");
-  CHECK_THAT(message_of(maps.switch_over(id, wanted)),
-             ContainsSubstring("1 events of pipeline p wait"));
-  must(maps.abort(id, "a test"));
-  auto refused = maps.plan(wanted, {1}, 60s);
-  REQUIRE_FALSE(refused);
-  CHECK_THAT(refused.error().message, ContainsSubstring("wait for rows"));
-}
-
 TEST_CASE_METHOD(fixture, "a lane that halts on the way lets no map change") {
   auto id = plan();
   db.execute("UPDATE millrace.lane SET state = 'halted' WHERE shard = 1");
   CHECK(must(maps.renew(id, "p", 60s)).stopped.size() == 1);
-  CHECK_THAT(message_of(maps.switch_over(id, wanted)),
+  CHECK_THAT(message_of(maps.switch_over(id, wanted, remap)),
              ContainsSubstring("p/demo/1"));
   CHECK(db.value("SELECT map_version FROM millrace.pipeline") == "1");
 }
@@ -217,7 +208,7 @@ TEST_CASE_METHOD(fixture, "topics that nobody reads any more hold no change "
   db.execute("UPDATE millrace.topic SET retired = now()");
   auto id = plan();
   CHECK(must(maps.renew(id, "p", 60s)).ready());
-  must(maps.switch_over(id, wanted));
+  must(maps.switch_over(id, wanted, remap));
   CHECK(db.value("SELECT string_agg(floor::text, ' ' ORDER BY slot) FROM "
                  "millrace.partition_floor")
         == "110 100");
