@@ -3,8 +3,6 @@
 #include "actors/store/sql_values.hpp"
 #include "nodes/shares.hpp"
 
-#include <algorithm>
-#include <map>
 #include <optional>
 #include <string>
 #include <utility>
@@ -28,127 +26,36 @@ std::unexpected<prepare_failure> refuse(const store_error& x,
   return refuse(doing + ": " + x.message, passing);
 }
 
-/// Read positions of a pipeline by (topic, partition), as text and number.
-using positions = std::map<std::pair<std::string, std::string>, int64_t>;
-
-store_result<positions> read_positions(connection& conn, const std::string& sql,
-                                       const std::string& pipeline) {
-  auto rows = conn.query(sql, {pipeline});
-  if (!rows)
-    return std::unexpected{rows.error()};
-  positions result;
-  for (const auto& row : rows->rows)
-    result[{std::string{text_of(row[0])}, std::string{text_of(row[1])}}]
-      = int_of(row[2]);
-  return result;
-}
-
-constexpr auto unrouted_positions
-  = "SELECT f.topic, f.partition, greatest(f.floor, l.next_off[f.slot]) FROM "
-    "millrace.partition_floor f JOIN millrace.lane l ON l.pipeline = "
-    "f.pipeline AND l.tenant = '_unrouted' AND l.shard = 0 WHERE f.pipeline "
-    "= $1";
-
-constexpr auto floors = "SELECT topic, partition, floor FROM "
-                        "millrace.partition_floor WHERE pipeline = $1";
-
-/// The offsets from which on a new tenant of `home` is its own.
-std::expected<positions, prepare_failure>
-bounds(connection& control, const std::string& pipeline,
-       const postgresql_config& home, const database_opener& open) {
-  auto doing = "finding where tenants of database '" + home.name + "' begin";
-  auto result = read_positions(control, unrouted_positions, pipeline);
-  if (!result)
-    return refuse(result.error(), doing);
-  auto conn = open(home);
-  if (!conn)
-    return refuse(conn.error(), doing);
-  auto made = conn->query("SELECT to_regclass('millrace.partition_floor') IS "
-                          "NOT NULL");
-  if (!made)
-    return refuse(made.error(), doing);
-  if (!bool_of(made->rows.at(0)[0]))
-    return *result;
-  auto there = read_positions(*conn, floors, pipeline);
-  if (!there)
-    return refuse(there.error(), doing);
-  // Where `_unrouted` has not begun there is nothing that it could hold.
-  for (const auto& [where, at] : *there)
-    if (auto i = result->find(where); i != result->end())
-      i->second = std::max(i->second, at);
-  return *result;
-}
-
+/// At the pipeline's first start: nobody has read anything yet.
 nothing_or_failure record_home(connection& control, const std::string& pipeline,
                                const std::string& tenant,
-                               const postgresql_config& home,
-                               const database_opener& open) {
-  auto from = bounds(control, pipeline, home, open);
-  if (!from)
-    return std::unexpected{from.error()};
-  auto done = control.in_transaction([&]() -> store_result<void> {
-    for (const auto& [where, at] : *from)
-      if (auto x = control.query(
-            "INSERT INTO millrace.tenant_start (pipeline, tenant, topic, "
-            "partition, start) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO "
-            "NOTHING",
-            {pipeline, tenant, where.first, where.second, sql(at)});
-          !x)
-        return std::unexpected{x.error()};
-    auto x = control.query("INSERT INTO millrace.tenant_home (pipeline, "
-                           "tenant, database) VALUES ($1, $2, $3)",
-                           {pipeline, tenant, home.name});
-    if (!x)
-      return std::unexpected{x.error()};
-    return {};
-  });
+                               const postgresql_config& home) {
+  auto done = control.query("INSERT INTO millrace.tenant_home (pipeline, "
+                            "tenant, database) VALUES ($1, $2, $3) ON CONFLICT "
+                            "DO NOTHING",
+                            {pipeline, tenant, home.name});
   if (!done)
     return refuse(done.error(), "recording the database of tenant " + tenant);
   return {};
 }
 
-/// Which tenants of the pipeline have rows in the control database, and which
-/// database the others are recorded in.
-store_result<std::map<std::string, std::string>>
-known_homes(connection& control, const std::string& pipeline) {
-  auto rows = control.query(
-    "SELECT tenant, database FROM millrace.tenant_home WHERE pipeline = $1 "
-    "UNION ALL SELECT DISTINCT tenant, $2::text FROM millrace.lane WHERE "
-    "pipeline = $1",
-    {pipeline, std::string{control_database}});
-  if (!rows)
-    return std::unexpected{rows.error()};
-  std::map<std::string, std::string> result;
-  for (const auto& row : rows->rows)
-    result.emplace(text_of(row[0]), text_of(row[1]));
-  return result;
-}
-
-/// Compares with what is recorded; records what is new.
+/// Records where tenants are when the pipeline starts for the first time. Later
+/// that is a change of the map.
 nothing_or_failure settle(connection& control, const config& all,
-                          const prepared_pipeline& pipeline,
-                          const database_opener& open) {
+                          const prepared_pipeline& pipeline) {
   const auto& name = pipeline.config.name;
-  auto known = known_homes(control, name);
-  if (!known)
-    return refuse(known.error(), "reading where tenants are");
-  for (const auto& tenant : all.tenants) {
-    auto i = known->find(tenant.name);
-    if (i != known->end() && i->second != tenant.database)
-      return refuse(to_string(tenant.at) + ": tenant." + tenant.name
-                    + ".database: found '" + tenant.database + "', expected '"
-                    + i->second
-                    + "', which has been written already; a tenant cannot be "
-                      "moved");
-  }
-  if (!pipeline.share)
+  auto stored = control.query("SELECT 1 FROM millrace.pipeline WHERE pipeline "
+                              "= $1",
+                              {name});
+  if (!stored)
+    return refuse(stored.error(), "reading where tenants are");
+  if (!stored->rows.empty())
     return {};
   for (const auto& x : pipeline.share->elsewhere)
-    if (!known->contains(x.name))
-      if (auto done = record_home(control, name, x.name,
-                                  database_of(all, x.name), open);
-          !done)
-        return done;
+    if (auto done = record_home(control, name, x.name,
+                                database_of(all, x.name));
+        !done)
+      return done;
   return {};
 }
 
@@ -174,13 +81,12 @@ nothing_or_failure check_identity(connection& conn,
 }
 
 nothing_or_failure settle_homes(connection& control, const config& all,
-                                std::vector<prepared_pipeline>& pipelines,
-                                const database_opener& open) {
+                                std::vector<prepared_pipeline>& pipelines) {
   for (auto& pipeline : pipelines) {
-    if (auto done = settle(control, all, pipeline, open); !done)
-      return done;
     if (!pipeline.share)
       continue;
+    if (auto done = settle(control, all, pipeline); !done)
+      return done;
     auto rows = control.query("SELECT tenant, topic, partition, start FROM "
                               "millrace.tenant_start WHERE pipeline = $1",
                               {pipeline.config.name});
@@ -204,12 +110,16 @@ fetch_home(connection& conn, connection& control, const std::string& pipeline,
   auto home = control.query("SELECT 1 FROM millrace.tenant_home WHERE pipeline "
                             "= $1 AND tenant = $2 AND database = $3",
                             {pipeline, tenant, database.name});
+  // Its schema may be on its way: the two are prepared side by side.
+  if (!home && home.error().code == store_errc::misconfigured)
+    return refuse("the control database is not prepared yet", true);
   if (!home)
     return refuse(home.error(),
                   "asking the control database for tenant " + tenant);
   if (home->rows.empty())
     return refuse("the control database does not know yet that tenant " + tenant
-                    + " is in database '" + database.name + "'",
+                    + " is in database '" + database.name
+                    + "'; 'millrace lanes change' tells it",
                   true);
   auto starts = control.query("SELECT topic, partition, start FROM "
                               "millrace.tenant_start WHERE pipeline = $1 AND "

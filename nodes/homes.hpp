@@ -1,7 +1,6 @@
 #pragma once
 
-// Tenants get their database once, and records from before that are not
-// written twice (protocol.md, rule 25: a new tenant).
+// Which database a tenant is in, and from where on (protocol.md, rule 25).
 
 #include "actors/store/connection.hpp"
 #include "config/config.hpp"
@@ -22,17 +21,13 @@ using database_opener
 std::expected<void, prepare_failure>
 check_identity(connection& conn, const postgresql_config& database);
 
-/// For the control database: records the homes of tenants that are new in
-/// other databases, and from which offsets on they are there; adds those to
-/// `share_starts`. The bound is where both have read to: what is below went to
-/// `_unrouted`, or was passed over. Only a tenant that is new needs its
-/// database to answer.
-///
-/// A tenant that has been written elsewhere is a failure.
+/// For the control database: records the homes of tenants in other databases
+/// when a pipeline starts for the first time; later only `millrace lanes
+/// change` does. Adds what is recorded about where tenants begin to
+/// `share_starts`.
 std::expected<void, prepare_failure>
 settle_homes(connection& control, const config& all,
-             std::vector<prepared_pipeline>& pipelines,
-             const database_opener& open);
+             std::vector<prepared_pipeline>& pipelines);
 
 /// For another database: fetches what the control database recorded for its
 /// tenants that have no lanes yet. Passing failure while it has not.

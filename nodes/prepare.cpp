@@ -315,12 +315,14 @@ prepare_pipeline(connection& conn, const config& all,
       return failed_compile(program.error());
     result.program = std::move(*program);
   }
-  // Where several databases share a pipeline, `settle_homes` says from which
-  // offset on a tenant is whose.
+  // A tenant that comes to another database leaves `_unrouted`, or the other
+  // way around: then the control database changes as well.
   std::vector<std::string> names;
-  if (!result.share)
-    for (const auto& x : result.tenants)
-      names.push_back(x.name);
+  for (const auto& x : result.tenants)
+    names.push_back(x.name);
+  if (result.share && result.share->unrouted)
+    for (const auto& x : result.share->elsewhere)
+      names.push_back(x.name + '@');
   result.map_fingerprint = map_fingerprint(*result.program, std::move(names));
   if (result.share && !result.share->unrouted)
     return result;
@@ -370,7 +372,7 @@ prepare(const config& all, const postgresql_config& database) {
   if (!failure.problems.empty())
     return std::unexpected{std::move(failure)};
   auto settled = database.name == control_database
-                   ? settle_homes(*conn, all, result, open_session)
+                   ? settle_homes(*conn, all, result)
                    : fetch_homes(*conn, all, database, result, open_session);
   if (!settled)
     return std::unexpected{settled.error()};

@@ -44,7 +44,13 @@ private:
                       "map_fingerprint, lanes) VALUES ($1, $2, $3) ON CONFLICT "
                       "DO NOTHING RETURNING pipeline",
                       {request_.pipeline, fingerprint, sql(request_.lanes)});
-    first_ = !made.empty();
+    // Where tenants come from another database, nothing after that may be
+    // left out.
+    first_ = !made.empty()
+             && query("SELECT 1 FROM millrace.tenant_start WHERE pipeline = $1 "
+                      "LIMIT 1",
+                      {request_.pipeline})
+                  .empty();
     auto rows = query("SELECT map_version, map_fingerprint, lanes FROM "
                       "millrace.pipeline WHERE pipeline = $1 FOR UPDATE",
                       {request_.pipeline});
@@ -111,7 +117,8 @@ private:
           {request_.pipeline, id});
   }
 
-  /// Appends the slots of new partitions to the lanes that exist.
+  /// Appends the slots of new partitions to the lanes that exist. A tenant that
+  /// came from another database begins where that one ended.
   void extend_lanes() {
     query("SELECT 1 FROM millrace.lane WHERE pipeline = $1 AND "
           "cardinality(next_off) < (SELECT max(slot) FROM "
@@ -119,8 +126,11 @@ private:
           "ORDER BY pipeline, tenant, shard FOR UPDATE",
           {request_.pipeline});
     query("UPDATE millrace.lane l SET next_off = l.next_off || (SELECT "
-          "array_agg(f.floor ORDER BY f.slot) FROM millrace.partition_floor f "
-          "WHERE f.pipeline = $1 AND f.slot > cardinality(l.next_off)) "
+          "array_agg(greatest(f.floor, s.start) ORDER BY f.slot) FROM "
+          "millrace.partition_floor f LEFT JOIN millrace.tenant_start s ON "
+          "s.pipeline = $1 AND s.tenant = l.tenant AND s.topic = f.topic AND "
+          "s.partition = f.partition WHERE f.pipeline = $1 AND f.slot > "
+          "cardinality(l.next_off)) "
           "WHERE l.pipeline = $1 AND cardinality(l.next_off) < (SELECT "
           "max(slot) FROM millrace.partition_floor WHERE pipeline = $1)",
           {request_.pipeline});

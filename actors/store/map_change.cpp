@@ -55,10 +55,12 @@ std::string ready_or_why(const std::vector<barrier_progress>& all) {
 class switching {
 public:
   switching(connection& conn, const uuid& change, const new_map& to,
-            const waiting_remap& remap, const admin_note& note)
+            const waiting_remap& remap, const switch_moves& moves,
+            const admin_note& note)
     : conn_{conn},
       change_{to_string(change)},
       to_{to},
+      moves_{moves},
       note_{note},
       moving_{conn, to.pipeline, remap} {
   }
@@ -83,26 +85,16 @@ private:
     return ask(conn_, text, params);
   }
 
-  /// In the order of a boot: pipeline, floors, lanes.
   void lock() {
-    auto rows = query("SELECT map_version, lanes, map_fingerprint FROM "
-                      "millrace.pipeline WHERE pipeline = $1 FOR UPDATE",
-                      {to_.pipeline});
-    if (rows.empty())
-      refuse("the pipeline " + to_.pipeline + " is gone");
-    version_ = int_of(rows[0][0]);
-    before_ = query("SELECT jsonb_build_object('map_version', $1::bigint, "
-                    "'lanes', $2::int, 'map_fingerprint', $3::bigint, "
-                    "'tenants', (SELECT array_agg(DISTINCT tenant) FROM "
-                    "millrace.lane WHERE pipeline = $4))",
-                    {rows[0][0], rows[0][1], rows[0][2], to_.pipeline})
-                .at(0)[0];
-    query("SELECT 1 FROM millrace.partition_floor WHERE pipeline = $1 "
-          "ORDER BY slot FOR UPDATE",
-          {to_.pipeline});
-    query("SELECT 1 FROM millrace.lane WHERE pipeline = $1 "
-          "ORDER BY pipeline, tenant, shard FOR UPDATE",
-          {to_.pipeline});
+    auto now = lock_map(conn_, to_.pipeline);
+    version_ = now.version;
+    before_
+      = query("SELECT jsonb_build_object('map_version', $1::bigint, "
+              "'lanes', $2::int, 'map_fingerprint', $3::bigint, "
+              "'tenants', (SELECT array_agg(DISTINCT tenant) FROM "
+              "millrace.lane WHERE pipeline = $4))",
+              {sql(now.version), sql(now.lanes), now.fingerprint, to_.pipeline})
+          .at(0)[0];
   }
 
   void check() {
@@ -121,6 +113,8 @@ private:
     result_.barrier = progress_of(conn_, to_.pipeline);
     if (auto why = ready_or_why(result_.barrier); !why.empty())
       refuse(why, store_errc::retry);
+    if (!moves_.leaving.empty())
+      check_leaving(conn_, to_.pipeline, moves_);
   }
 
   /// Nobody reads retired topics, so their floors just go along.
@@ -135,9 +129,12 @@ private:
           "$1)), updated = clock_timestamp() WHERE f.pipeline = $1",
           {to_.pipeline, sql(version_ + 1)});
     // Before any row goes, so that no seq is given twice in a lane that comes
-    // back later.
-    auto greatest = query("SELECT coalesce(max(next_seq), 1) FROM "
-                          "millrace.lane WHERE pipeline = $1",
+    // back later. A database that all tenants had left has dead letters of
+    // them.
+    auto greatest = query("SELECT coalesce((SELECT max(next_seq) FROM "
+                          "millrace.lane WHERE pipeline = $1), (SELECT "
+                          "max(seq) + 1 FROM millrace.dead_letter WHERE "
+                          "pipeline = $1), 1)",
                           {to_.pipeline});
     seqs_ = sql(moving_.number(seq{int_of(greatest.at(0)[0])}).value);
   }
@@ -166,26 +163,42 @@ private:
           {to_.pipeline, sql(version_ + 1), seqs_});
   }
 
+  /// They begin at the barrier; where another database had the tenant's
+  /// records so far, where that one ended.
   void add_lanes(const boot_tenant& tenant) {
+    auto from = moves_.arriving.find(tenant.name);
+    auto arrives = from != moves_.arriving.end();
+    if (arrives)
+      note_arrival(conn_, to_.pipeline, tenant.name, from->second);
     auto made = query(
       "INSERT INTO millrace.lane (pipeline, tenant, shard, map_version, shape, "
       "next_seq, next_off) SELECT $1, $2, g.shard, $3, $4, $5, "
-      "coalesce((SELECT "
-      "array_agg(f.floor ORDER BY f.slot) FROM millrace.partition_floor f "
-      "WHERE f.pipeline = $1), '{}') FROM generate_series(0, $6::int - 1) AS "
-      "g(shard) ON CONFLICT DO NOTHING RETURNING 1",
+      "coalesce((SELECT array_agg(greatest(f.floor, s.start) ORDER BY f.slot) "
+      "FROM millrace.partition_floor f LEFT JOIN millrace.tenant_start s ON "
+      "$7 AND s.pipeline = f.pipeline AND s.tenant = $2 AND s.topic = f.topic "
+      "AND s.partition = f.partition WHERE f.pipeline = $1), '{}') FROM "
+      "generate_series(0, $6::int - 1) AS g(shard) ON CONFLICT DO NOTHING "
+      "RETURNING 1",
       {to_.pipeline, tenant.name, sql(version_ + 1), sql(tenant.shape), seqs_,
-       sql(to_.lanes)});
+       sql(to_.lanes), arrives ? "t" : "f"});
     result_.lanes_added += static_cast<int64_t>(made.size());
   }
 
   void record() {
+    query(
+      "UPDATE millrace.map_change SET state = 'aborted', ended = "
+      "clock_timestamp(), why = 'completed' WHERE pipeline = $1 AND state = "
+      "'fenced'",
+      {to_.pipeline});
     query("UPDATE millrace.map_change SET state = 'switched', ended = "
-          "clock_timestamp(), barrier = (SELECT jsonb_agg(jsonb_build_object("
+          "clock_timestamp(), set_id = $3, barrier = (SELECT "
+          "jsonb_agg(jsonb_build_object("
           "'topic', f.topic, 'partition', f.partition, 'offset', f.floor) "
           "ORDER BY f.slot) FROM millrace.partition_floor f WHERE f.pipeline = "
           "$2) WHERE id = $1",
-          {change_, to_.pipeline});
+          {change_, to_.pipeline, to_string(moves_.set)});
+    if (moves_.homes)
+      note_homes(conn_, to_.pipeline, *moves_.homes);
     query("INSERT INTO millrace.admin_action (os_user, host, command, object, "
           "reason, before, after) SELECT $1, $2, $3, $4, $5, $6::jsonb, "
           "jsonb_build_object('map_version', $7::bigint, 'lanes', $8::int, "
@@ -201,6 +214,7 @@ private:
   connection& conn_;
   std::string change_;
   const new_map& to_;
+  const switch_moves& moves_;
   const admin_note& note_;
   waiting_move moving_;
   int64_t version_ = 0;
@@ -324,10 +338,11 @@ map_changes::renew(const uuid& change, const std::string& pipeline,
 
 store_result<map_switch> map_changes::switch_over(const uuid& change,
                                                   const new_map& to,
-                                                  const waiting_remap& remap) {
+                                                  const waiting_remap& remap,
+                                                  const switch_moves& moves) {
   return conn_.in_transaction([&]() -> store_result<map_switch> {
     return run_steps([&]() -> store_result<map_switch> {
-      return switching{conn_, change, to, remap, note_}.run();
+      return switching{conn_, change, to, remap, moves, note_}.run();
     });
   });
 }

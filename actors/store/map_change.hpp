@@ -2,6 +2,7 @@
 
 #include "actors/store/connection.hpp"
 #include "actors/store/lane_admin.hpp"
+#include "actors/store/tenant_move.hpp"
 #include "actors/store/waiting_move.hpp"
 #include "messages/store_requests.hpp"
 
@@ -97,6 +98,8 @@ public:
   /// Records the plan, which counts for `lease` from now on, by the database's
   /// clock. Refused when the stored map is not `from`, when another plan counts
   /// still, and when a lane or partition is halted.
+  ///
+  /// A database that is fenced has no consumers: there it is a formality.
   store_result<uuid> plan(const new_map& to, map_version from,
                           std::chrono::milliseconds lease);
 
@@ -109,7 +112,8 @@ public:
   /// locked: look at the progress again. Refused when waiting events would
   /// lose their order, see `waiting_move`.
   store_result<map_switch> switch_over(const uuid& change, const new_map& to,
-                                       const waiting_remap& remap);
+                                       const waiting_remap& remap,
+                                       const switch_moves& moves = {});
 
   /// How many events of the pipeline wait.
   store_result<int64_t> waiting(const std::string& pipeline);

@@ -84,6 +84,18 @@ o = "@offset"
     return {{"CONTROL_URL", control.url()}, {"WEST_URL", west.url()}};
   }
 
+  /// `lanes change` with the file as it is now.
+  std::vector<std::string> change_words() const {
+    return {"lanes",    "change", "--pipeline", "notes",
+            "--reason", "a test", "--yes"};
+  }
+
+  void change() const {
+    auto done = run(change_words());
+    INFO(done.out << done.err);
+    REQUIRE(done.code == 0);
+  }
+
   /// Events of a tenant with the ids [from, to).
   void send(const std::string& tenant, int from, int to) {
     std::string lines;

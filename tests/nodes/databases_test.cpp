@@ -2,6 +2,8 @@
 
 #include "tests/nodes/databases_fixture.hpp"
 
+#include <set>
+
 using namespace millrace;
 using namespace millrace::test;
 using Catch::Matchers::ContainsSubstring;
@@ -71,20 +73,20 @@ TEST_CASE_METHOD(databases_fixture, "migrate and validate look at every "
 }
 
 TEST_CASE_METHOD(databases_fixture, "a tenant that is new in another database "
-                                    "begins where both have read to") {
+                                    "begins where the control database has "
+                                    "read to") {
   write_config("[[tenant]]\nname = \"north\"\n");
   send("north", 0, 10);
   send("south", 0, 7);
   auto node = start_node();
   await(control, letters, "7");
   await(control, count("north"), once(10));
-  stop(node);
   // Now it is known. What was set aside stays so until it is replayed.
   write_config(two_tenants());
+  REQUIRE(run({"migrate", "up"}).code == 0);
+  change();
   send("south", 7, 20);
-  node = start_node();
   await(west, count("south"), once(13));
-  stop(node);
   CHECK(control.value(letters) == "7");
   auto replayed = run({"dlq", "replay", "--tenant", "_unrouted"});
   INFO(replayed.out << replayed.err);
@@ -93,18 +95,11 @@ TEST_CASE_METHOD(databases_fixture, "a tenant that is new in another database "
   CHECK(west.value(count("south")) == once(20));
   CHECK(west.value("SELECT count(*) FROM millrace.replayed") == "7");
   CHECK(control.value(letters) == "0");
-  // It cannot be moved, and no database has two names.
-  write_config("[[tenant]]\nname = \"north\"\n[[tenant]]\nname = "
-               "\"south\"\n");
-  control.execute(tables("south", "text"));
-  process moved{{"node", config}, environment()};
-  auto end = moved.wait();
-  CHECK(end.code == 2);
-  CHECK_THAT(end.err, ContainsSubstring("a tenant cannot be moved"));
-  write_config(two_tenants());
+  stop(node);
+  // No database has two names.
   process twice{{"node", config},
                 {{"CONTROL_URL", control.url()}, {"WEST_URL", control.url()}}};
-  end = twice.wait();
+  auto end = twice.wait();
   CHECK(end.code == 2);
   CHECK_THAT(end.err, ContainsSubstring("is known as 'postgresql'"));
 }
@@ -131,6 +126,128 @@ TEST_CASE_METHOD(databases_fixture, "tenants whose tables differ are written "
   CHECK(control.value("SELECT count(DISTINCT shape) FROM millrace.lane WHERE "
                       "tenant IN ('north', 'east')")
         == "2");
+}
+
+namespace {
+
+/// `south` is in the west, and may be in the control database.
+struct moving_fixture : databases_fixture {
+  moving_fixture() {
+    control.execute(tables("south", "text"));
+  }
+
+  static std::string at_home() {
+    return "[[tenant]]\nname = \"north\"\n[[tenant]]\nname = \"south\"\n";
+  }
+
+  /// Events that both databases can write.
+  static std::string lines(int from, int to) {
+    std::string result;
+    for (auto i = from; i < to; ++i)
+      result += std::format("{{\"t\":\"south\",\"id\":{}}}\n", i);
+    return result;
+  }
+
+  /// Sends them for some seconds.
+  std::unique_ptr<process> flow(int from, int to) {
+    auto file = folder.write("flow.ndjson", lines(from, to));
+    return std::make_unique<process>(
+      std::vector<std::string>{"produce", topic, file, "--bootstrap", brokers_,
+                               "--quiet", "--rate", "300"});
+  }
+
+  static int number(const scratch_database& db) {
+    return std::stoi(db.value("SELECT count(*) FROM tenant_south.notes"));
+  }
+
+  /// Waits until both have so many rows together; then none is there twice.
+  void await_all(int wanted) {
+    auto until = std::chrono::steady_clock::now() + 60s;
+    while (number(control) + number(west) < wanted
+           && std::chrono::steady_clock::now() < until)
+      std::this_thread::sleep_for(50ms);
+    std::set<std::vector<std::string>> places;
+    for (const auto* db : {&control, &west})
+      for (const auto& row : db->rows("SELECT p, o FROM tenant_south.notes"))
+        CHECK(places.insert(row).second);
+    CHECK(std::ssize(places) == wanted);
+    CHECK(control.value(letters) == "0");
+    CHECK(west.value(letters) == "0");
+  }
+
+  /// No change may come to its end there.
+  static void stop_changes(const scratch_database& db) {
+    db.execute("CREATE FUNCTION millrace.stop() RETURNS trigger LANGUAGE "
+               "plpgsql AS $$ BEGIN RAISE EXCEPTION 'not now'; END $$; CREATE "
+               "TRIGGER stop BEFORE UPDATE ON millrace.map_change FOR EACH ROW "
+               "WHEN (NEW.state = 'switched') EXECUTE FUNCTION "
+               "millrace.stop()");
+  }
+
+  static void allow_changes(const scratch_database& db) {
+    db.execute("DROP TRIGGER stop ON millrace.map_change; DROP FUNCTION "
+               "millrace.stop()");
+  }
+
+  test::outcome try_change() const {
+    return run(change_words());
+  }
+};
+
+constexpr auto fenced = "SELECT map_fingerprint = 0 FROM millrace.pipeline";
+
+} // namespace
+
+TEST_CASE_METHOD(moving_fixture, "a tenant moves to another database while "
+                                 "events flow, and each is written once") {
+  auto node = start_node();
+  send_lines(lines(0, 50));
+  await(west, count("south"), once(50));
+  auto producer = flow(50, 1'000);
+  write_config(at_home());
+  REQUIRE(run({"migrate", "up"}).code == 0);
+  change();
+  CHECK(producer->wait().code == 0);
+  send_lines(lines(1'000, 1'020));
+  await_all(1'020);
+  CHECK(number(control) >= 20);
+  CHECK(number(west) >= 50);
+  CHECK(west.value(lanes).empty());
+  // And back, in two attempts.
+  write_config(two_tenants());
+  stop_changes(control);
+  auto early = try_change();
+  CHECK(early.code == 1);
+  CHECK_THAT(early.err, ContainsSubstring("not now"));
+  CHECK(west.value(fenced) == "f");
+  allow_changes(control);
+  // West is told that the tenant comes, and no more.
+  stop_changes(west);
+  producer = flow(1'020, 1'500);
+  auto half = try_change();
+  CHECK(half.code == 1);
+  CHECK_THAT(half.err, ContainsSubstring("half made"));
+  CHECK(west.value(fenced) == "t");
+  CHECK(control.value(lanes) == "_unrouted0 _unrouted1 north0 north1");
+  auto there = number(west);
+  CHECK(producer->wait().code == 0);
+  // A node that starts now does not read for west.
+  stop(node);
+  node = start_node();
+  send("north", 0, 10);
+  await(control, count("north"), once(10));
+  CHECK(number(west) == there);
+  write_config(at_home());
+  auto astray = try_change();
+  CHECK(astray.code == 1);
+  CHECK_THAT(astray.err, ContainsSubstring("on its way"));
+  write_config(two_tenants());
+  allow_changes(west);
+  change();
+  await_all(1'500);
+  CHECK(west.value(lanes) == "south0 south1");
+  CHECK(number(west) > there);
+  stop(node);
 }
 
 TEST_CASE_METHOD(databases_fixture, "a tenant's rows are written by its role") {
