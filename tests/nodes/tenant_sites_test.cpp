@@ -63,7 +63,7 @@ TEST_CASE("what was begun is completed, with the configuration that it was "
              ContainsSubstring("which the configuration does not have"));
   fenced.then.clear();
   CHECK_THAT(problem({control({}, {"b"}), fenced, east}),
-             ContainsSubstring("is on its way to database 'west'"));
+             ContainsSubstring("is on its way to database \"west\""));
   // Nothing has happened yet: it may stay where it is.
   east.now = east.then = {"b"};
   CHECK(find_steps({control({}, {}), fenced, east}) == steps{});
@@ -78,7 +78,7 @@ TEST_CASE("moves that cannot be made at once are refused") {
              ContainsSubstring("has lanes in database"));
   tenant_site east{"east", false, {}, {"b"}, {}};
   CHECK_THAT(problem({control({}, {}), west({"b"}, {}), east}),
-             ContainsSubstring("has never run on database 'east'"));
+             ContainsSubstring("has never run on database \"east\""));
   CHECK(find_steps({control({"b"}, {}), east})
         == steps{{"b", "postgresql", "east"}});
 }
