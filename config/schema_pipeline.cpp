@@ -337,10 +337,11 @@ section<write_config> make_write() {
          .type = boolean,
          .default_value = "false",
          .description = "Make this write whatever becomes of the event's "
-                        "others: also when the event waits or PostgreSQL "
-                        "refuses it; then it is not made again later. For "
-                        "`append` into tables of records that must not be "
-                        "lost, such as audit logs."}),
+                        "others: also when the event waits, PostgreSQL "
+                        "refuses it, or it cannot be decoded or mapped; then "
+                        "it is not made again later. For `append` into tables "
+                        "of records that must not be lost, such as audit "
+                        "logs."}),
       bind<&c::when>({.path = "when",
                       .type = expression,
                       .default_note = "always",

@@ -93,7 +93,7 @@ struct reject {
 /// A half-open offset range of one partition for one lane, with its rows.
 ///
 /// Invariant: every event of the lane in [from, to) is in `blocks`, in
-/// `rejects`, or counted in `filtered`; nothing else is.
+/// `rejects`, maybe beside rows that are made always, or in `filtered`.
 struct batch {
   lane_id lane;
   partition_id source;

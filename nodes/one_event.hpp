@@ -13,8 +13,8 @@ struct decoded_event {
   outcome what = outcome::rejected;
 
   /// Of the lane that the event has by the pipeline's map; rows when it is
-  /// `written`, none when it is `filtered`, else one reject. Of versions and
-  /// shape nothing is said.
+  /// `written`, none when it is `filtered`, else one reject, maybe with rows
+  /// that are made always. Of versions and shape nothing is said.
   batch data;
 };
 

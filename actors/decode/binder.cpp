@@ -68,6 +68,7 @@ bool may_be_true(const expression& x) {
     case expression_kind::header:
     case expression_kind::boolean:
     case expression_kind::code:
+    case expression_kind::readable:
       return true;
     case expression_kind::coalesce:
     case expression_kind::required:

@@ -177,6 +177,7 @@ private:
     info.kind = write.kind;
     info.on = write.on;
     made.on_tombstone = write.on == write_occasion::tombstone;
+    made.always = write.always;
     map_.add(write);
     item_scope items;
     each(write, path, items, made);

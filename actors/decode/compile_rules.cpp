@@ -13,8 +13,15 @@ constexpr std::string_view hash_name = "xxh64-0";
 
 /// The first part of an expression that reads the payload, or nullptr.
 const expression* find_payload(const expression& x) {
-  if (x.kind == expression_kind::path || x.kind == expression_kind::payload)
-    return &x;
+  switch (x.kind) {
+    case expression_kind::path:
+    case expression_kind::payload:
+    case expression_kind::raw:
+    case expression_kind::readable:
+      return &x;
+    default:
+      break;
+  }
   for (const auto& argument : x.arguments)
     if (auto result = find_payload(argument))
       return result;
@@ -48,6 +55,10 @@ bool fits(expression_kind x, encoder_kind how) {
       return how <= encoder_kind::numeric || is_text || is_json;
     case expression_kind::payload:
       return is_text || is_json || how == encoder_kind::bytea;
+    case expression_kind::raw:
+      return how == encoder_kind::bytea;
+    case expression_kind::readable:
+      return how == encoder_kind::boolean || is_text || is_json;
     case expression_kind::path:
     case expression_kind::text:
     case expression_kind::number:

@@ -50,6 +50,12 @@ private:
   /// All rows of the record.
   bool encode();
 
+  /// Rows of the reject: those that are made always. All of them, or none
+  /// when one cannot be made.
+  void encode_reject();
+
+  bool encode_always();
+
   uint64_t lane_hash(const record_view& record);
 
   /// Whether the event is a quote whose bid is above its ask.
@@ -123,7 +129,9 @@ outcome decoder::impl::decode(const record_view& record, batch_sink& sink) {
     to->blocks.resize(data_.writes.size());
   if (failure_)
     add_reject(*to);
-  else {
+  if (result == outcome::rejected)
+    encode_reject();
+  if (result != outcome::unrouted) {
     rows_.append_to(to->blocks, record.offset);
     to->crossed += result == outcome::written && crossed() ? 1 : 0;
     to->filtered += result == outcome::filtered ? 1 : 0;
@@ -202,6 +210,27 @@ bool decoder::impl::encode() {
     const auto& event = data_.events[static_cast<std::size_t>(i)];
     auto holds = event.when < 0 ? true : facts_.holds(event.when);
     if (!holds || (*holds && !rows_.encode(event)))
+      return false;
+  }
+  return true;
+}
+
+void decoder::impl::encode_reject() {
+  rows_.begin();
+  if (encode_always())
+    return;
+  rows_.begin();
+  facts_.take_failure();
+}
+
+bool decoder::impl::encode_always() {
+  facts_.keep_texts();
+  if (event_ && !rows_.encode_always(*event_))
+    return false;
+  for (auto i : data_.every) {
+    const auto& event = data_.events[static_cast<std::size_t>(i)];
+    auto holds = event.when < 0 ? true : facts_.holds(event.when);
+    if (!holds || (*holds && !rows_.encode_always(event)))
       return false;
   }
   return true;

@@ -63,7 +63,7 @@ enum class outcome : uint8_t {
   /// It makes no rows, and is counted in the batch of its lane: nobody takes
   /// it, no condition holds, or its arrays are empty.
   filtered,
-  /// It is a reject in the batch of its lane.
+  /// It is a reject in the batch of its lane, maybe beside rows made always.
   rejected,
   /// It is a reject of the lane `_unrouted`: no tenant, or an unknown one.
   unrouted,
@@ -73,9 +73,9 @@ enum class outcome : uint8_t {
 
 /// Turns records into rows of COPY binary tuples, in one pass each.
 ///
-/// Every record ends in exactly one batch: with all rows of all writes that
-/// are for it, or as one reject with its raw bytes; never with a part of them;
-/// or it makes no rows and is counted as filtered.
+/// Every record ends in exactly one batch: with all rows of all writes that are
+/// for it; or it makes no rows and is counted as filtered; or as a reject with
+/// its raw bytes, beside all rows of writes that are made always or none.
 /// Writes are for records with a value or for tombstones. Counts the
 /// event and its timestamp in that batch. `blocks` of a batch is sized here.
 ///

@@ -367,7 +367,7 @@ complaint put_json(const value& x, bool binary, output& out, workspace& space) {
     if (!simdjson::validate_utf8(text) || scan_json(text, 0, -1, nullptr, at))
       return want_json;
   }
-  if (binary)
+  if (binary && !x.fits_jsonb)
     if (auto wrong = jsonb_complaint(text))
       return wrong;
   out.put(text);

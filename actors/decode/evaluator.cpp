@@ -22,6 +22,7 @@ bool evaluator::open(const record_view& record) {
   row_texts_ = {};
   type_.reset();
   payload_good_ = false;
+  readable_.reset();
   if (!record.value) {
     scanner_.reset();
     return program_.takes_tombstones
@@ -51,6 +52,12 @@ bool evaluator::check_payload() {
   std::size_t at = 0;
   return !payload_good_ || !scan_json(*record_->value, 0, -1, nullptr, at)
          || fail_payload();
+}
+
+bool evaluator::readable() {
+  if (!readable_)
+    readable_ = payload_good_ && !jsonb_complaint(scanner_.payload());
+  return *readable_;
 }
 
 std::span<const header_view> evaluator::headers() {
@@ -113,6 +120,8 @@ bool evaluator::run(int step, value& out) {
     case expression_kind::partition:
     case expression_kind::offset:
     case expression_kind::payload:
+    case expression_kind::raw:
+    case expression_kind::readable:
     case expression_kind::type:
     case expression_kind::index:
     case expression_kind::item_index:
@@ -163,11 +172,21 @@ bool evaluator::fact(const step& x, value& out) {
       out.kind = value_kind::integer;
       out.number = places_[static_cast<std::size_t>(x.detail)];
       return true;
+    case expression_kind::raw:
+      if (record_->value)
+        out = {.kind = value_kind::payload, .text = *record_->value};
+      else
+        out.kind = value_kind::null;
+      return true;
+    case expression_kind::readable:
+      out = {.kind = value_kind::boolean, .truth = readable()};
+      return true;
     default:
       if (!payload_good_)
         return fail(reject_stage::decode, "the payload is not JSON");
       out = {.kind = value_kind::payload,
              .in_payload = true,
+             .fits_jsonb = readable_.value_or(false),
              .text = scanner_.payload()};
       return true;
   }

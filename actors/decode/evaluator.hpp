@@ -41,6 +41,7 @@ public:
   /// The payload was found to be no JSON after all.
   void distrust_payload() noexcept {
     payload_good_ = false;
+    readable_ = false;
   }
 
   /// Computes a step.
@@ -103,6 +104,9 @@ public:
   /// Reads a payload that seemed good once more, and slowly: false when it is
   /// not JSON after all.
   bool check_payload();
+
+  /// Whether the payload is JSON that a jsonb column can hold.
+  bool readable();
 
   failure take_failure() {
     return std::move(failure_);
@@ -187,6 +191,9 @@ private:
   arena texts_;
   const record_view* record_ = nullptr;
   bool payload_good_ = false;
+
+  /// Known once somebody has asked.
+  std::optional<bool> readable_;
   bool headers_loaded_ = false;
   std::span<const header_view> headers_;
   std::optional<std::string_view> type_;

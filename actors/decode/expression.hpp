@@ -5,7 +5,8 @@
 //
 //   .name  .name.inner  ."odd name"     a path into the payload
 //   item  item.name                     an element of an array, and its members
-//   @key @timestamp @topic @partition @offset @payload @type @index
+//   @key @timestamp @topic @partition @offset @payload @type @index @raw
+//   @readable
 //   header('name')  header(1)           the last header of that name; the first
 //   'text'  42  3.5  true  null         constants; '' inside text is one '
 //   code(TABLE, x[, y])                 the code table's value for x, else y
@@ -60,6 +61,10 @@ enum class expression_kind : uint8_t {
   scale,
   uuid,
   capture,
+  /// The value as it came, JSON or not.
+  raw,
+  /// Whether the payload is JSON that a jsonb column can hold.
+  readable,
   equal,
   not_equal,
   less,

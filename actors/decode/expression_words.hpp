@@ -24,6 +24,8 @@ inline constexpr std::array facts{
   fact_row{"payload", expression_kind::payload},
   fact_row{"type", expression_kind::type},
   fact_row{"index", expression_kind::index},
+  fact_row{"raw", expression_kind::raw},
+  fact_row{"readable", expression_kind::readable},
 };
 
 /// A function whose values all are expressions.

@@ -129,6 +129,9 @@ struct write_program {
   /// Made for records without a value, and for those only.
   bool on_tombstone = false;
 
+  /// Made for rejects as well, where its columns can be computed.
+  bool always = false;
+
   /// The condition, or -1; asked for each element where there are loops.
   int when = -1;
 

@@ -41,6 +41,16 @@ bool row_encoder::encode(const event_program& event) {
   return true;
 }
 
+bool row_encoder::encode_always(const event_program& event) {
+  auto tombstone = !facts_.record().value && program_.takes_tombstones;
+  for (auto number : event.writes) {
+    const auto& x = program_.writes[number];
+    if (x.always && x.on_tombstone == tombstone && !write(number))
+      return false;
+  }
+  return true;
+}
+
 bool row_encoder::write(std::size_t number) {
   index_ = 0;
   if (program_.writes[number].each.empty()) {

@@ -26,6 +26,10 @@ public:
   /// when one fails; the evaluator has the reason.
   bool encode(const event_program& event);
 
+  /// The same for those writes alone that are made always. A tombstone that
+  /// nobody expects counts as a record with a value.
+  bool encode_always(const event_program& event);
+
   std::size_t rows() const noexcept {
     return rows_.size();
   }

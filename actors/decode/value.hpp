@@ -44,6 +44,9 @@ struct value {
   /// Boolean.
   bool truth = false;
 
+  /// Payload: jsonb can hold it, somebody has looked.
+  bool fits_jsonb = false;
+
   std::string_view text = {};
   int64_t number = 0;
 

@@ -40,17 +40,25 @@ int64_t kept_rejects(const flush_source& x) {
 
 /// Events of the source; of a part they are estimated, without looking at
 /// every row.
-int64_t kept_events(const flush_source& x) {
+int64_t kept_events(const flush_source& x, const write_traits& writes) {
   const auto& data = *x.data;
   if (x.trim_below <= data.range.from && data.range.to <= x.keep_below)
     return data.events;
-  std::ptrdiff_t most = 0;
-  for (const auto& block : data.blocks) {
-    auto first = std::ranges::lower_bound(block.offsets, x.trim_below.value);
-    auto last = std::ranges::lower_bound(block.offsets, x.keep_below.value);
-    most = std::max(most, last - first);
+  auto rejects = kept_rejects(x);
+  auto most = rejects;
+  for (std::size_t i = 0; i < data.blocks.size(); ++i) {
+    const auto& offsets = data.blocks[i].offsets;
+    auto first = std::ranges::lower_bound(offsets, x.trim_below.value);
+    auto last = std::ranges::lower_bound(offsets, x.keep_below.value);
+    // Rejects have rows of writes that are made always, and of no others.
+    auto apart = i < writes.size() && writes[i].always ? 0 : rejects;
+    most = std::max(most, int64_t{last - first} + apart);
   }
-  return std::min(data.events, int64_t{most} + kept_rejects(x));
+  return std::min(data.events, most);
+}
+
+bool is_reject(const batch& data, offset at) {
+  return std::ranges::binary_search(data.rejects, at, {}, &reject::at);
 }
 
 std::string describe(const batch& data, const reject& r,
@@ -111,10 +119,13 @@ void lane_core::add_to_flight(const queued& x, offset trim) {
   auto& part = flight_.sources.emplace_back(
     flush_source{x.data, trim, x.keep_below, {}});
   if (culprit_ && culprit_->at == x.at && part.keeps(culprit_->letter.at)
-      && x.data->range.contains(culprit_->letter.at))
-    part.refused.push_back(culprit_->letter);
-  if (!part.refused.empty() && culprit_->silent)
-    part.silent.push_back(culprit_->letter.at);
+      && x.data->range.contains(culprit_->letter.at)) {
+    // A reject has its dead letter already.
+    if (!is_reject(*x.data, culprit_->letter.at))
+      part.refused.push_back(culprit_->letter);
+    if (culprit_->silent)
+      part.silent.push_back(culprit_->letter.at);
+  }
   put_aside(x, part);
   offset_range range{x.data->range.from,
                      std::min(x.data->range.to, x.keep_below)};
@@ -133,7 +144,7 @@ void lane_core::add_to_flight(const queued& x, offset trim) {
   auto rejects = kept_rejects(part);
   c.seqs += rejects + std::ssize(part.waiting);
   tally_.rejects += rejects;
-  tally_.events += kept_events(part);
+  tally_.events += kept_events(part, writes_);
 }
 
 /// How much of the queue the next flush may take, but for its bytes.
@@ -183,9 +194,10 @@ std::vector<bisection::event> lane_core::left_out_of_flight() const {
   for (std::size_t i = 0; i < flying_.size(); ++i) {
     const auto& source = flight_.sources[i];
     for (auto at : left_out(source, false))
-      if (std::ranges::contains(source.silent, at)
-          || !has_constant_rows(*source.data, at))
+      if (!has_constant_rows(*source.data, at))
         result.push_back({flying_[i].at, at});
+    for (auto at : source.silent)
+      result.push_back({flying_[i].at, at});
   }
   return result;
 }
@@ -221,10 +233,13 @@ void lane_core::data_refused(data_refusal why) {
              && x.trim_below <= found.last;
     });
     require(from != flying_.end(), "the culprit is in the flight");
-    // What is left out already has sent rows that are always made.
+    // What is left out already has sent rows that are always made, and so has
+    // a reject.
     const auto& source
       = flight_.sources[static_cast<std::size_t>(from - flying_.begin())];
-    auto silent = std::ranges::contains(left_out(source, false), found.last);
+    auto is_dead = is_reject(*from->data, found.last);
+    auto silent = is_dead
+                  || std::ranges::contains(left_out(source, false), found.last);
     if (culprit_ && culprit_->at == found.at
         && culprit_->letter.at == found.last) {
       culprit_->silent = true;
@@ -243,6 +258,7 @@ void lane_core::data_refused(data_refusal why) {
     culprit_->source = from->data->source;
     culprit_->message = std::move(why.message);
     culprit_->silent = silent;
+    culprit_->fetched = is_dead;
     auto& letter = culprit_->letter;
     letter.at = found.last;
     letter.stage = reject_stage::store;

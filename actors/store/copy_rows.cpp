@@ -159,7 +159,8 @@ void sum_bytes(copy_rows& x) {
 
 // -- dead letters -------------------------------------------------------------
 
-constexpr int16_t letter_fields = 15;
+constexpr int16_t letter_fields = 16;
+constexpr int16_t waiting_fields = 15;
 
 /// Long enough for any reason of ours; payloads quote themselves into it.
 constexpr std::size_t max_reason_bytes = 8'192;
@@ -194,10 +195,11 @@ void put_timestamp(std::vector<std::byte>& out, int64_t ms) {
     put_int(out, (ms - epoch_2000_ms) * 1'000);
 }
 
-/// What dead letters and waiting events have in common: twelve fields.
-void put_record(std::vector<std::byte>& out, const claim& c, int64_t seq,
-                const batch& b, const reject& r) {
-  put(out, letter_fields);
+/// What dead letters and waiting events have in common: the first twelve of
+/// their fields.
+void put_record(std::vector<std::byte>& out, int16_t fields, const claim& c,
+                int64_t seq, const batch& b, const reject& r) {
+  put(out, fields);
   put_bytes(out, c.lane.pipeline);
   put_bytes(out, c.lane.tenant);
   put_int(out, c.lane.number.value);
@@ -228,6 +230,22 @@ void put_reason(std::vector<std::byte>& out, const reject& r) {
   put_bytes(out, clean_text(r.reason, max_reason_bytes));
 }
 
+/// Whether rows of writes that are made always stand beside a dead letter, or
+/// were written when its event was put aside.
+bool is_always_made(const flush& work, const flush_source& source, offset at) {
+  if (!work.plan || std::ranges::contains(source.silent, at))
+    return false;
+  const auto& traits = work.plan->traits;
+  const auto& blocks = source.data->blocks;
+  for (std::size_t i = 0; i < traits.size(); ++i)
+    if (traits[i].always
+        && (!work.taken.empty()
+            || (i < blocks.size()
+                && std::ranges::binary_search(blocks[i].offsets, at.value))))
+      return true;
+  return false;
+}
+
 /// Length of the UTF-8 sequence at the start of `x`, 0 when it is not one.
 std::size_t sequence(std::string_view x) noexcept {
   auto at = [x](std::size_t i) { return static_cast<uint8_t>(x[i]); };
@@ -252,7 +270,7 @@ std::size_t sequence(std::string_view x) noexcept {
 const std::string_view dead_letter_copy
   = "COPY millrace.dead_letter (pipeline, tenant, shard, seq, topic, "
     "topic_name, partition, \"offset\", key, headers, value, \"timestamp\", "
-    "stage, sqlstate, reason) FROM STDIN (FORMAT binary)";
+    "stage, sqlstate, reason, always_made) FROM STDIN (FORMAT binary)";
 
 const std::string_view waiting_copy
   = "COPY millrace.waiting (pipeline, tenant, shard, seq, topic, topic_name, "
@@ -287,10 +305,12 @@ copy_rows dead_letter_rows(const flush& work) {
     for (const auto* r : kept) {
       // The flush itself takes the first seq.
       ++result.rows;
-      put_record(result.owned, work.claim,
+      put_record(result.owned, letter_fields, work.claim,
                  work.claim.next_seq.value + result.rows, *source.data, *r);
       put_bytes(result.owned, to_string(r->stage));
       put_reason(result.owned, *r);
+      put(result.owned, int32_t{1});
+      put(result.owned, int8_t{is_always_made(work, source, r->at)});
     }
   }
   if (result.rows > 0)
@@ -304,8 +324,8 @@ copy_rows waiting_rows(const flush& work) {
   auto first = first_waiting(work).value;
   for (const auto& source : work.sources)
     for (const auto& x : source.waiting) {
-      put_record(result.owned, work.claim, first + result.rows, *source.data,
-                 x.record);
+      put_record(result.owned, waiting_fields, work.claim, first + result.rows,
+                 *source.data, x.record);
       put_bytes(result.owned, touches_text(x.touches));
       put_reason(result.owned, x.record);
       ++result.rows;

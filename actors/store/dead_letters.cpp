@@ -112,8 +112,8 @@ kept_events::kept_events(connection& conn, kept_in where)
   : conn_{conn},
     table_{where == kept_in::dead_letter
              ? "millrace.dead_letter d"
-             : "(SELECT w.*, 'waiting' AS stage, w.since AS at FROM "
-               "millrace.waiting w) d"} {
+             : "(SELECT w.*, 'waiting' AS stage, w.since AS at, true AS "
+               "always_made FROM millrace.waiting w) d"} {
 }
 
 store_result<std::vector<dead_letter_info>>
@@ -139,7 +139,8 @@ kept_events::find(const dead_letter_id& id) {
   auto found = conn_.query(
     "SELECT " + info_columns()
       + ", d.key, d.value, d.headers, (extract(epoch FROM d.\"timestamp\") * "
-        "1000)::bigint FROM "
+        "1000)::bigint, coalesce(d.always_made, d.stage IN ('store', "
+        "'waiting')) FROM "
       + table_
       + " WHERE d.pipeline = $1 AND d.tenant = $2 AND d.shard = $3 AND d.seq = "
         "$4",
@@ -159,6 +160,7 @@ kept_events::find(const dead_letter_id& id) {
       throw bad_value(to_string(id) + ": its headers cannot be read");
     result.headers = std::move(*headers);
     result.timestamp_ms = row[16] ? int_of(row[16]) : -1;
+    result.always_made = row[17] == "t";
     return result;
   });
 }

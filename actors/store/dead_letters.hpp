@@ -76,6 +76,9 @@ struct dead_letter : dead_letter_info {
 
   /// Of the record, or -1.
   int64_t timestamp_ms = -1;
+
+  /// Its rows of writes that are made always are in their tables.
+  bool always_made = false;
 };
 
 /// Reads what a reject's `headers` are; nothing when the bytes are another

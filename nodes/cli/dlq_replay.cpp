@@ -198,9 +198,7 @@ admin_result<replay_result> replayer::replay(const dead_letter_key& which) {
                          "an older event could replace a newer row, as the "
                          "write has no only_if_newer: --force"};
   auto plan = prepared.plans.at(event.data.lane.tenant);
-  // These were made when the event was set aside.
-  if ((*x)->stage == to_string(reject_stage::store)
-      || (*x)->stage == to_string(reject_stage::waiting))
+  if ((*x)->always_made)
     for (std::size_t i = 0; i < event.data.blocks.size(); ++i)
       if (plan->traits.at(i).always)
         event.data.blocks[i].clear();

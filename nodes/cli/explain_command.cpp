@@ -103,9 +103,9 @@ std::string text_of(const sample_event& sample, const explanation& x,
                     bool sources) {
   auto out = std::format("line {}: {}", sample.line, name_of(x.what));
   if (is_dead_letter(x))
-    return out
-           + std::format(": {}: {}\n", to_string(x.stage), printable(x.reason));
-  out += std::format(", tenant {}, lane {}\n", printable(x.tenant), x.shard);
+    out += std::format(": {}: {}\n", to_string(x.stage), printable(x.reason));
+  else
+    out += std::format(", tenant {}, lane {}\n", printable(x.tenant), x.shard);
   for (const auto& row : x.rows)
     out += text_of(row, sources);
   return out;

@@ -109,7 +109,7 @@ TEST_CASE("each of the ledger's 23 types of events becomes a row of the log "
       CHECK(value(row, "kafka_offset") == "417");
       // What the body has under the column's name is not NULL.
       for (const auto& column : row.columns)
-        CHECK((column.value || column.name == "address"
+        CHECK((column.value || column.name == "raw" || column.name == "address"
                || column.name == "message"
                || column.name == "reff_request_id"));
     }
@@ -130,8 +130,24 @@ TEST_CASE("a trade becomes its facts and one for each of its contracts") {
   CHECK(value(x.rows[3], "side") == "LEND");
 }
 
-TEST_CASE("an unknown type of the ledger is a dead letter") {
+TEST_CASE("an unknown type of the ledger is a dead letter, and logged") {
   auto x = mapper{}("Whatever", "{}");
   CHECK(x.what == outcome::rejected);
   CHECK(x.reason.contains("\"Whatever\""));
+  REQUIRE(x.rows.size() == 1);
+  CHECK(x.rows[0].table == "event_log");
+  CHECK(value(x.rows[0], "event_type") == "Whatever");
+  CHECK(value(x.rows[0], "event_data") == "{}");
+  CHECK(value(x.rows[0], "raw") == "NULL");
+}
+
+TEST_CASE("a body of the ledger that nobody can read is logged as it came") {
+  auto x = mapper{}("OrderAck", R"({"order_nid":25443)");
+  CHECK(x.what == outcome::rejected);
+  CHECK(x.stage == reject_stage::decode);
+  REQUIRE(x.rows.size() == 1);
+  CHECK(value(x.rows[0], "event_type") == "OrderAck");
+  CHECK(value(x.rows[0], "event_data") == "NULL");
+  CHECK(value(x.rows[0], "raw") == R"({"order_nid":25443)");
+  CHECK(value(x.rows[0], "kafka_offset") == "417");
 }

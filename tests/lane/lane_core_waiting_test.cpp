@@ -120,6 +120,20 @@ TEST_CASE_METHOD(waiting_world, "an event whose row that is always made is "
   CHECK(db.notes == std::multiset<int64_t>{0, 1, 4, 5});
 }
 
+TEST_CASE_METHOD(waiting_world, "a reject whose row that is always made is "
+                                "refused stays one dead letter") {
+  for (uint64_t i = 0; i < 8; ++i)
+    add({{upsert, i}, {note, 0}});
+  rejects = {1, 4, 5};
+  bad_notes = {2, 5};
+  send();
+  run();
+  CHECK(db.dead == std::multiset<int64_t>{1, 2, 4, 5});
+  CHECK(db.notes == std::multiset<int64_t>{0, 1, 3, 4, 6, 7});
+  CHECK(db.written == std::multiset<int64_t>{0, 3, 6, 7});
+  CHECK(db.row.next_off[0] == offset{8});
+}
+
 TEST_CASE_METHOD(waiting_world, "an event that has waited for too long is "
                                 "tried once more, then it is a dead letter") {
   add({{update, 1}});

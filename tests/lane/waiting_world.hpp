@@ -80,9 +80,11 @@ struct waiting_world {
     data->shape = sample_shape;
     data->rewind = {1};
     data->blocks.resize(5);
-    for (auto at = from; at < to; ++at)
+    for (auto at = from; at < to; ++at) {
+      if (rejects.contains(at))
+        data->rejects.emplace_back().at = offset{at};
       for (const auto& x : log[static_cast<std::size_t>(at)]) {
-        if (again && x.what == deed::note)
+        if (x.what == deed::note ? again : rejects.contains(at))
           continue;
         auto& block = data->blocks[static_cast<std::size_t>(x.what)];
         block.bytes.push_back({});
@@ -91,6 +93,7 @@ struct waiting_world {
         if (x.what != deed::note && x.what != deed::child)
           block.keys.push_back({0, x.key});
       }
+    }
     data->events = to - from;
     return data;
   }
@@ -160,6 +163,11 @@ struct waiting_world {
       auto out = left_out(source, false);
       for (const auto& r : source.refused)
         to.dead.insert(r.at.value);
+      for (const auto& r : source.data->rejects)
+        if (source.keeps(r.at)) {
+          to.dead.insert(r.at.value);
+          out.push_back(r.at);
+        }
       for (const auto& w : source.waiting) {
         auto& kept = to.waiting[next.value];
         kept.number = next;
@@ -274,6 +282,9 @@ struct waiting_world {
   std::set<uint64_t> parents;
   std::set<int64_t> lost_records;
   std::set<int64_t> bad_notes;
+
+  /// Events that could not be mapped: their notes are made all the same.
+  std::set<int64_t> rejects;
   std::size_t chunk = 5;
   bool expired = false;
   int flushes = 0;

@@ -249,9 +249,35 @@ TEST_CASE_METHOD(fixture, "a retry may end as a dead letter") {
   retry.taken = {seq{2}};
   retry.claim.seqs = 2;
   commit(retry);
-  CHECK(db.value("SELECT stage || ' ' || reason FROM millrace.dead_letter")
-        == "waiting waited for 3600 s: no row");
+  CHECK(db.value("SELECT concat_ws(' ', stage, reason, always_made) FROM "
+                 "millrace.dead_letter")
+        == "waiting waited for 3600 s: no row t");
   CHECK(db.value("SELECT count(*) FROM millrace.waiting") == "0");
+}
+
+TEST_CASE_METHOD(fixture, "a dead letter knows whether rows that are always "
+                          "made were written with it") {
+  auto data = empty(100, 105);
+  auto letter = [](int64_t at) {
+    reject result;
+    result.at = offset{at};
+    result.stage = reject_stage::map;
+    return result;
+  };
+  for (int64_t at : {101, 103, 104})
+    put(data, 3, at, at);
+  data.rejects = {letter(101), letter(102)};
+  auto work = flush_of(row, data);
+  work.sources[0].refused = {letter(103), letter(104)};
+  work.sources[0].silent = {offset{104}};
+  work.claim.seqs += 2;
+  commit(work);
+  CHECK(db.value("SELECT string_agg(id::text, ',') FROM tenant_demo.log")
+        == "101,103");
+  CHECK(
+    db.value("SELECT string_agg(\"offset\" || '=' || always_made, ' ' ORDER "
+             "BY \"offset\") FROM millrace.dead_letter")
+    == "101=true 102=false 103=true 104=false");
 }
 
 // -- retention ----------------------------------------------------------------
