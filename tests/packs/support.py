@@ -178,14 +178,19 @@ class PackTest(unittest.TestCase):
             time.sleep(0.01)
 
 
+def read_environment(file):
+    """Takes over where the servers are, if there is a file that says so."""
+    if file:
+        for line in Path(file).read_text().splitlines():
+            name, _, value = line.partition("=")
+            os.environ[name] = value
+
+
 def main():
     """Runs the tests of the program; `--env-file FILE` says where the servers
     are, else the environment does."""
     parser = argparse.ArgumentParser(add_help=False)
-    parser.add_argument("--env-file", type=Path)
+    parser.add_argument("--env-file")
     own, rest = parser.parse_known_args()
-    if own.env_file:
-        for line in own.env_file.read_text().splitlines():
-            name, _, value = line.partition("=")
-            os.environ[name] = value
+    read_environment(own.env_file)
     unittest.main(argv=[sys.argv[0], *rest])
