@@ -15,7 +15,8 @@ CREATE FUNCTION time_of_day(sent text) RETURNS time
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN substring(sent FROM 'T(\d\d:\d\d:\d\d)')::time;
 
--- The newest fact of a code tells all.
+-- The newest fact of a code tells all but its id, which is that of the first:
+-- whoever has noted it finds the row by it still.
 CREATE FUNCTION derive_participants() RETURNS trigger LANGUAGE plpgsql
 SET search_path FROM CURRENT AS $$
 DECLARE
@@ -27,12 +28,16 @@ BEGIN
   PERFORM FROM participants WHERE code = ANY (codes)
   ORDER BY code FOR NO KEY UPDATE;
   UPDATE participants t
-  SET nid = f.nid, name = f.name, borr_eligibility = f.borr_eligibility,
+  SET nid = first.nid, name = f.name, borr_eligibility = f.borr_eligibility,
       lend_eligibility = f.lend_eligibility, last_update = ms_of(f.kafka_time)
   FROM (SELECT DISTINCT ON (code) * FROM fact1_participant
         WHERE code = ANY (codes)
         ORDER BY code, kafka_time DESC, kafka_partition DESC,
                  kafka_offset DESC) f
+  JOIN (SELECT DISTINCT ON (code) code, nid FROM fact1_participant
+        WHERE code = ANY (codes)
+        ORDER BY code, kafka_time, kafka_partition, kafka_offset) first
+       USING (code)
   WHERE t.code = f.code;
   RETURN NULL;
 END
@@ -52,12 +57,16 @@ BEGIN
   PERFORM FROM instruments WHERE code = ANY (codes)
   ORDER BY code FOR NO KEY UPDATE;
   UPDATE instruments t
-  SET nid = f.nid, name = f.name, type = f.type, status = f.status,
+  SET nid = first.nid, name = f.name, type = f.type, status = f.status,
       last_update = ms_of(f.kafka_time)
   FROM (SELECT DISTINCT ON (code) * FROM fact1_instrument
         WHERE code = ANY (codes)
         ORDER BY code, kafka_time DESC, kafka_partition DESC,
                  kafka_offset DESC) f
+  JOIN (SELECT DISTINCT ON (code) code, nid FROM fact1_instrument
+        WHERE code = ANY (codes)
+        ORDER BY code, kafka_time, kafka_partition, kafka_offset) first
+       USING (code)
   WHERE t.code = f.code;
   RETURN NULL;
 END
