@@ -122,7 +122,8 @@ class Fold:
         self.matched = set()   # contracts that count in done_quantity
         ordered = sorted(records, key=lambda x: x.place)
         good = [x for x in ordered if x.is_good]
-        self.dead = len(ordered) - len(good)
+        self.dead = {(x.partition, x.offset, x.ms) for x in ordered
+                     if not x.is_good}
         # Held until the parent is there (1.5): so what an event is about is
         # there before it, whatever the clocks say.
         for record in good:
@@ -408,8 +409,8 @@ class Fold:
 
 
 def expected(records):
-    """Rows by table and key, each with all columns, and how many records are
-    dead letters."""
+    """Rows by table and key, each with all columns, and the keys that records
+    which become dead letters have in the log."""
     fold = Fold(records)
     result = {}
     for table, rows in fold.tables.items():
@@ -424,7 +425,7 @@ def main():
     with open(sys.argv[1], encoding="utf-8") as file:
         rows, dead = expected(records_of(json.loads(x) for x in file))
     shown = {table: list(x.values()) for table, x in rows.items()}
-    print(json.dumps(shown | {"dead_letters": dead}, default=str, indent=1))
+    print(json.dumps(shown | {"dead_letters": sorted(dead)}, default=str, indent=1))
 
 
 if __name__ == "__main__":

@@ -137,8 +137,8 @@ class Permutations(unittest.TestCase):
         return {x: pme_rows.normal(x, found[x]) for x in pme_rows.KEYS}
 
     def compare(self, rows, lines):
-        wanted, _ = pme_fold.expected(pme_fold.records_of(lines))
-        self.assertEqual(pme_rows.differences(rows, wanted)[:20], [])
+        wanted, dead = pme_fold.expected(pme_fold.records_of(lines))
+        self.assertEqual(pme_rows.differences(rows, wanted, dead)[:20], [])
 
     def test_a_day_ends_in_the_folds_rows_in_any_order_of_arrival(self):
         before = self.totals.copy()
@@ -163,6 +163,18 @@ class Permutations(unittest.TestCase):
             self.assertGreater(now[what], 0, what)
 
     first = {}
+
+    def test_records_that_nobody_can_use_are_dead_letters_and_change_no_row(
+            self):
+        for run in range(2):
+            seed = OPTIONS.seed * 100_000 + run
+            day = generate("--events", 150, "--seed", run + 1, "--poison",
+                           "10%")
+            lines = spread(day, random.Random(seed), window=20)
+            _, dead = pme_fold.expected(pme_fold.records_of(lines))
+            with self.subTest(seed=seed):
+                self.assertGreater(len(dead), 3)
+                self.compare(self.bring(lines, seed, 3, len(dead)), lines)
 
     def test_the_recording_ends_in_its_counts_however_it_is_spread(self):
         for run in range(OPTIONS.spreads):
