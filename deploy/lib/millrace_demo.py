@@ -57,6 +57,11 @@ def arguments():
 
 
 class Demo:
+    topics = {TOPIC: PARTITIONS}
+
+    # What else the node's configuration says.
+    pipelines = ""
+
     def __init__(self, options):
         self.options = options
         self.bin = options.build.resolve() / "bin"
@@ -77,7 +82,7 @@ class Demo:
             f"demo-{os.getpid()}", only=["pg", "kafka"],
             kafka=self.options.kafka,
             embedded=str(self.bin / "millrace-embedded-broker"),
-            topics=[f"{TOPIC}:{PARTITIONS}"],
+            topics=[f"{name}:{count}" for name, count in self.topics.items()],
             owner=None if self.options.keep else os.getpid())
         self.environment = self.servers.environment
         self.real = self.environment.get("MILLRACE_KAFKA_KIND") == "kafka"
@@ -99,7 +104,7 @@ name = "demo"
 pack = "ticks"
 tenant = "'demo'"
 topics = ["{TOPIC}"]
-""")
+{self.pipelines}""")
 
     def run(self, *words, **more):
         return subprocess.Popen(
@@ -171,6 +176,10 @@ topics = ["{TOPIC}"]
                 pass
         return self.counts
 
+    def details(self):
+        """Lines below the table."""
+        return []
+
     # -- the course -----------------------------------------------------------
 
     def watch(self, panel, phase, until, done=lambda metrics: False):
@@ -181,7 +190,7 @@ topics = ["{TOPIC}"]
                 raise SystemExit(self.explain("produce", self.producer))
             port = self.node_port()
             metrics = read_metrics(port) if port else None
-            panel.look(phase, metrics, self.count())
+            panel.look(phase, metrics, self.count(), self.details())
             if metrics and done(metrics):
                 return True
             time.sleep(.5)
@@ -229,6 +238,9 @@ topics = ["{TOPIC}"]
             panel.note("burst is over; on at the first rate")
             self.produce(rate=options.rate, forever=True)
             self.watch(panel, f"{options.rate:,} a second", end)
+        self.catch_up(panel)
+
+    def catch_up(self, panel):
         self.stop_producer()
         self.stopping = False
         panel.note("no more records; waiting until all are in PostgreSQL")
@@ -265,11 +277,11 @@ topics = ["{TOPIC}"]
             self.servers.down()
 
 
-def main():
+def main(kind=Demo):
     options = arguments()
     if options.check_only:
         return 0
-    demo = Demo(options)
+    demo = kind(options)
 
     def on_interrupt(*_):
         if demo.stopping:

@@ -107,7 +107,7 @@ class Panel:
         else:
             print(f"  {stamp}", flush=True)
 
-    def look(self, phase, metrics, counts):
+    def look(self, phase, metrics, counts, details=()):
         now = time.monotonic()
         rate = latency50 = latency99 = None
         if metrics and self.before and now > self.before_at:
@@ -140,18 +140,22 @@ class Panel:
         rows += [(f"rows in {table}", show_count(n))
                  for table, n in counts.items()]
         if self.live:
-            self.draw(rows)
+            self.draw(rows, details)
         elif now - self.last_line >= 2:
             self.last_line = now
             print("  " + "   ".join(f"{name}: {value}"
                                      for name, value in rows), flush=True)
+            for line in details:
+                print(f"    {line}", flush=True)
 
-    def draw(self, rows):
+    def draw(self, rows, details=()):
         width = min(shutil.get_terminal_size().columns, 78)
         elapsed = time.monotonic() - self.began
         lines = [f"── Millrace demo ── {elapsed:5.0f} s "
                  .ljust(width, "─")]
         lines += [f"  {name:<24}{value}"[:width] for name, value in rows]
+        if details:
+            lines += ["─" * width] + [f"  {x}"[:width] for x in details]
         lines += ["─" * width] + [f"  {x}"[:width] for x in self.events]
         if self.drawn:
             sys.stdout.write(f"\x1b[{self.drawn}F\x1b[J")

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The demo where there is no Kafka, and where its producer fails.
+"""The demos where there is no Kafka, and where a producer fails.
 
     demo_test.py --bin FOLDER
 """
@@ -15,6 +15,7 @@ from pathlib import Path
 
 TOP = Path(__file__).resolve().parents[2]
 DEMO = TOP / "deploy" / "lib" / "millrace_demo.py"
+PME_DEMO = TOP / "deploy" / "lib" / "millrace_demo_pme.py"
 BIN = None
 
 NO_PRODUCER = """#!/bin/sh
@@ -32,9 +33,9 @@ class Demo(unittest.TestCase):
         self.addCleanup(self.place.cleanup)
         os.chmod(self.place.name, 0o755)  # PostgreSQL's user goes through it
 
-    def run_demo(self, build, *options, patience_s=150):
+    def run_demo(self, build, *options, patience_s=150, program=DEMO):
         return subprocess.run(
-            [sys.executable, "-B", DEMO, "--build", build, "--plain",
+            [sys.executable, "-B", program, "--build", build, "--plain",
              *options], capture_output=True, text=True, timeout=patience_s,
             stdin=subprocess.DEVNULL,
             env={**os.environ, "MILLRACE_STATE": self.place.name + "/s"})
@@ -46,6 +47,16 @@ class Demo(unittest.TestCase):
         self.assertIn("kill -9 of the node", ended.stdout)
         self.assertRegex(ended.stdout, "every offset is accounted for exactly "
                          "once: [1-9][0-9],[0-9]{3} records")
+        self.assertFalse((Path(self.place.name) / "s").exists())
+
+    def test_a_day_of_the_exchange_proves_itself_beside_the_ticks(self):
+        ended = self.run_demo(BIN.parent, "--for", "2s", "--kafka", "embedded",
+                              program=PME_DEMO)
+        self.assertEqual(ended.returncode, 0, ended.stdout + ended.stderr)
+        self.assertIn("kill -9 of the node", ended.stdout)
+        self.assertRegex(ended.stdout, "every offset is accounted for exactly")
+        self.assertRegex(ended.stdout, "The exchange's day: [0-9,]+ rows of "
+                         "11 tables are as its rules have them")
         self.assertFalse((Path(self.place.name) / "s").exists())
 
     def test_it_stops_at_once_when_its_producer_fails(self):

@@ -425,7 +425,8 @@ def main():
     with open(sys.argv[1], encoding="utf-8") as file:
         rows, dead = expected(records_of(json.loads(x) for x in file))
     shown = {table: list(x.values()) for table, x in rows.items()}
-    print(json.dumps(shown | {"dead_letters": sorted(dead)}, default=str, indent=1))
+    print(json.dumps(shown | {"dead_letters": sorted(dead)}, default=str,
+                     indent=1))
 
 
 if __name__ == "__main__":
