@@ -35,6 +35,10 @@ public:
                                       = std::chrono::seconds{5});
   migrator(connection& conn, migrator_options options);
 
+  connection& session() noexcept {
+    return conn_;
+  }
+
   /// What is applied and what would be. Changes nothing.
   std::expected<std::vector<migration_status>, std::string>
   status(const migration_set& set, const migration_target& target);
