@@ -74,4 +74,7 @@ void add_waiting(CLI::App& root, adder& all);
 /// `millrace generate …`
 void add_generate(CLI::App& root, adder& all);
 
+/// `millrace migrate …`
+void add_migrate(CLI::App& root, adder& all);
+
 } // namespace millrace::cli

@@ -2,6 +2,7 @@
 
 #include "config/values.hpp"
 #include "nodes/cli/commands.hpp"
+#include "nodes/cli/migrate_spelling.hpp"
 #include "nodes/cli/version.hpp"
 
 #include <CLI/CLI.hpp>
@@ -143,7 +144,7 @@ exit_code dispatch(const words& args, const node_runner& node) {
 int run(int argc, const char* const* argv, const node_runner& node) {
   try {
     words args{argv + std::min(argc, 1), argv + argc};
-    return static_cast<int>(dispatch(args, node));
+    return static_cast<int>(dispatch(accept_other_spellings(args), node));
   } catch (const std::exception& e) {
     std::fprintf(stderr, "millrace: %s; this is a defect\n", e.what());
   } catch (...) {

@@ -4,7 +4,6 @@
 #include "nodes/cli/adder.hpp"
 #include "nodes/cli/config_command.hpp"
 #include "nodes/cli/examples.hpp"
-#include "nodes/cli/migrate_command.hpp"
 #include "nodes/cli/produce_command.hpp"
 #include "nodes/cli/shape.hpp"
 #include "nodes/cli/status_command.hpp"
@@ -91,54 +90,6 @@ void add_validate(adder& all) {
     ->type_name("FILE");
   add_samples(app, x->samples);
   add_pack_dir(app, x->pack_dirs);
-}
-
-void add_migrate_options(CLI::App* app, migrate_arguments& x) {
-  app
-    ->add_option("--config", x.config,
-                 "Migrate what this TOML needs: the control schema, and the "
-                 "packs of its pipelines for every tenant")
-    ->type_name("FILE");
-  app
-    ->add_option("--database", x.database,
-                 "Only this database of the configuration: postgresql, or the "
-                 "NAME of a [database.NAME]")
-    ->type_name("NAME");
-  app
-    ->add_option("--pg-env", x.pg_env,
-                 "Without --config: the variable of the environment that "
-                 "holds PostgreSQL's URL")
-    ->type_name("VARIABLE");
-  app
-    ->add_option("--set", x.set,
-                 "Only this set of migrations: control, or a pack's")
-    ->type_name("NAME");
-  app
-    ->add_option("--dir", x.dir,
-                 "Take the files of --set from this folder, not from the "
-                 "program")
-    ->type_name("FOLDER");
-  app->add_option("--schema", x.schema, "With --pg-env: where --set belongs")
-    ->type_name("NAME");
-  app
-    ->add_option("--tenant", x.tenant,
-                 "With --pg-env: whose schema it is (tenant_NAME)")
-    ->type_name("NAME");
-  add_pack_dir(app, x.pack_dirs);
-}
-
-void add_migrate(CLI::App& root, adder& all) {
-  auto* group = root.add_subcommand("migrate",
-                                    "Apply or look at schema migrations");
-  group->require_subcommand(1);
-  auto [up, up_args] = all.add<migrate_arguments>(*group, "up",
-                                                  "Apply what is missing",
-                                                  run_migrate_up);
-  add_migrate_options(up, *up_args);
-  auto [status, status_args] = all.add<migrate_arguments>(
-    *group, "status", "Tell what is applied and what is not; changes nothing",
-    run_migrate_status);
-  add_migrate_options(status, *status_args);
 }
 
 void add_status(adder& all) {

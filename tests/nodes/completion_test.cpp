@@ -37,8 +37,9 @@ TEST_CASE("bash completes commands, options, choices and files") {
   CHECK(parsed.err.empty());
   CHECK(offered(script, {"millrace", "va"}) == "validate");
   CHECK(offered(script, {"millrace", "--v"}) == "--version");
-  CHECK(offered(script, {"millrace", "migrate", ""}) == "up status");
-  CHECK(offered(script, {"millrace", "migrate", "up", "--c"}) == "--config");
+  CHECK(offered(script, {"millrace", "migrate", ""})
+        == "new init up down redo to status verify baseline");
+  CHECK(offered(script, {"millrace", "migrate", "up", "--conf"}) == "--config");
   CHECK(offered(script, {"millrace", "lanes", "a"}) == "adopt-topic");
   CHECK(offered(script, {"millrace", "lanes", "list", "--state", "h"})
         == "halted");

@@ -80,7 +80,7 @@ TEST_CASE("migrate up applies everything once and status shows it") {
 
   auto before = run({"migrate", "status", "--config", file}, environment);
   CHECK(before.code == 0);
-  CHECK_THAT(before.out, ContainsSubstring("pending"));
+  CHECK_THAT(before.out, ContainsSubstring("Pending"));
   CHECK(db.value("SELECT to_regnamespace('millrace')").empty());
 
   auto first = run({"migrate", "up", "--config", file, "--json"}, environment);
@@ -159,7 +159,7 @@ TEST_CASE("a folder of one's own migrations goes to every tenant") {
                                  "DROP TABLE orders;\n");
   auto status = with({"migrate", "status"});
   CHECK(status.code == 1);
-  CHECK_THAT(status.out, ContainsSubstring("edited"));
+  CHECK_THAT(status.out, ContainsSubstring("Edited"));
   auto again = with({"migrate", "up"});
   CHECK(again.code == 1);
   CHECK_THAT(again.err, ContainsSubstring("changed after it had been applied"));

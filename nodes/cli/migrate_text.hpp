@@ -1,0 +1,19 @@
+#pragma once
+
+// What the commands below `millrace migrate` print. Pure.
+
+#include "actors/coordinator/migrator.hpp"
+
+namespace millrace::cli {
+
+/// One line per migration, and how many there are of each kind. `title` says
+/// what and where.
+std::string status_text(std::string_view title,
+                        const std::vector<migration_status>& all);
+
+/// `title: applied 1, 2; repeated views in 3 ms`, or `idle` when nothing was
+/// done.
+std::string report_text(std::string_view title, const migration_report& x,
+                        std::string_view idle);
+
+} // namespace millrace::cli
