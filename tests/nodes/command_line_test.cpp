@@ -30,13 +30,8 @@ TEST_CASE("help goes to standard output and names commands and exit codes") {
   CHECK(x.code == 0);
   CHECK(x.err.empty());
   for (const auto* name :
-<<<<<<< HEAD
-       {"node", "validate", "migrate", "produce", "status", "lanes", "dlq",
-        "waiting", "config", "completion", "version"})
-=======
        {"node", "validate", "migrate", "produce", "generate", "status", "lanes",
-        "dlq", "config", "completion", "version"})
->>>>>>> 658f35a (cli: generate pme makes a day of the exchange)
+        "dlq", "waiting", "config", "completion", "version"})
     CHECK_THAT(x.out, ContainsSubstring(std::string{"\n  "} + name + ' '));
   for (const auto& code : cli::exit_codes)
     CHECK_THAT(x.out, ContainsSubstring(std::string{code.meaning}));
