@@ -182,6 +182,11 @@ public:
   /// Whether a batch of this sender is still to be answered.
   bool owes(origin x) const noexcept;
 
+  /// What flies are waiting events (rule 14b), not batches.
+  bool flies_waiting() const noexcept {
+    return retrying_;
+  }
+
   /// The search for an event that PostgreSQL refuses is on.
   bool bisecting() const noexcept {
     return suspects_.active() || culprit_.has_value();

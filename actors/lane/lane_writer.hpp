@@ -4,6 +4,7 @@
 #include "actors/cluster/restart_policy.hpp"
 #include "actors/cluster/vitals.hpp"
 #include "actors/lane/lane_core.hpp"
+#include "actors/lane/parent_patience.hpp"
 #include "messages/lane.hpp"
 #include "messages/store.hpp"
 
@@ -144,6 +145,7 @@ private:
   vitals vitals_{name, "idle"};
   lane_writer_metrics metrics_;
   backoff delays_;
+  parent_patience patience_;
   std::mt19937_64 chance_;
 
   /// Who gets the answers. Two consumers of one partition may send at once,

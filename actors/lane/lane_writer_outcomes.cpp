@@ -20,6 +20,8 @@ bool tells_of_other_columns(std::string_view sqlstate) {
   return sqlstate == "MR005" || sqlstate == "42703" || sqlstate == "42804";
 }
 
+constexpr std::string_view lacks_parent = "23503";
+
 } // namespace
 
 // -- outcomes -----------------------------------------------------------------
@@ -29,6 +31,8 @@ void lane_writer_state::on_flushed(flush_result& result) {
     case flush_verdict::committed:
       count(result);
       delays_.reset();
+      if (!core_.flies_waiting())
+        patience_.committed();
       core_.committed();
       break;
     case flush_verdict::refused:
@@ -100,10 +104,16 @@ void lane_writer_state::on_failed(flush_result& result) {
 }
 
 void lane_writer_state::on_refused_data(flush_result& result) {
-  ++bisected_;
   auto searching = core_.bisecting();
-  // One line for each refused event, and not more than one in ten seconds.
   auto now = self_->clock().now();
+  if (!searching && !core_.flies_waiting() && result.sqlstate == lacks_parent)
+    if (auto pause = patience_.refused(now)) {
+      core_.retry();
+      cool_down(*pause);
+      return;
+    }
+  ++bisected_;
+  // One line for each refused event, and not more than one in ten seconds.
   if (searching || now - last_refusal_ < std::chrono::seconds{10}) {
     unlogged_ += searching ? 0 : 1;
   } else {

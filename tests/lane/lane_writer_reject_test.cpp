@@ -34,6 +34,22 @@ struct fixture : writer_fixture {
 
 } // namespace
 
+TEST_CASE_METHOD(fixture, "a flush whose parents are on their way through "
+                          "another lane is written whole a moment later") {
+  auto result = refused_row();
+  result.sqlstate = "23503";
+  script->flushes.queued.assign(2, result);
+  give({.from = 10, .to = 20, .rows = {11, 12, 13, 14}});
+  CHECK(script->flushes.asked.size() == 1);
+  advance(100ms);
+  CHECK(script->flushes.asked.size() == 2);
+  CHECK(said().empty());
+  advance(200ms);
+  CHECK(said() == texts{"ack 20"});
+  CHECK(script->flushes.asked.size() == 3);
+  CHECK(log->wanted.empty());
+}
+
 TEST_CASE_METHOD(fixture, "an event that PostgreSQL refuses becomes a dead "
                           "letter with its record, and the others are "
                           "written") {
