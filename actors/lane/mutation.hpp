@@ -61,7 +61,8 @@ enum class mutation : uint8_t {
   floor_seen_only,
   /// A full act that did not reach the start counts as one (rule 4b).
   frozen_ignored,
-  /// A frozen floor, and nobody looks at the lanes (rule 9c).
+  /// A frozen floor, and nobody looks at the lanes; idle ones get no ranges
+  /// (rule 9c).
   frozen_blind,
   /// No floor is ever moved, and lanes get empty ranges.
   no_floor,

@@ -308,7 +308,8 @@ std::vector<std::size_t>
 partition_cursor::idle_lanes_behind(clock::time_point now,
                                     const lane_test& has_writer) {
   std::vector<std::size_t> result;
-  if (halt_ != partition_halt::none || needs_assign_)
+  if (halt_ != partition_halt::none || needs_assign_
+      || broken(mutation::frozen_blind))
     return result;
   if (floor_seen_ != floor_ || position_ <= floor_) {
     floor_seen_ = floor_;

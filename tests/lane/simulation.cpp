@@ -127,13 +127,13 @@ void simulation::change_world(std::size_t x) {
     add_consumer(draws_.pick(db_.slots()));
   } else if (x < 56) {
     toggle_lane();
-  } else if (x < 65) {
+  } else if (x < 71) {
     fail_over();
-  } else if (x < 70) {
+  } else if (x < 76) {
     auto& w = writers_[draws_.pick(writers_.size())];
     say("a writer of lane {} has a new connection", w.lane);
     w.core->reconnected();
-  } else if (x < 73) {
+  } else if (x < 79) {
     auto lane = draws_.pick(db_.lanes());
     auto commits = draws_.chance(50);
     for (std::size_t i = 0; i < db_.lanes() && !db_.is_locked(lane); ++i)
@@ -142,16 +142,16 @@ void simulation::change_world(std::size_t x) {
       say("lane {}: the open transaction {}", lane,
           commits ? "commits" : "is rolled back");
     db_.settle(lane, commits);
-  } else if (x < 82) {
+  } else if (x < 88) {
     mend(draws_.pick(writers_.size()));
-  } else if (x < 84) {
+  } else if (x < 90) {
     append_slot();
-  } else if (x < 87) {
+  } else if (x < 93) {
     if (db_.alter_shape()) {
       ++counts_.reshaped;
       say("the rows get shape {}", db_.shape().value);
     }
-  } else if (x < 90) {
+  } else if (x < 96) {
     plan_change();
   } else {
     try_switch();
