@@ -17,6 +17,15 @@ if(MILLRACE_SANITIZE)
     -fsanitize=${MILLRACE_SANITIZE})
 endif()
 
+# Half of the sources are tests: what they say themselves is looked at by the
+# address sanitizer alone, which saves a third of their compilation. What they
+# call is instrumented as a whole.
+add_library(millrace_test_options INTERFACE)
+if(MILLRACE_SANITIZE MATCHES undefined)
+  target_compile_options(millrace_test_options INTERFACE
+    -fno-sanitize=undefined)
+endif()
+
 # millrace_library(NAME SOURCES … [PUBLIC libs…] [PRIVATE libs…])
 # One static library per folder.
 function(millrace_library name)
@@ -54,7 +63,7 @@ function(millrace_test name)
     add_dependencies(millrace_simulations ${name})
   endif()
   target_link_libraries(${name} PRIVATE
-    millrace_options millrace_test_main ${arg_LIBS})
+    millrace_options millrace_test_options millrace_test_main ${arg_LIBS})
   millrace_precompile(${name})
   set(properties LABELS ${arg_LABEL})
   if(arg_TIMEOUT)

@@ -37,7 +37,7 @@ millrace_precompiled(millrace_precompiled_tests
   HEADERS <catch2/catch_test_macros.hpp>
     <catch2/generators/catch_generators.hpp>
     <catch2/matchers/catch_matchers_string.hpp>
-  LIBS Catch2::Catch2)
+  LIBS millrace_test_options Catch2::Catch2)
 
 # Gives a target the headers that fit what it is linked with.
 function(millrace_precompile target)

@@ -159,6 +159,7 @@ TEST_CASE_METHOD(fixture, "a role that may have one connection only: the pool "
   CHECK(now.down == 1);
   CHECK(now.queued == 1);
   must(blocker.run("COMMIT"));
+  blocker.close();
   auto got = [](const lane_row& x) { CHECK(x.next_seq == seq{1}); };
   auto failed = [](const caf::error& e) { FAIL(to_string(e)); };
   first.receive(got, failed);
@@ -168,5 +169,6 @@ TEST_CASE_METHOD(fixture, "a role that may have one connection only: the pool "
   until = std::chrono::steady_clock::now() + 60s;
   while (backends() > 0 && std::chrono::steady_clock::now() < until)
     std::this_thread::sleep_for(10ms);
+  CHECK(backends() == 0);
   db.execute("DROP ROLE " + role);
 }
