@@ -51,17 +51,23 @@ class Case(unittest.TestCase):
         """The same for nodes of one cluster."""
         self.feed(lab, *names, start=lab.start_peer, **options)
 
-    def go_on(self, lab):
-        """Waits for the next row. However slow the machine is, there is one:
-        where all have been produced and written, more are."""
+    def flow_on(self, lab):
+        """More records, where all have been produced."""
+        if lab.producer is None or lab.producer.poll() is not None:
+            if lab.producer:
+                lab.finish_producing()
+            lab.produce(MORE, wait=False)
+
+    def go_on(self, lab, more=False):
+        """Waits for the next row, unless all have been produced; with `more`
+        there is one in any case."""
         before = lab.rows()
 
         def grown():
-            if lab.producer is None or lab.producer.poll() is not None:
-                if lab.producer:
-                    lab.finish_producing()
-                lab.produce(MORE, wait=False)
-            return lab.rows() > before
+            if more:
+                self.flow_on(lab)
+            return lab.rows() > before or (
+                not more and lab.producer.poll() is not None)
 
         lab.wait_until(grown, 60, "a row")
 
