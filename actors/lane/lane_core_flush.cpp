@@ -5,6 +5,7 @@
 #include "actors/lane/invariant.hpp"
 #include "actors/lane/lane_core.hpp"
 #include "actors/lane/mutation.hpp"
+#include "actors/lane/parent_patience.hpp"
 
 #include <algorithm>
 #include <format>
@@ -246,7 +247,7 @@ void lane_core::data_refused(data_refusal why) {
       land();
       return;
     }
-    if (!silent && why.sqlstate == "23503"
+    if (!silent && why.sqlstate == lacks_parent
         && may_wait(*from->data, found.last)) {
       lacking_[{found.at, found.last}] = {missing_row::wait, why.sqlstate,
                                           why.reason};

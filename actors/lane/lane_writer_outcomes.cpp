@@ -20,8 +20,6 @@ bool tells_of_other_columns(std::string_view sqlstate) {
   return sqlstate == "MR005" || sqlstate == "42703" || sqlstate == "42804";
 }
 
-constexpr std::string_view lacks_parent = "23503";
-
 } // namespace
 
 // -- outcomes -----------------------------------------------------------------

@@ -2,8 +2,12 @@
 
 #include <chrono>
 #include <optional>
+#include <string_view>
 
 namespace millrace {
+
+/// The SQLSTATE of rows whose parent is not there.
+inline constexpr std::string_view lacks_parent = "23503";
 
 /// Whether a flush that lacks a parent row (23503) is tried again as it is,
 /// before the events that lack it are looked for one by one.

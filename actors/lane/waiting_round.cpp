@@ -1,5 +1,7 @@
 #include "actors/lane/waiting_round.hpp"
 
+#include "actors/lane/parent_patience.hpp"
+
 #include <algorithm>
 #include <format>
 #include <utility>
@@ -182,7 +184,7 @@ bool waiting_round::refused(const std::string& sqlstate,
     auto bad = std::ranges::find_if(chunk_, [](const item& x) {
       return x.flies && !x.dead;
     });
-    if (sqlstate == "23503" && waits_for_parents(*bad->event.data)) {
+    if (sqlstate == lacks_parent && waits_for_parents(*bad->event.data)) {
       fails(*bad, sqlstate, reason);
     } else {
       bad->dead = true;
