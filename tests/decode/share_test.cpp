@@ -1,4 +1,4 @@
-#include "tests/decode/sample.hpp"
+#include "tests/decode/tenant_sample.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 
@@ -9,20 +9,6 @@ using namespace millrace;
 using namespace millrace::test;
 
 namespace {
-
-/// A tenant by member or by header, and a column that is a number in one
-/// database, text in the second and unknown to the third.
-pipeline_config shared_pipeline() {
-  auto result = pipeline("t", {{"n", ".n"}, {"o", "@offset"}});
-  result.tenant.text = "coalesce(.tenant, header('tenant'))";
-  return result;
-}
-
-program_ptr with_number(const std::string& type, uint32_t oid,
-                        const pipeline_config& by = shared_pipeline()) {
-  return compiled(
-    by, {{"s", "t", {column("n", type, oid), column("o", "bigint", 20)}, {}}});
-}
 
 /// One of the databases that read the same topic.
 struct database {
@@ -36,25 +22,17 @@ struct database {
   }
 };
 
-record_view record_of(const char* payload) {
-  record_view result;
-  result.topic = "t";
-  if (payload)
-    result.value = payload;
-  return result;
-}
-
 } // namespace
 
 TEST_CASE("each record is taken by exactly one of the databases, whatever "
           "their tables are") {
-  auto routing = compile_routing(shared_pipeline());
+  auto routing = compile_routing(tenants_pipeline());
   REQUIRE(routing);
   database control{*routing, "none", {{{"a"}, {"b"}}, true}};
   database first{with_number("bigint", 20), "a", {{{"b"}}, false}};
   database second{with_number("text", 25), "b", {{{"a"}}, false}};
   struct expected {
-    const char* payload;
+    std::optional<std::string_view> payload;
     outcome by_control;
     outcome by_first;
     outcome by_second;
@@ -71,9 +49,9 @@ TEST_CASE("each record is taken by exactly one of the databases, whatever "
          {R"({"tenant":"a","n":1)", outcome::unrouted, none, none},
          {R"({"tenant":"c","n":1})", outcome::unrouted, none, none},
          {R"({"n":1})", outcome::unrouted, none, none},
-         {nullptr, outcome::unrouted, none, none}}) {
+         {std::nullopt, outcome::unrouted, none, none}}) {
     auto record = record_of(x.payload);
-    INFO((x.payload ? x.payload : "null"));
+    INFO(x.payload.value_or("null"));
     CHECK(control.decode.decode(record, control.sink) == x.by_control);
     CHECK(first.decode.decode(record, first.sink) == x.by_first);
     CHECK(second.decode.decode(record, second.sink) == x.by_second);
@@ -85,7 +63,7 @@ TEST_CASE("each record is taken by exactly one of the databases, whatever "
 }
 
 TEST_CASE("a header names the tenant of a payload that nobody can read") {
-  auto by = shared_pipeline();
+  auto by = tenants_pipeline();
   by.tenant.text = "header('tenant')";
   auto program = with_number("bigint", 20, by);
   database control{program, "none", {{{"a"}}, true}};
@@ -109,7 +87,7 @@ TEST_CASE("records from before a tenant had its database are nobody's") {
 TEST_CASE("a program without writes has the pipeline's map and columns of its "
           "own") {
   auto whole = with_number("bigint", 20);
-  auto routing = compile_routing(shared_pipeline());
+  auto routing = compile_routing(tenants_pipeline());
   REQUIRE(routing);
   CHECK((*routing)->map_fingerprint() == whole->map_fingerprint());
   CHECK((*routing)->shape() != whole->shape());

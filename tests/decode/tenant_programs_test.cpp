@@ -1,4 +1,4 @@
-#include "tests/decode/sample.hpp"
+#include "tests/decode/tenant_sample.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 
@@ -7,29 +7,6 @@
 
 using namespace millrace;
 using namespace millrace::test;
-
-namespace {
-
-pipeline_config tenants_pipeline() {
-  auto result = pipeline("t", {{"n", ".n"}, {"o", "@offset"}});
-  result.tenant.text = "coalesce(.tenant, header('tenant'))";
-  return result;
-}
-
-program_ptr with_number(const std::string& type, uint32_t oid,
-                        const pipeline_config& by = tenants_pipeline()) {
-  return compiled(
-    by, {{"s", "t", {column("n", type, oid), column("o", "bigint", 20)}, {}}});
-}
-
-record_view record_of(std::string_view payload) {
-  record_view result;
-  result.topic = "t";
-  result.value = payload;
-  return result;
-}
-
-} // namespace
 
 TEST_CASE("rows are encoded for the tables of their own tenant") {
   auto wide = with_number("bigint", 20);
