@@ -27,6 +27,9 @@ struct kafka_topic_info {
 /// Questions to a cluster, and the few commands that set-up needs. Every call
 /// blocks, at the longest for the time given; call from detached actors, tools
 /// and tests. Safe to use from several threads.
+/// What a broker says of one partition's log.
+using described_log = std::expected<kafka_watermarks, kafka_error>;
+
 class kafka_client {
 public:
   /// Checks the properties and opens no connection yet: that a broker answers
@@ -62,9 +65,9 @@ public:
   watermarks(const kafka_partition& which, std::chrono::milliseconds timeout);
 
   /// The same for many: one request for the low ones and one for the high
-  /// ones, to each leader. In the given order. A partition that is not there
-  /// makes the whole question fail.
-  std::expected<std::vector<kafka_watermarks>, kafka_error>
+  /// ones, to each leader. In the given order. A partition whose leader refuses
+  /// does not hurt the others.
+  std::expected<std::vector<described_log>, kafka_error>
   watermarks(std::span<const kafka_partition> which,
              std::chrono::milliseconds timeout);
 

@@ -18,8 +18,10 @@ namespace {
 
 using described = std::expected<kafka_topic_info, kafka_error>;
 
+using first_or_end = std::expected<int64_t, kafka_error>;
+
 /// Asks for the first or the end offsets, in any order.
-std::expected<std::map<kafka_partition, int64_t>, kafka_error>
+std::expected<std::map<kafka_partition, first_or_end>, kafka_error>
 list_offsets(rd_kafka_t* client, std::span<const kafka_partition> which,
              int64_t kind, int timeout_ms, std::string_view context) {
   list_handle list{
@@ -41,16 +43,28 @@ list_offsets(rd_kafka_t* client, std::span<const kafka_partition> which,
   std::size_t n = 0;
   const auto* answer = rd_kafka_event_ListOffsets_result(event->get());
   const auto** infos = rd_kafka_ListOffsets_result_infos(answer, &n);
-  std::map<kafka_partition, int64_t> result;
+  std::map<kafka_partition, first_or_end> result;
   for (std::size_t i = 0; i < n; ++i) {
     const auto* x = rd_kafka_ListOffsetsResultInfo_topic_partition(infos[i]);
     kafka_partition name{x->topic, {x->partition}};
+    first_or_end found = x->offset;
     if (x->err != RD_KAFKA_RESP_ERR_NO_ERROR)
-      return std::unexpected{
+      found = std::unexpected{
         classify(x->err, std::format("watermarks of {}", describe(name)))};
-    result.emplace(std::move(name), x->offset);
+    result.emplace(std::move(name), std::move(found));
   }
   return result;
+}
+
+/// What was said of one log.
+first_or_end take(const std::map<kafka_partition, first_or_end>& said,
+                  const kafka_partition& which) {
+  auto found = said.find(which);
+  if (found != said.end())
+    return found->second;
+  return std::unexpected{
+    classify(RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION,
+             std::format("watermarks of {}", describe(which)))};
 }
 
 /// Whether the settings of a topic say that it is compacted.
@@ -179,10 +193,10 @@ kafka_client::are_compacted(const std::vector<std::string>& topics,
   return result;
 }
 
-std::expected<std::vector<kafka_watermarks>, kafka_error>
+std::expected<std::vector<described_log>, kafka_error>
 kafka_client::watermarks(std::span<const kafka_partition> which,
                          std::chrono::milliseconds timeout) {
-  std::vector<kafka_watermarks> result;
+  std::vector<described_log> result;
   if (which.empty())
     return result;
   auto context = std::format("watermarks of {} partitions", which.size());
@@ -195,15 +209,11 @@ kafka_client::watermarks(std::span<const kafka_partition> which,
                            to_ms(timeout), context);
   if (!high)
     return std::unexpected{high.error()};
-  for (const auto& x : which) {
-    auto from = low->find(x);
-    auto to = high->find(x);
-    if (from == low->end() || to == high->end())
-      return std::unexpected{
-        classify(RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION,
-                 std::format("watermarks of {}", describe(x)))};
-    result.push_back({{from->second}, {to->second}});
-  }
+  for (const auto& x : which)
+    result.push_back(take(*low, x).and_then([&](int64_t from) {
+      return take(*high, x).transform(
+        [from](int64_t to) { return kafka_watermarks{{from}, {to}}; });
+    }));
   return result;
 }
 

@@ -118,10 +118,12 @@ void source_state::answer_logs() {
   }
   auto marks = client_->watermarks(logs, config_.kafka_timeout);
   for (std::size_t i = 0; i < sound.size(); ++i)
-    if (marks)
-      sound[i].answer.deliver(offset_range{(*marks)[i].low, (*marks)[i].high});
-    else
+    if (!marks)
       fail(sound[i], to_source_error(marks.error()));
+    else if (const auto& log = (*marks)[i]; !log)
+      fail(sound[i], to_source_error(log.error()));
+    else
+      sound[i].answer.deliver(offset_range{log->low, log->high});
 }
 
 /// Rule 3: why the consumer may not read what it asks about.

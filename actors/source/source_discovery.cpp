@@ -257,9 +257,12 @@ source_state::prepare(const topic_survey& found) {
                   : config_.gaps;
     boot_topic to{topic.id, topic.name, {}, to_string(gaps)};
     for (std::size_t n = 0; n < logs.size(); ++n) {
-      auto& p = to.partitions.emplace_back(logs[n].number, (*marks)[n].low);
+      const auto& log = (*marks)[n];
+      if (!log)
+        return std::unexpected{log.error()};
+      auto& p = to.partitions.emplace_back(logs[n].number, log->low);
       if (config_.start_at_end)
-        p.first_start = (*marks)[n].high;
+        p.first_start = log->high;
     }
     result.topics.push_back(std::move(to));
   }
