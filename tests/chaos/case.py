@@ -18,8 +18,8 @@ from pathlib import Path
 from laboratory import Laboratory, millrace_kinds, up
 
 SKIPPED = 77
-RECORDS = 40_000
-RATE = 10_000
+RECORDS = 20_000
+RATE = 5_000
 MORE = 1_000
 
 

@@ -103,7 +103,7 @@ class Cluster(Case):
 
     def test_either_is_killed_at_random(self):
         lab = self.spread()
-        self.feed_peers(lab, "one", "two", records=80_000)
+        self.feed_peers(lab, "one", "two", records=40_000)
         while lab.producer.poll() is None:
             victim = random.choice(("one", "two"))
             lab.kill_node(victim)
@@ -124,7 +124,7 @@ class Cluster(Case):
 
     def test_a_peer_that_is_frozen_until_it_counts_as_lost(self):
         lab = self.reader_and_writer()
-        self.feed_peers(lab, "reader", "writer", records=20_000)
+        self.feed_peers(lab, "reader", "writer", records=10_000)
         for frozen, other in (("writer", "reader"), ("reader", "writer")):
             lab.nodes[frozen].send_signal(signal.SIGSTOP)
             lab.wait_until(lambda: "peer-lost" in lab.log_of(other), 90,
@@ -134,7 +134,7 @@ class Cluster(Case):
                 "children"][0]["state"] == "connected", 60,
                 "the nodes to find each other again")
         lab.finish_producing()
-        lab.produce(40_000)
+        lab.produce(20_000)
         self.prove(lab)
 
     def test_nodes_with_different_tables_refuse_each_other(self):

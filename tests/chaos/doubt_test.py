@@ -22,7 +22,7 @@ class CommitInDoubt(Case):
         proxy = PgProxy(urlsplit(lab.node_url).port, how, every=3)
         self.addCleanup(proxy.close)
         lab.node_url = lab.url(lab.node_url, port=proxy.port) + PLAIN
-        self.feed(lab, "one", records=20_000, rate=2_000)
+        self.feed(lab, "one", records=10_000, rate=1_000)
         lab.finish_producing()
         lab.check()
         # Few on a busy machine, where flushes are large. Not more than were

@@ -16,17 +16,18 @@ from case import Case, run
 from laboratory import PARTITIONS, free_ports, table
 
 SESSION_MS = 6000
+LONG_SESSION_MS = 30_000  # more than a node takes to come back here
 
 
 class Group(Case):
-    def shared(self):
+    def shared(self, session_ms=SESSION_MS):
         """One node writes; it and two others read."""
         ports = free_ports(3)
         nodes = zip(("writer", "one", "two"), ports,
                     ('lanes = ["ticks/*"]', "", ""))
         lab = self.laboratory(lanes=4, more=table(*nodes))
         lab.kafka_more = (f'group = "{lab.name[:40]}"\n[kafka.properties]\n'
-                          f'"session.timeout.ms" = {SESSION_MS}\n')
+                          f'"session.timeout.ms" = {session_ms}\n')
         return lab
 
     def held(self, lab, node):
@@ -45,8 +46,8 @@ class Group(Case):
             and sum(self.held(lab, x) for x in names) == PARTITIONS, 60,
             f"the partitions to be shared by {names}")
 
-    def feed_peers(self, lab, *names, records=40_000):
-        super().feed_peers(lab, *names, records=records, rate=2_000)
+    def feed_peers(self, lab, *names, records=20_000):
+        super().feed_peers(lab, *names, records=records, rate=1_000)
 
     def test_partitions_move_to_a_node_that_comes_and_back_from_one_killed(
             self):
@@ -75,7 +76,7 @@ class Group(Case):
         self.prove(lab)
 
     def test_a_node_that_comes_back_at_once_moves_nothing(self):
-        lab = self.shared()
+        lab = self.shared(LONG_SESSION_MS)
         self.feed_peers(lab, "writer", "one")
         self.shared_by(lab, "writer", "one")
         changes = lab.log_of("writer").count("group-changed")
@@ -87,7 +88,7 @@ class Group(Case):
 
     def test_nodes_that_come_and_go_at_random(self):
         lab = self.shared()
-        self.feed_peers(lab, "writer", "one", "two", records=60_000)
+        self.feed_peers(lab, "writer", "one", "two", records=30_000)
         while lab.producer.poll() is None:
             victim = random.choice(("one", "two"))
             lab.kill_node(victim)

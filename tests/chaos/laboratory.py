@@ -30,6 +30,8 @@ import millrace_servers  # noqa: E402
 FEED = TOP / "deploy/data/ticks-2026-01-19.ndjson.xz"
 PACK = TOP / "config/packs/ticks.toml"
 PARTITIONS = 4
+# With less the client spins while it waits for records to come.
+LINGER = "linger.ms=50"
 
 CONFIG = """
 [node]
@@ -181,7 +183,8 @@ class Laboratory:
             node=name, kafka=self.kafka,
             kafka_more=self.kafka_more, topic=self.topic, lanes=self.lanes,
             more=self.more))
-        node = self.spawn(name, "millrace", "node", config)
+        node = self.spawn(name, "millrace", "node", config,
+                          "--port-file", self.directory / f"{name}.port")
         self.nodes[name] = node
         return node
 
@@ -230,7 +233,7 @@ class Laboratory:
     def produce(self, records, *, rate=None, wait=True):
         words = ["millrace", "produce", self.topic, FEED, "--bootstrap",
                  self.kafka, "--key", "symbol", "--partitions", PARTITIONS,
-                 "--limit", records]
+                 "--limit", records, "-X", LINGER]
         words += self.produce_more
         if rate:
             words += ["--rate", rate]

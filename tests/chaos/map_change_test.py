@@ -13,7 +13,7 @@ import laboratory
 from case import RECORDS, Case, run
 from laboratory import FEED, Laboratory, free_ports, table
 
-RATE = 2_000
+RATE = 1_000
 
 CONFIG = """
 [node]
