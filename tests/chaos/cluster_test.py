@@ -57,9 +57,8 @@ class Cluster(Case):
         lab = self.reader_and_writer()
         self.feed_peers(lab, "reader", "writer")
         # A page that an actor had no time to answer for lacks it.
-        lab.wait_until(lambda: self.actor(lab, "reader", "peers"), 30,
-                       "what the reader says of its peers")
-        peers = self.actor(lab, "reader", "peers")
+        peers = lab.wait_until(lambda: self.actor(lab, "reader", "peers"), 30,
+                               "what the reader says of its peers")
         self.assertEqual(peers["children"][0]["name"], "writer")
         self.assertEqual(peers["children"][0]["state"], "connected")
         self.assertIsNone(self.actor(lab, "reader", "tenant demo"))
@@ -142,7 +141,7 @@ class Cluster(Case):
         lab = self.laboratory(table(("one", one, ""), ("two", two, "")))
         lab.produce(100)
         lab.start_peer("one")
-        time.sleep(1)
+        lab.wait_until(lambda: lab.log_of("one"), 30, "it to read its file")
         lab.more = table(("one", one, 'lanes = ["ticks/*"]'),
                          ("two", two, ""))
         lab.start_peer("two")

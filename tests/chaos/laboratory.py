@@ -30,6 +30,7 @@ import millrace_servers  # noqa: E402
 FEED = TOP / "deploy/data/ticks-2026-01-19.ndjson.xz"
 PACK = TOP / "config/packs/ticks.toml"
 PARTITIONS = 4
+BUSY = 4  # times slower, at worst, than a machine that does nothing else
 # With less the client spins while it waits for records to come.
 LINGER = "linger.ms=50"
 
@@ -173,7 +174,7 @@ class Laboratory:
             env={**os.environ, **self.environment(),
                  "LAB_PG_URL": self.node_url},
             stdin=subprocess.DEVNULL, capture_output=True, text=True,
-            timeout=patience_s)
+            timeout=BUSY * patience_s)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
@@ -244,7 +245,7 @@ class Laboratory:
             self.finish_producing()
 
     def finish_producing(self, patience_s=120):
-        code = self.producer.wait(patience_s)
+        code = self.producer.wait(BUSY * patience_s)
         self.producer = None
         assert code == 0, f"millrace produce ended with exit code {code}"
 
@@ -255,7 +256,7 @@ class Laboratory:
         done = subprocess.run(
             ["psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-c", sql,
              url or self.admin_url], capture_output=True, text=True,
-            timeout=patience_s)
+            timeout=BUSY * patience_s)
         if done.returncode:
             raise RuntimeError(done.stderr.strip())
         return done.stdout.splitlines()
@@ -302,13 +303,16 @@ class Laboratory:
     # -- waiting and proof ----------------------------------------------------
 
     def wait_until(self, done, patience_s, what):
-        end = time.monotonic() + patience_s
-        while not done():
+        """What `done` returns, once that is true. On a machine that does
+        nothing else it is so within `patience_s`."""
+        end = time.monotonic() + BUSY * patience_s
+        while not (result := done()):
             for name, node in self.nodes.items():
                 assert node.poll() is None, \
                     f"node {name} ended by itself: {node.returncode}"
             assert time.monotonic() < end, f"waited in vain: {what}"
             time.sleep(.05)
+        return result
 
     def wait_for_rows(self, n, patience_s=90):
         self.wait_until(lambda: self.rows() >= n, patience_s, f"{n} rows")
@@ -320,8 +324,8 @@ class Laboratory:
             [str(self.bin / "millrace-check"), "--kafka", self.kafka,
              "--topic", self.topic, "--pg", self.admin_url, "--schema",
              "tenant_demo", "--pack", str(PACK), "--quiet", "--wait",
-             str(patience_s)], capture_output=True, text=True,
-            timeout=patience_s + 120)
+             str(BUSY * patience_s)], capture_output=True, text=True,
+            timeout=BUSY * patience_s + 120)
         assert done.returncode == 0, done.stdout + done.stderr
 
     def close(self, failed=False):
