@@ -29,6 +29,15 @@ struct pool_reconnected {
   uint64_t generation = 0;
 };
 
+/// What a flush says about the tables that it writes.
+enum class schema_sight : uint8_t {
+  unknown,
+  /// Rows came to them, or were refused for what they are.
+  usable,
+  /// A table, column or privilege is missing: no flush gets through.
+  unusable,
+};
+
 /// Sent by a SESSION to its POOL.
 struct session_notice {
   enum class kind : uint8_t {
@@ -44,7 +53,7 @@ struct session_notice {
   uint32_t index = 0;
   kind what = kind::idle;
 
-  /// Why it is down.
+  /// Why it is down, or tables are unusable.
   store_errc code = store_errc::unavailable;
   std::string reason;
 
@@ -55,6 +64,9 @@ struct session_notice {
   /// microseconds since 1970. Another one is another server, or this one after
   /// a fall.
   int64_t server_started_us = 0;
+
+  /// Done with a flush.
+  schema_sight tables = schema_sight::unknown;
 };
 
 /// To a POOL: a session may be had, or given up, or has been idle for long.
@@ -157,8 +169,10 @@ namespace millrace {
 /// an idle SESSION, which answers the requester itself; it waits in a bounded
 /// queue when none is idle. Errors are `store_errc`.
 using pool_actor = caf::typed_actor<
-  // Runs one flush. Its outcome is a value. `overloaded` and `unavailable`
-  // mean that nothing was sent; after any other error it is in doubt.
+  // Runs one flush. Its outcome is a value. `overloaded`, `unavailable` and
+  // `misconfigured` (the tenant is parked; `resume_atom` follows when it is
+  // not any more) mean that nothing was sent; after any other error it is in
+  // doubt.
   caf::result<flush_result>(flush),
   // Takes the lane over; `lane_inactive` or `no_lane` when it cannot be.
   caf::result<lane_row>(takeover_request),

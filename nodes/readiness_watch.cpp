@@ -1,5 +1,6 @@
 #include "nodes/readiness_watch.hpp"
 
+#include "actors/lane/cursor_types.hpp"
 #include "actors/lane/lane_writer.hpp"
 
 #include <algorithm>
@@ -57,10 +58,14 @@ void readiness_watch::look() {
 void readiness_watch::visit(const actor_report& x, const std::string& path,
                             std::set<std::string>& unwell) {
   auto name = path.empty() ? x.name : path + " / " + x.name;
+  // Each partition tells of it; it is one lane.
+  auto is_row = x.kind == lane_row_kind;
+  if (is_row)
+    name = "lane " + x.name;
   if (!is_well(x.state)) {
     auto detail = x.note.empty() ? x.state : x.state + ": " + x.note;
     // A lane is named as the command wants it.
-    if (x.kind == lane_writer_state::name && x.state == "halted")
+    if ((is_row || x.kind == lane_writer_state::name) && x.state == "halted")
       detail += "; once mended: millrace lanes resume " + x.name;
     board_->set(name, false, std::move(detail));
     unwell.insert(name);

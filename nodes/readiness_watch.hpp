@@ -14,7 +14,8 @@ namespace millrace {
 
 /// Looks at the tree now and then and posts what is not well: an actor that is
 /// halted, parked, waiting, or does not answer makes the node not ready, under
-/// its own name and with its own reason.
+/// its own name and with its own reason. So does a lane whose row is halted,
+/// whoever did that.
 class readiness_watch {
 public:
   readiness_watch(caf::actor_system& sys, supervisor_actor root,

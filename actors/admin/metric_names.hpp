@@ -225,6 +225,13 @@ inline constexpr metric_info database_sessions{
   {"database", "state"},
   "PostgreSQL sessions that share max_sessions: open, busy, and waited for."};
 
+inline constexpr metric_info tenants_parked{
+  "millrace_tenants_parked",
+  metric_kind::gauge,
+  "tenants",
+  {"tenant"},
+  "1 while no lane of the tenant can write, as its tables are unusable."};
+
 inline constexpr metric_info reconnects{
   "millrace_reconnects_total",
   metric_kind::counter,
@@ -333,6 +340,7 @@ inline constexpr std::array all{&events_read,
                                 &in_doubt,
                                 &sessions,
                                 &database_sessions,
+                                &tenants_parked,
                                 &reconnects,
                                 &peers_connected,
                                 &peer_batches_sent,

@@ -139,6 +139,7 @@ struct pool_metrics {
   int_gauge* sessions_busy;
   int_gauge* sessions_connecting;
   int_gauge* sessions_down;
+  int_gauge* parked;
   int_counter* reconnects;
   database_metrics database;
 };

@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 namespace millrace {
 
@@ -53,6 +54,10 @@ enum class lane_mode : uint8_t {
 };
 
 std::string to_string(lane_mode x);
+
+/// What reports call a lane of which only the row is known: it is halted, by
+/// whatever node.
+inline constexpr std::string_view lane_row_kind = "millrace.lane";
 
 /// A lane went from one mode to another; for logs.
 struct lane_change {

@@ -40,6 +40,7 @@ lane_writer_state::lane_writer_state(lane_writer_actor::pointer self,
     metrics_{make_lane_writer_metrics(self->system(), config_.lane.pipeline,
                                       config_.lane.tenant)},
     delays_{config_.delays},
+    park_delays_{config_.park_delays},
     chance_{std::random_device{}()} {
   auto me = caf::actor_cast<caf::actor>(self_);
   self_->send(pool_, pool_subscribe{me});
@@ -93,9 +94,13 @@ void lane_writer_state::receive(lane_batch& x) {
 }
 
 void lane_writer_state::resume() {
-  if (core_.halted() == lane_halt::none)
+  if (core_.halted() != lane_halt::none)
+    core_.resume();
+  else if (parked_)
+    cooling_ = false;
+  else
     return;
-  core_.resume();
+  parked_ = false;
   vitals_.become("idle");
   pump();
 }
@@ -231,6 +236,8 @@ void lane_writer_state::flush_now() {
               // Nothing was sent.
               core_.retry();
               cool_down(delays_.next(std::chrono::seconds{0}, chance_));
+            } else if (reason == store_errc::misconfigured) {
+              on_parked_tenant(reason_text(reason));
             } else {
               metrics_.in_doubt->inc();
               core_.lost();

@@ -74,8 +74,13 @@ struct lane_writer_config {
   /// rows are encoded for (rule 26): only another program can write them.
   std::function<void(const std::string& why)> on_other_columns;
 
-  /// A lane that halted because of its tenant's tables is tried again after
-  /// this time: the missing table may be there by then.
+  /// A lane that found its tenant's tables unusable tries again after these
+  /// times: what is missing may be there by then.
+  backoff_config park_delays{.initial = std::chrono::milliseconds{1'000},
+                             .max = std::chrono::milliseconds{30'000},
+                             .jitter = 0.2};
+
+  /// Between looks at whether a halted lane's row is active again.
   std::chrono::milliseconds park_retry{30'000};
 };
 
@@ -113,6 +118,8 @@ private:
   void fetch();
   void on_flushed(flush_result& result);
   void on_failed(flush_result& result);
+  void park(const std::string& why);
+  void on_parked_tenant(const std::string& why);
   void on_refused_data(flush_result& result);
   void on_step_error(const caf::error& reason);
   void on_halted();
@@ -145,6 +152,7 @@ private:
   vitals vitals_{name, "idle"};
   lane_writer_metrics metrics_;
   backoff delays_;
+  backoff park_delays_;
   parent_patience patience_;
   std::mt19937_64 chance_;
 
@@ -177,6 +185,12 @@ private:
   dbl_gauge* oldest_ = nullptr;
 
   bool cooling_ = false;
+
+  /// The latest one counts.
+  uint64_t cooling_number_ = 0;
+
+  /// Waits for its tenant's tables, by itself or as the POOL says.
+  bool parked_ = false;
   int64_t flushes_ = 0;
   int64_t rows_ = 0;
   int64_t takeovers_ = 0;

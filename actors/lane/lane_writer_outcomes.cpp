@@ -31,6 +31,7 @@ void lane_writer_state::on_flushed(flush_result& result) {
       delays_.reset();
       if (!core_.flies_waiting())
         patience_.committed();
+      park_delays_.reset();
       core_.committed();
       break;
     case flush_verdict::refused:
@@ -80,12 +81,7 @@ void lane_writer_state::on_failed(flush_result& result) {
     case failure_action::park:
       if (tells_of_other_columns(result.sqlstate) && config_.on_other_columns)
         config_.on_other_columns(text);
-      vitals_.become("parked", text);
-      log::error("lane-parked", {{"lane", to_string(config_.lane)},
-                                 {"reason", text},
-                                 {"retry_ms", config_.park_retry.count()}});
-      core_.retry();
-      cool_down(config_.park_retry);
+      park(text);
       break;
     case failure_action::retry:
     case failure_action::halve:
@@ -99,6 +95,27 @@ void lane_writer_state::on_failed(flush_result& result) {
       cool_down(delays_.next(std::chrono::seconds{0}, chance_));
       break;
   }
+}
+
+/// Its own flush found the tables unusable: it tries again.
+void lane_writer_state::park(const std::string& why) {
+  auto delay = park_delays_.next(std::chrono::seconds{0}, chance_);
+  log::error("lane-parked", {{"lane", to_string(config_.lane)},
+                             {"reason", why},
+                             {"retry_ms", delay.count()}});
+  vitals_.become("parked", why);
+  parked_ = true;
+  core_.retry();
+  cool_down(delay);
+}
+
+/// Another lane's did, and nothing was sent: the POOL says when to go on.
+/// Should that get lost, or the other lane, this one tries itself.
+void lane_writer_state::on_parked_tenant(const std::string& why) {
+  vitals_.become("parked", why);
+  parked_ = true;
+  core_.retry();
+  cool_down(2 * config_.park_delays.max);
 }
 
 void lane_writer_state::on_refused_data(flush_result& result) {
@@ -201,8 +218,10 @@ void lane_writer_state::cool_down(std::chrono::milliseconds delay) {
   if (cooling_)
     return;
   cooling_ = true;
-  self_->run_delayed(delay, [this] {
-    cooling_ = false;
+  self_->run_delayed(delay, [this, number = ++cooling_number_] {
+    if (number != cooling_number_)
+      return;
+    cooling_ = parked_ = false;
     pump();
   });
 }

@@ -80,6 +80,14 @@ partition_consumer_state::make_behavior() {
                 {"caught_up_events", caught_up_events_}});
       report.name = config_.feed.topic + '/'
                     + std::to_string(config_.feed.source.number.value);
+      for (auto i : halted_lanes_) {
+        auto& lane = report.children.emplace_back();
+        lane.name = to_string(config_.feed.lane_ids[i]);
+        lane.kind = lane_row_kind;
+        lane.state = "halted";
+        lane.note = "by its row, 'millrace lanes halted' tells why";
+        lane.since_ms = report.since_ms;
+      }
       return report;
     },
   };
@@ -134,6 +142,7 @@ void partition_consumer_state::on_view(partition_view& view) {
 void partition_consumer_state::on_log(const partition_view& view,
                                       offset_range log) {
   feed_.assign(view, log);
+  note_halted_lanes(view);
   slot_ = view.at;
   log_end_ = log.to;
   auto& cursor = feed_.cursor();
@@ -221,7 +230,12 @@ void partition_consumer_state::halt(partition_halt why,
               {"partition", config_.feed.source.number.value},
               {"cause", to_string(why)},
               {"reason", reason},
-              {"mend", "see docs/runbook.md, then restart the node"}});
+              {"mend", why == partition_halt::by_row
+                         ? "see docs/runbook.md, then run 'millrace lanes "
+                           "resume --partition'"
+                         : "see docs/runbook.md, then restart the node"}});
+  if (why == partition_halt::by_row)
+    watch_halted_row();
 }
 
 // -- reading ------------------------------------------------------------------

@@ -106,6 +106,12 @@ private:
   void start_again(const std::string& why) override;
   void halt(partition_halt why, const std::string& reason) override;
 
+  /// Starts again once the floor row is active.
+  void watch_halted_row();
+
+  /// For reports: lanes that others have halted show as well.
+  void note_halted_lanes(const partition_view& view);
+
   // -- reading ----------------------------------------------------------------
 
   void drain();
@@ -183,6 +189,9 @@ private:
 
   /// By lane; empty handles where nobody writes the lane now.
   std::vector<caf::actor> writers_;
+
+  /// As the last view had them.
+  std::vector<std::size_t> halted_lanes_;
 
   /// Came while holes were open; judged once they are closed.
   std::optional<asked_view> late_view_;

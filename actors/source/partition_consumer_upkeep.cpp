@@ -223,6 +223,7 @@ void partition_consumer_state::audit() {
 void partition_consumer_state::judge_view(const asked_view& x) {
   if (!lanes_as_made(x.view))
     return;
+  note_halted_lanes(x.view);
   follow(feed_.audit(x.view, now(), x.acks));
   if (feed_.cursor().needs_assign()) {
     start_again("the database has moved on, or back");

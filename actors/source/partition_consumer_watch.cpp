@@ -38,6 +38,36 @@ bool partition_consumer_state::lanes_as_made(const partition_view& view) {
   return false;
 }
 
+void partition_consumer_state::note_halted_lanes(const partition_view& view) {
+  halted_lanes_.clear();
+  for (std::size_t i = 0; i < view.lanes.size(); ++i)
+    if (view.lanes[i].state != lane_state::active)
+      halted_lanes_.push_back(i);
+}
+
+void partition_consumer_state::watch_halted_row() {
+  self_->run_delayed(config_.floor_interval, [this, n = starts_] {
+    if (n != starts_)
+      return;
+    self_
+      ->request(peers_.pool, config_.store_timeout,
+                view_request{config_.feed.pipeline, config_.feed.source})
+      .then(
+        [this, n](const partition_view& view) {
+          if (n != starts_)
+            return;
+          if (view.halted)
+            watch_halted_row();
+          else
+            start_again("its row is active again");
+        },
+        [this, n](const caf::error&) {
+          if (n == starts_)
+            watch_halted_row();
+        });
+  });
+}
+
 /// SOURCE finds out what the lanes are now, and makes another consumer.
 void partition_consumer_state::make_way() {
   log::info("partition-lanes-changed",

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <type_traits>
 #include <utility>
 
 namespace millrace {
@@ -39,6 +40,7 @@ pool_state::pool_state(pool_actor::pointer self, pool_config config)
             if (auto to = caf::actor_cast<pool_actor>(me.lock()))
               caf::anon_send(to, pool_nudge{});
           }},
+    parking_{config_.park_patience},
     retries_{config_.delays},
     chance_{std::random_device{}()} {
   if (!config_.spawn)
@@ -52,6 +54,7 @@ pool_state::pool_state(pool_actor::pointer self, pool_config config)
 
 pool_state::~pool_state() {
   sessions_.clear();
+  parking_ = tenant_parking{config_.park_patience};
   seat_.stand_back();
   show();
 }
@@ -135,9 +138,17 @@ caf::typed_response_promise<actor_report> pool_state::inspect() {
 template <class Result, class Request>
 caf::typed_response_promise<Result> pool_state::submit(Request& x) {
   ++requests_;
+  std::optional<lane_id> flush_of;
+  if constexpr (std::is_same_v<Request, flush>)
+    flush_of = x.claim.lane;
+  // The promise takes the sender with it.
+  auto asker = self_->current_sender();
   auto promise = self_->make_response_promise<Result>();
-  if (auto* free = find_idle()) {
+  if (is_parked_for(flush_of, asker)) {
+    promise.deliver(parked_error());
+  } else if (auto* free = find_idle()) {
     free->now = condition::busy;
+    free->flushes = std::move(flush_of);
     show();
     promise.delegate(free->handle, std::move(x));
   } else if (hopeless()) {
@@ -149,7 +160,8 @@ caf::typed_response_promise<Result> pool_state::submit(Request& x) {
                                 + " requests waiting"));
   } else {
     waiting_.push_back(
-      {[promise, x = std::move(x)](const session_actor& to) mutable {
+      {std::move(flush_of), std::move(asker),
+       [promise, x = std::move(x)](const session_actor& to) mutable {
          promise.delegate(to, std::move(x));
        },
        [promise](const caf::error& why) mutable { promise.deliver(why); }});
@@ -165,7 +177,12 @@ void pool_state::dispatch() {
       break;
     auto next = std::move(waiting_.front());
     waiting_.pop_front();
+    if (is_parked_for(next.flush_of, next.asker)) {
+      next.refuse(parked_error());
+      continue;
+    }
     free->now = condition::busy;
+    free->flushes = std::move(next.flush_of);
     next.hand_over(free->handle);
   }
   show();
@@ -182,6 +199,7 @@ void pool_state::show() {
   metrics_.sessions_busy->value(count(condition::busy));
   metrics_.sessions_connecting->value(count(condition::connecting));
   metrics_.sessions_down->value(count(condition::down));
+  metrics_.parked->value(parking_.parked() ? 1 : 0);
   database_use next{open() + count(condition::closing), count(condition::busy),
                     seat_.waits() ? 1 : 0};
   metrics_.database.move(shown_, next);

@@ -5,6 +5,7 @@
 #include "actors/cluster/vitals.hpp"
 #include "actors/store/session_config.hpp"
 #include "actors/store/session_slots.hpp"
+#include "actors/store/tenant_parking.hpp"
 #include "messages/store.hpp"
 
 #include <caf/typed_event_based_actor.hpp>
@@ -50,6 +51,10 @@ struct pool_config {
 
   session_config session;
 
+  /// While the tenant is parked: a lane that does not try for so long is
+  /// replaced by the next one that comes. Longer than lanes wait between tries.
+  std::chrono::milliseconds park_patience{60'000};
+
   /// Between attempts to connect.
   backoff_config delays{.initial = std::chrono::milliseconds{100},
                         .max = std::chrono::milliseconds{5'000},
@@ -69,6 +74,10 @@ std::optional<std::string> validate(const pool_config& config);
 /// Sessions are opened when work waits and closed when they are idle for long,
 /// or when a pool that shares `slots` waits for one; there may be none. Work
 /// that comes then waits for its turn.
+///
+/// A flush that finds the tenant's tables unusable *parks* the tenant: flushes
+/// of its other lanes are refused until one of that lane gets through, and then
+/// told to go on (rule 20).
 ///
 /// While no session can connect, requests are refused at once with the reason,
 /// waiting ones too: nothing of them was sent, so whoever asked can decide
@@ -106,6 +115,9 @@ private:
     /// A new connection here stands in for one that is lost.
     bool had_connection = false;
 
+    /// Whose flush it runs, if it does.
+    std::optional<lane_id> flushes;
+
     /// Since when it is connected, and idle.
     time_point up_since;
     time_point idle_since;
@@ -113,6 +125,8 @@ private:
 
   /// A request that waits: exactly one of the two is called.
   struct waiting {
+    std::optional<lane_id> flush_of;
+    caf::strong_actor_ptr asker;
     std::move_only_function<void(const session_actor&)> hand_over;
     std::move_only_function<void(const caf::error&)> refuse;
   };
@@ -123,10 +137,20 @@ private:
   /// Itself, and its sessions as children.
   caf::typed_response_promise<actor_report> inspect();
 
+  // -- unusable tables (rule 20) ----------------------------------------------
+
+  /// Then `asker` is told later to go on.
+  bool is_parked_for(const std::optional<lane_id>& flush_of,
+                     const caf::strong_actor_ptr& asker);
+  caf::error parked_error() const;
+  void judge_tables(const lane_id& lane, const session_notice& x);
+  void tell_state();
+
   void on_notice(const session_notice& x);
   void on_down(const caf::down_msg& x);
   void on_connected(slot& x, const session_notice& how);
   void on_idle(slot& x, bool wrote);
+  void on_done(slot& x, const session_notice& how);
   void on_lost(slot& x, const session_notice& why);
   void open_session(session_slot right);
   void close_session(slot& x);
@@ -157,6 +181,10 @@ private:
 
   std::shared_ptr<session_slots> slots_;
   session_slots::seat seat_;
+  tenant_parking parking_;
+
+  /// Lanes whose flushes were refused because of it.
+  std::vector<caf::actor> parked_;
 
   /// What the metrics that the pools share hold of this one.
   database_use shown_;

@@ -2,6 +2,7 @@
 
 #include "actors/store/coordinate_key.hpp"
 #include "actors/store/lane_store.hpp"
+#include "actors/store/tenant_parking.hpp"
 
 #include <caf/send.hpp>
 
@@ -147,11 +148,12 @@ void session_state::lost(store_errc code, std::string reason) {
 }
 
 void session_state::tell(session_notice::kind what, store_errc code,
-                         std::string reason, bool wrote) {
-  vitals_.become(what == session_notice::kind::down ? "down" : "idle", reason);
+                         std::string reason, bool wrote, schema_sight tables) {
+  auto down = what == session_notice::kind::down;
+  vitals_.become(down ? "down" : "idle", down ? reason : std::string{});
   self_->send(pool_,
               session_notice{index_, what, code, std::move(reason), wrote,
-                             conn_ ? conn_->server_started_us() : 0});
+                             conn_ ? conn_->server_started_us() : 0, tables});
 }
 
 // -- work ---------------------------------------------------------------------
@@ -183,8 +185,14 @@ void session_state::step() {
   judge_unique_violation(*conn_, result, run_->plan());
   run_.reset();
   auto wrote = result.verdict == flush_verdict::committed && result.rows > 0;
+  auto tables = sight_of(result);
+  std::string why;
+  if (tables == schema_sight::unusable) {
+    add_mend(result);
+    why = result.sqlstate + ": " + result.message;
+  }
   waiting_.deliver(std::move(result));
-  done(wrote);
+  done(wrote, tables, std::move(why));
 }
 
 template <class Result, class Act>
@@ -205,9 +213,9 @@ caf::typed_response_promise<Result> session_state::act(Act what) {
   return promise;
 }
 
-void session_state::done(bool wrote) {
+void session_state::done(bool wrote, schema_sight tables, std::string why) {
   if (conn_->is_open())
-    tell(session_notice::kind::idle, {}, {}, wrote);
+    tell(session_notice::kind::idle, {}, std::move(why), wrote, tables);
   else
     lost(store_errc::unavailable, "the connection was lost");
 }

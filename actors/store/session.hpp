@@ -56,11 +56,12 @@ private:
   caf::typed_response_promise<Result> act(Act what);
 
   /// After each piece of work: idle or down.
-  void done(bool wrote = false);
+  void done(bool wrote = false, schema_sight tables = schema_sight::unknown,
+            std::string why = {});
   void lost(store_errc code, std::string reason);
   void tell(session_notice::kind what,
             store_errc code = store_errc::unavailable, std::string reason = {},
-            bool wrote = false);
+            bool wrote = false, schema_sight tables = schema_sight::unknown);
 
   session_actor::pointer self_;
 

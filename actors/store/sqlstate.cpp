@@ -8,6 +8,9 @@ namespace {
 
 using enum failure_action;
 
+constexpr std::string_view make_it
+  = "make it, or run 'millrace migrate up' where it is one of Millrace's own";
+
 /// In the order of the protocol's rules.
 constexpr auto policies = std::to_array<sqlstate_policy>({
   // Rule 19: the data.
@@ -45,13 +48,15 @@ constexpr auto policies = std::to_array<sqlstate_policy>({
   {"58030", back_off, "the server cannot read or write its files"},
 
   // Rule 20: a migration or a grant is missing.
-  {"42P01", park, "a table is missing"},
-  {"3F000", park, "a schema is missing"},
-  {"42501", park, "a privilege is missing"},
-  {"42703", park, "a column is missing"},
-  {"42804", park, "a column has another type"},
-  {"42P10", park, "a unique index for the key is missing"},
-  {"42883", park, "a function is missing"},
+  {"42P01", park, "a table is missing", make_it},
+  {"3F000", park, "a schema is missing", make_it},
+  {"42501", park, "a privilege is missing",
+   "grant it to the tenant's role, see Roles in docs/operations.md"},
+  {"42703", park, "a column is missing", make_it},
+  {"42804", park, "a column has another type",
+   "give it back its type, or restart the node"},
+  {"42P10", park, "a unique index for the key is missing", make_it},
+  {"42883", park, "a function is missing", make_it},
   {"MR005", park, "a table has other columns than rows are encoded for"},
 
   // Rule 20: PostgreSQL itself.
@@ -72,6 +77,13 @@ const sqlstate_policy* find(std::string_view sqlstate) noexcept {
 
 std::span<const sqlstate_policy> sqlstate_policies() noexcept {
   return policies;
+}
+
+std::string_view mend_of(std::string_view sqlstate) noexcept {
+  if (sqlstate.empty() || classify(sqlstate, {}) != park)
+    return {};
+  const auto* row = find(sqlstate);
+  return row ? row->mend : "see 'A lane is parked' in docs/runbook.md";
 }
 
 failure_action classify(std::string_view sqlstate,

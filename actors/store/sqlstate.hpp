@@ -16,6 +16,9 @@ struct sqlstate_policy {
 
   /// For a person.
   std::string_view meaning;
+
+  /// What to do about it, where somebody has to.
+  std::string_view mend = {};
 };
 
 /// The whole policy (protocol.md, rules 19 and 20). Of rows that fit, the one
@@ -30,6 +33,12 @@ failure_action classify(std::string_view sqlstate,
 
 /// The same for statements that are not flushes.
 store_errc to_errc(std::string_view sqlstate) noexcept;
+
+/// What mends a failure that parks, in a few words; empty for others.
+std::string_view mend_of(std::string_view sqlstate) noexcept;
+
+/// Raised by `millrace.check_columns`.
+inline constexpr std::string_view other_columns_state = "MR005";
 
 /// Raised by millrace.claim when the claim does not hold.
 inline constexpr std::string_view claim_refused_state = "MR001";

@@ -176,21 +176,46 @@ TEST_CASE_METHOD(writer_fixture, "a passing failure is tried again after a "
 }
 
 TEST_CASE_METHOD(writer_fixture, "a missing table parks the lane and is tried "
-                                 "again later") {
+                                 "again, ever more slowly") {
   for (auto action : {failure_action::park, failure_action::wait_partition}) {
-    script->flushes.queued.push_back(outcome(flush_verdict::failed, action));
+    for (int i = 0; i < 2; ++i)
+      script->flushes.queued.push_back(outcome(flush_verdict::failed, action));
     auto from = script->row.next_off[0].value;
     give({.from = from, .to = from + 5, .rows = {from}});
     CHECK(report().state == "parked");
     CHECK(report().note.starts_with("XX000: no"));
     CHECK(report().note.contains("partition")
           == (action == failure_action::wait_partition));
-    advance(29'999ms);
+    advance(1s);
+    CHECK(report().state == "parked");
+    advance(1'999ms);
     CHECK(said().empty());
     advance(1ms);
     CHECK(said() == texts{"ack " + std::to_string(from + 5)});
     CHECK(report().state == "writing");
   }
+}
+
+TEST_CASE_METHOD(writer_fixture, "a lane whose tenant is parked waits for the "
+                                 "pool's word, for a minute at most") {
+  script->flushes.queued.push_back(
+    caf::make_error(store_errc::misconfigured, std::string{"42P01: no table"}));
+  give({.from = 10, .to = 20, .rows = {11}});
+  CHECK(report().state == "parked");
+  CHECK(report().note.contains("42P01: no table"));
+  advance(59s);
+  CHECK(said().empty());
+  // Nothing was sent, so nothing is in doubt.
+  CHECK(script->loads.asked.empty());
+  SECTION("it comes") {
+    self->send(aut, resume_atom_v);
+    drain();
+  }
+  SECTION("it gets lost") {
+    advance(1s);
+  }
+  CHECK(said() == texts{"ack 20"});
+  CHECK(report().state == "writing");
 }
 
 TEST_CASE_METHOD(writer_fixture, "a flush that is lost with its connection is "

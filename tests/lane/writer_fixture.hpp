@@ -86,6 +86,7 @@ struct writer_fixture : deterministic {
     config.node = "n1";
     config.store_timeout = 60s;
     config.delays = {.initial = 100ms, .max = 1s, .jitter = 0};
+    config.park_delays = {.initial = 1s, .max = 30s, .jitter = 0};
     config.park_retry = 30s;
     if (prepare)
       prepare(config, *script);

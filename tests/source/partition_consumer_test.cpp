@@ -52,6 +52,35 @@ TEST_CASE_METHOD(consumer_fixture, "another incarnation of the topic halts "
   CHECK(report().state == "reading");
 }
 
+TEST_CASE_METHOD(consumer_fixture, "a partition that is halted by its row is "
+                                   "read once the row is active again") {
+  store->view.halted = true;
+  start();
+  CHECK(report().state == "halted");
+  advance(1h);
+  CHECK(report().state == "halted");
+  CHECK(kafka->assigned.empty());
+  store->view.halted = false;
+  advance(5s);
+  advance(1s);
+  CHECK(report().state == "reading");
+}
+
+TEST_CASE_METHOD(consumer_fixture, "a lane that somebody has halted shows "
+                                   "below its partitions") {
+  start();
+  CHECK(report().children.empty());
+  store->view.lanes[0].state = lane_state::halted;
+  advance(10s);
+  auto shown = report().children;
+  REQUIRE(shown.size() == 1);
+  CHECK(shown[0].name == to_string(store->view.lanes[0].lane));
+  CHECK(shown[0].state == "halted");
+  store->view.lanes[0].state = lane_state::active;
+  advance(10s);
+  CHECK(report().children.empty());
+}
+
 TEST_CASE_METHOD(consumer_fixture, "a truncated log halts the partition") {
   kafka->bounds = {{0}, {9}};
   start();
