@@ -41,7 +41,9 @@ lane_writer_state::lane_writer_state(lane_writer_actor::pointer self,
                                       config_.lane.tenant)},
     delays_{config_.delays},
     park_delays_{config_.park_delays},
-    chance_{std::random_device{}()} {
+    chance_{std::random_device{}()},
+    waiting_alarm_{config_.limits.waiting_events, config_.limits.waiting_bytes,
+                   config_.waiting.keep} {
   auto me = caf::actor_cast<caf::actor>(self_);
   self_->send(pool_, pool_subscribe{me});
   self_->send(router_, lane_route{config_.lane, me});

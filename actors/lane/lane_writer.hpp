@@ -5,6 +5,7 @@
 #include "actors/cluster/vitals.hpp"
 #include "actors/lane/lane_core.hpp"
 #include "actors/lane/parent_patience.hpp"
+#include "actors/lane/waiting_alarm.hpp"
 #include "messages/lane.hpp"
 #include "messages/store.hpp"
 
@@ -135,6 +136,7 @@ private:
   void on_woken();
   void show_waiting();
   void show_oldest(int64_t waited_ms);
+  void warn_of_waiting();
 
   /// Opens no step before the delay has passed.
   void cool_down(std::chrono::milliseconds delay);
@@ -183,6 +185,8 @@ private:
   int64_t shown_events_ = 0;
   int64_t shown_bytes_ = 0;
   dbl_gauge* oldest_ = nullptr;
+  std::chrono::milliseconds oldest_waited_{0};
+  waiting_alarm waiting_alarm_;
 
   bool cooling_ = false;
 

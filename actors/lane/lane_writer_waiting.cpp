@@ -1,6 +1,7 @@
 // The third part of a LANE WRITER: when waiting events are tried again. Which,
 // and what becomes of them, is the core's to say.
 
+#include "actors/cluster/log.hpp"
 #include "actors/cluster/supervisor.hpp"
 #include "actors/lane/lane_writer.hpp"
 
@@ -82,6 +83,7 @@ void lane_writer_state::read_waiting() {
 /// The next try is set for later as soon as none is on.
 void lane_writer_state::tend_waiting() {
   show_waiting();
+  warn_of_waiting();
   if (!core_.should_retry() || retry_armed_)
     return;
   futile_ = std::exchange(released_, core_.released()) == core_.released()
@@ -128,13 +130,30 @@ void lane_writer_state::show_waiting() {
   metrics_.waiting_events->inc(events - std::exchange(shown_events_, events));
   metrics_.waiting_bytes->inc(bytes - std::exchange(shown_bytes_, bytes));
   if (oldest_ && events == 0)
-    oldest_->value(0);
+    show_oldest(0);
 }
 
 void lane_writer_state::show_oldest(int64_t waited_ms) {
   if (!oldest_)
     oldest_ = waiting_oldest_gauge(self_->system(), config_.lane);
   oldest_->value(static_cast<double>(waited_ms) / 1e3);
+  oldest_waited_ = std::chrono::milliseconds{waited_ms};
+}
+
+void lane_writer_state::warn_of_waiting() {
+  const auto& limits = config_.limits;
+  const auto& now = core_.waiting();
+  if (!waiting_alarm_.look(now.size(), now.bytes(), oldest_waited_))
+    return;
+  log::warn("waiting-near-limit",
+            {{"lane", to_string(config_.lane)},
+             {"events", std::ssize(now.entries())},
+             {"max_events", static_cast<int64_t>(limits.waiting_events)},
+             {"bytes", now.bytes()},
+             {"max_bytes", limits.waiting_bytes},
+             {"oldest_s", oldest_waited_.count() / 1'000},
+             {"keep_s", config_.waiting.keep.count() / 1'000},
+             {"mend", "see 'Events wait' in docs/runbook.md"}});
 }
 
 } // namespace millrace
