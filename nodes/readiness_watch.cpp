@@ -1,5 +1,6 @@
 #include "nodes/readiness_watch.hpp"
 
+#include "actors/admin/metrics.hpp"
 #include "actors/lane/cursor_types.hpp"
 #include "actors/lane/lane_writer.hpp"
 
@@ -18,6 +19,18 @@ constexpr std::chrono::seconds patience{3};
 constexpr std::array<std::string_view, 6> unwell_states{
   "halted",    "parked", "waiting", "waiting for PostgreSQL",
   "no answer", "refused"};
+
+/// Puts the figures into their gauges, and zero into those that have none any
+/// more.
+template <class Gauge>
+void show(const std::map<std::string, int64_t>& last,
+          const std::map<std::string, int64_t>& figures, Gauge gauge) {
+  for (const auto& [label, _] : last)
+    if (!figures.contains(label))
+      gauge(label)->value(0);
+  for (const auto& [label, n] : figures)
+    gauge(label)->value(n);
+}
 
 } // namespace
 
@@ -43,6 +56,7 @@ void readiness_watch::look() {
     .receive(
       [&](const actor_report& tree) {
         visit(tree, "", unwell);
+        count(tree);
         board_->set("tree", true);
       },
       [&](const caf::error& reason) {
@@ -72,6 +86,18 @@ void readiness_watch::visit(const actor_report& x, const std::string& path,
   }
   for (const auto& child : x.children)
     visit(child, name, unwell);
+}
+
+void readiness_watch::count(const actor_report& tree) {
+  auto& sys = self_->home_system();
+  auto next = tally_halts(tree);
+  show(counted_.lanes_halted, next.lanes_halted,
+       [&](const std::string& x) { return lanes_halted_gauge(sys, x); });
+  show(counted_.lanes_parked, next.lanes_parked,
+       [&](const std::string& x) { return lanes_parked_gauge(sys, x); });
+  show(counted_.partitions_halted, next.partitions_halted,
+       [&](const std::string& x) { return partitions_halted_gauge(sys, x); });
+  counted_ = std::move(next);
 }
 
 } // namespace millrace

@@ -69,6 +69,27 @@ inline constexpr metric_info lanes_detached{
   {"pipeline"},
   "Lanes, per partition, that the partition is read on without."};
 
+inline constexpr metric_info lanes_halted{
+  "millrace_lanes_halted",
+  metric_kind::gauge,
+  "lanes",
+  {"pipeline"},
+  "Lanes that this node reads for or writes and that are halted."};
+
+inline constexpr metric_info lanes_parked{
+  "millrace_lanes_parked",
+  metric_kind::gauge,
+  "lanes",
+  {"pipeline"},
+  "Lanes of this node that wait for what their flushes lack."};
+
+inline constexpr metric_info partitions_halted{
+  "millrace_partitions_halted",
+  metric_kind::gauge,
+  "partitions",
+  {"topic"},
+  "Partitions that this node should read and that are halted."};
+
 inline constexpr metric_info batches_sent{
   "millrace_batches_sent_total",
   metric_kind::counter,
@@ -318,6 +339,9 @@ inline constexpr std::array all{&events_read,
                                 &lag_seconds,
                                 &inflight_bytes,
                                 &lanes_detached,
+                                &lanes_halted,
+                                &lanes_parked,
+                                &partitions_halted,
                                 &batches_sent,
                                 &batches_nacked,
                                 &batches_dropped,

@@ -210,6 +210,21 @@ pool_metrics make_pool_metrics(caf::actor_system& sys, std::string_view tenant,
   };
 }
 
+int_gauge* lanes_halted_gauge(caf::actor_system& sys,
+                              std::string_view pipeline) {
+  return find_gauge(sys, metric_names::lanes_halted, {pipeline});
+}
+
+int_gauge* lanes_parked_gauge(caf::actor_system& sys,
+                              std::string_view pipeline) {
+  return find_gauge(sys, metric_names::lanes_parked, {pipeline});
+}
+
+int_gauge* partitions_halted_gauge(caf::actor_system& sys,
+                                   std::string_view topic) {
+  return find_gauge(sys, metric_names::partitions_halted, {topic});
+}
+
 int_gauge* peers_connected_gauge(caf::actor_system& sys) {
   return find_gauge(sys, metric_names::peers_connected, {});
 }

@@ -147,6 +147,14 @@ struct pool_metrics {
 pool_metrics make_pool_metrics(caf::actor_system& sys, std::string_view tenant,
                                std::string_view database);
 
+/// Whoever looks at the whole tree of a node.
+int_gauge* lanes_halted_gauge(caf::actor_system& sys,
+                              std::string_view pipeline);
+int_gauge* lanes_parked_gauge(caf::actor_system& sys,
+                              std::string_view pipeline);
+int_gauge* partitions_halted_gauge(caf::actor_system& sys,
+                                   std::string_view topic);
+
 /// PEERS.
 int_gauge* peers_connected_gauge(caf::actor_system& sys);
 

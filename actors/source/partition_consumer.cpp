@@ -10,6 +10,23 @@
 
 namespace millrace {
 
+namespace {
+
+/// What a person does about it.
+std::string mend_of(partition_halt why, const std::string& reason,
+                    const feed_config& feed) {
+  if (why == partition_halt::by_row)
+    return "once mended: millrace lanes resume --partition " + feed.pipeline
+           + '/' + feed.topic + '/' + std::to_string(feed.source.number.value)
+           + " --reason TEXT";
+  if (reason.contains("topic recreated"))
+    return "to read the new one: millrace lanes adopt-topic " + feed.pipeline
+           + ' ' + feed.topic + " --reason TEXT";
+  return "see docs/runbook.md, then restart the node";
+}
+
+} // namespace
+
 partition_consumer_state::partition_consumer_state(
   partition_consumer_actor::pointer self, partition_consumer_config config,
   partition_consumer_peers peers)
@@ -223,17 +240,15 @@ void partition_consumer_state::halt(partition_halt why,
   phase_ = phase::halted;
   stop_reading();
   feed_.cursor().halt(why, reason);
-  vitals_.become("halted", reason);
+  auto mend = mend_of(why, reason, config_.feed);
+  vitals_.become("halted", reason + "; " + mend);
   log::error("partition-halted",
              {{"pipeline", config_.feed.label()},
               {"topic", config_.feed.topic},
               {"partition", config_.feed.source.number.value},
               {"cause", to_string(why)},
               {"reason", reason},
-              {"mend", why == partition_halt::by_row
-                         ? "see docs/runbook.md, then run 'millrace lanes "
-                           "resume --partition'"
-                         : "see docs/runbook.md, then restart the node"}});
+              {"mend", mend}});
   if (why == partition_halt::by_row)
     watch_halted_row();
 }

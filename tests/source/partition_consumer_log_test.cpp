@@ -32,6 +32,7 @@ TEST_CASE_METHOD(consumer_fixture,
     CHECK(report().state == "waiting");
     advance(100ms);
     CHECK(report().note.contains("topic recreated"));
+    CHECK(report().note.contains("millrace lanes adopt-topic "));
   }
   SECTION("and halts when that finds nothing wrong, time and again") {
     for (int i = 0; i < 4; ++i) {

@@ -57,6 +57,7 @@ TEST_CASE_METHOD(consumer_fixture, "a partition that is halted by its row is "
   store->view.halted = true;
   start();
   CHECK(report().state == "halted");
+  CHECK(report().note.contains("millrace lanes resume --partition "));
   advance(1h);
   CHECK(report().state == "halted");
   CHECK(kafka->assigned.empty());
