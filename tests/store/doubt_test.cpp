@@ -1,7 +1,6 @@
 // A connection that is lost, at every point where that makes a difference.
 
-#include "tests/store/cut_proxy.hpp"
-#include "tests/store/store_fixture.hpp"
+#include "tests/store/proxied_fixture.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
@@ -14,24 +13,7 @@ using Catch::Matchers::ContainsSubstring;
 
 namespace {
 
-uint16_t port_of(const std::string& url) {
-  auto colon = url.rfind(':');
-  return static_cast<uint16_t>(std::stoi(url.substr(colon + 1)));
-}
-
-struct fixture : store_fixture {
-  lane_row row = take();
-  cut_proxy proxy{port_of(db.url())};
-
-  session_config through_proxy() const {
-    auto result = config();
-    result.keywords.emplace_back("host", "127.0.0.1");
-    result.keywords.emplace_back("port", std::to_string(proxy.port()));
-    result.keywords.emplace_back("sslmode", "disable");
-    result.keywords.emplace_back("gssencmode", "disable");
-    return result;
-  }
-
+struct fixture : proxied_fixture {
   flush one_row() const {
     auto data = batch_of(100, 101);
     add_row(data.blocks[0], 100, event_row(1, {}, "a"), 1);
