@@ -100,6 +100,35 @@ TEST_CASE_METHOD(fixture, "a lane's life through the pool: boot, view, take "
   CHECK(none.error() == store_errc::no_lane);
 }
 
+TEST_CASE_METHOD(fixture, "a table that is missing parks the tenant: other "
+                          "lanes are refused until the one that found it gets "
+                          "through") {
+  // With one session no flush can come before what the last one says.
+  start(config(), 1);
+  auto flush_row_of = [this](int32_t number, const lane_row& row) {
+    lane.number = shard{number};
+    return ask<flush_result>(one_row(row, 100));
+  };
+  auto first = take_over();
+  lane.number = shard{1};
+  auto second = take_over();
+  db.execute("ALTER TABLE tenant_demo.log RENAME TO gone");
+  auto failed = flush_row_of(0, first);
+  REQUIRE(failed);
+  CHECK(failed->action == failure_action::park);
+  CHECK(failed->message.contains("millrace migrate up"));
+  auto refused = flush_row_of(1, second);
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error() == store_errc::misconfigured);
+  CHECK(to_string(refused.error()).contains("42P01"));
+  db.execute("ALTER TABLE tenant_demo.gone RENAME TO log");
+  for (auto number : {0, 1}) {
+    auto done = flush_row_of(number, number == 0 ? first : second);
+    REQUIRE(done);
+    CHECK(done->verdict == flush_verdict::committed);
+  }
+}
+
 TEST_CASE_METHOD(fixture, "flushes of two lanes run at the same time") {
   start(config());
   auto first = take_over();
