@@ -41,6 +41,7 @@ class MapLaboratory(Laboratory):
     tenants = ("demo",)
     expression = "'demo'"
     route = ".symbol"
+    filter = ""
 
     def configure(self):
         packs = self.directory / "packs"
@@ -48,7 +49,8 @@ class MapLaboratory(Laboratory):
         pack = laboratory.PACK.read_text()
         assert pack.count('route = ".symbol"') == 1
         (packs / "ticks.toml").write_text(
-            pack.replace('route = ".symbol"', f'route = "{self.route}"'))
+            pack.replace('route = ".symbol"',
+                         f'route = "{self.route}"\n{self.filter}'))
         self.config = self.directory / "shared.toml"
         # In one step: nodes read it at any time.
         new = self.directory / "shared.toml.new"
@@ -199,12 +201,16 @@ class MapChange(Nodes):
         except RuntimeError:
             return 0  # no table yet
 
-    def test_another_route(self):
+    def test_another_route_and_filter(self):
         lab = self.laboratory(lanes=4)
         self.flow(lab, "one")
         lab.route = ".lp"
         self.assertEqual(lab.change(), 0)
         self.assertEqual(lab.map(), "2 4")
+        self.go_on(lab, more=True)
+        lab.filter = 'when = ".bid > 0"'  # as all of them are
+        self.assertEqual(lab.change(), 0)
+        self.assertEqual(lab.map(), "3 4")
         self.go_on(lab)
         self.prove(lab)
 
