@@ -75,9 +75,11 @@ public:
   void data_refused(data_refusal why);
 
   /// PostgreSQL rolled the flight back because writes lack their rows: the
-  /// events wait, or become dead letters (section 4).
+  /// events wait, or become dead letters (section 4). `sqlstate`: where it is
+  /// parents that are missing.
   void rows_missing(const std::vector<missing_write>& which,
-                    const std::string& reason);
+                    const std::string& reason,
+                    const std::string& sqlstate = {});
 
   /// The table has waiting events of the lane: take it over for them.
   void expect_waiting();

@@ -44,11 +44,12 @@ void fill(reject& to, const record_copy& from) {
 // -- putting aside ------------------------------------------------------------
 
 void lane_core::rows_missing(const std::vector<missing_write>& which,
-                             const std::string& reason) {
+                             const std::string& reason,
+                             const std::string& sqlstate) {
   require(phase_ == phase::flying && row_, "an outcome is that of a flight");
   phase_ = phase::ready;
   if (retrying_) {
-    round_.missing(which, reason);
+    round_.missing(which, reason, sqlstate);
     return;
   }
   auto known = lacking_.size();
@@ -56,10 +57,14 @@ void lane_core::rows_missing(const std::vector<missing_write>& which,
     if (x.source >= flying_.size() || x.block >= writes_.size())
       continue;
     auto policy = writes_[x.block].on_missing;
+    // Where a parent is missing, it is the event that may wait or not.
+    if (!sqlstate.empty())
+      policy = may_wait(*flying_[x.source].data, x.at) ? missing_row::wait
+                                                       : missing_row::reject;
     auto& to = lacking_[{flying_[x.source].at, x.at}];
     // Of several the strictest counts.
     if (to.reason.empty() || policy == missing_row::reject)
-      to = {policy, {}, reason};
+      to = {policy, sqlstate, reason};
   }
   if (lacking_.size() == known) {
     halt(lane_halt::data,

@@ -61,12 +61,20 @@ void lane_writer_state::on_failed(flush_result& result) {
   if (!result.sqlstate.empty())
     text = result.sqlstate + ": " + text;
   ++failed_;
+  auto orphans = result.sqlstate == lacks_parent;
+  if (orphans && !core_.bisecting() && !core_.flies_waiting())
+    if (auto pause = patience_.refused(self_->clock().now())) {
+      core_.retry();
+      cool_down(*pause);
+      return;
+    }
   switch (result.action) {
     case failure_action::bisect:
       on_refused_data(result);
       break;
     case failure_action::missing:
-      core_.rows_missing(result.missing, result.reason);
+      core_.rows_missing(result.missing, result.reason,
+                         orphans ? result.sqlstate : std::string{});
       break;
     case failure_action::halt:
     case failure_action::none:
@@ -119,15 +127,9 @@ void lane_writer_state::on_parked_tenant(const std::string& why) {
 }
 
 void lane_writer_state::on_refused_data(flush_result& result) {
+  ++bisected_;
   auto searching = core_.bisecting();
   auto now = self_->clock().now();
-  if (!searching && !core_.flies_waiting() && result.sqlstate == lacks_parent)
-    if (auto pause = patience_.refused(now)) {
-      core_.retry();
-      cool_down(*pause);
-      return;
-    }
-  ++bisected_;
   // One line for each refused event, and not more than one in ten seconds.
   if (searching || now - last_refusal_ < std::chrono::seconds{10}) {
     unlogged_ += searching ? 0 : 1;

@@ -135,7 +135,8 @@ void waiting_round::fails(item& x, const std::string& sqlstate,
 }
 
 void waiting_round::missing(const std::vector<missing_write>& which,
-                            const std::string& reason) {
+                            const std::string& reason,
+                            const std::string& sqlstate) {
   count_failure();
   std::vector<item*> flown;
   for (auto& x : chunk_)
@@ -151,7 +152,7 @@ void waiting_round::missing(const std::vector<missing_write>& which,
     if (lacking.block < writes_.size()
         && writes_[lacking.block].on_missing == missing_row::reject)
       x.event.raw.expired = true;
-    fails(x, {}, reason);
+    fails(x, sqlstate, reason);
   }
   std::erase_if(chunk_, [](const item& x) { return !x.event.data; });
   if (failures_ >= max_failures)

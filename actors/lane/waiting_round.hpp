@@ -70,9 +70,9 @@ public:
 
   void committed();
 
-  /// Writes lack their rows.
+  /// Writes lack their rows, or their parents.
   void missing(const std::vector<missing_write>& which,
-               const std::string& reason);
+               const std::string& reason, const std::string& sqlstate = {});
 
   /// The flush took too long.
   void halve() noexcept;

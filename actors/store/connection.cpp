@@ -234,6 +234,32 @@ store_result<sql_result> connection::query(const std::string& sql,
   return read_rows(result->get());
 }
 
+store_result<sql_result> connection::query(const std::string& sql,
+                                           std::span<const sql_value> params) {
+  if (!is_open())
+    return no_connection("not connected");
+  std::vector<Oid> types;
+  std::vector<const char*> values;
+  std::vector<int> lengths;
+  for (const auto& x : params) {
+    types.push_back(x.type_oid);
+    // A value of no bytes is not NULL.
+    values.push_back(
+      x.bytes.empty() ? "" : reinterpret_cast<const char*>(x.bytes.data()));
+    lengths.push_back(static_cast<int>(x.bytes.size()));
+  }
+  std::vector<int> binary(params.size(), 1);
+  if (PQsendQueryParams(impl_->raw, sql.c_str(),
+                        static_cast<int>(values.size()), types.data(),
+                        values.data(), lengths.data(), binary.data(), 0)
+      == 0)
+    return lose(PQerrorMessage(impl_->raw));
+  auto result = answer();
+  if (!result)
+    return std::unexpected{std::move(result.error())};
+  return read_rows(result->get());
+}
+
 store_result<void> connection::run(const std::string& script) {
   if (!is_open())
     return no_connection("not connected");

@@ -9,6 +9,7 @@
 #include <expected>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -34,6 +35,12 @@ using store_result = std::expected<T, store_error>;
 /// Text as PostgreSQL prints it; nothing for NULL.
 using sql_row = std::vector<std::optional<std::string>>;
 using sql_params = std::vector<std::optional<std::string>>;
+
+/// A parameter in the binary form of its type, as in a field of COPY.
+struct sql_value {
+  uint32_t type_oid = 0;
+  std::span<const std::byte> bytes;
+};
 
 struct sql_result {
   std::vector<sql_row> rows;
@@ -77,6 +84,10 @@ public:
   /// One statement with parameters $1, $2, ….
   store_result<sql_result> query(const std::string& sql,
                                  const sql_params& params = {});
+
+  /// The same with parameters in binary form, of which none is NULL.
+  store_result<sql_result> query(const std::string& sql,
+                                 std::span<const sql_value> params);
 
   /// One or more statements without parameters and without results.
   store_result<void> run(const std::string& script);

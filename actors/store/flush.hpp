@@ -58,6 +58,10 @@ public:
     return work_.plan;
   }
 
+  const flush& work() const noexcept {
+    return work_;
+  }
+
   /// The lane whose row the flush claims.
   const lane_id& lane() const noexcept {
     return work_.claim.lane;

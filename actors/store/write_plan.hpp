@@ -168,6 +168,17 @@ struct planned_write {
   std::shared_ptr<const folded_write> folded;
 };
 
+/// Where the rows of one block go.
+struct block_target {
+  std::string schema;
+  std::string table;
+
+  /// In tuple order, with their types as in the target; without types there
+  /// are as many empty ones.
+  std::vector<std::string> columns;
+  std::vector<std::string> types;
+};
+
 /// The writes of one (pipeline, tenant), in the order of their qualified
 /// tables, so that flushes of different lanes cannot deadlock.
 struct write_plan {
@@ -179,6 +190,7 @@ struct write_plan {
 
   /// By block.
   write_traits traits;
+  std::vector<block_target> targets;
 
   /// `,millrace.check_columns(…)` for each table, to follow the claim.
   std::string check;

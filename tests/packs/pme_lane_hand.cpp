@@ -2,6 +2,7 @@
 
 #include "actors/decode/header_bytes.hpp"
 #include "actors/store/lane_store.hpp"
+#include "actors/store/missing_parents.hpp"
 
 #include <algorithm>
 #include <chrono>
@@ -255,6 +256,7 @@ void lane_hand::advance() {
   if (run_->advance(1ms) == flush_progress::pending)
     return;
   auto result = run_->result();
+  judge_missing_parents(*conn_, result, run_->work());
   run_.reset();
   switch (result.verdict) {
     case flush_verdict::committed:
@@ -278,7 +280,8 @@ void lane_hand::on_failed(const flush_result& result) {
       core_->data_refused({result.sqlstate, result.message, result.reason});
       break;
     case failure_action::missing:
-      core_->rows_missing(result.missing, result.reason);
+      core_->rows_missing(result.missing, result.reason,
+                          result.sqlstate == "23503" ? result.sqlstate : "");
       break;
     default:
       // Not even a deadlock: all who write these tables lock in one order.
