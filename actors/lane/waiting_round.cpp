@@ -149,8 +149,7 @@ void waiting_round::missing(const std::vector<missing_write>& which,
     if (!x.event.data || x.dead)
       continue;
     // Its mapping may have become stricter since it was put aside.
-    if (lacking.block < writes_.size()
-        && writes_[lacking.block].on_missing == missing_row::reject)
+    if (!may_wait(*x.event.data, lacking.block, sqlstate))
       x.event.raw.expired = true;
     fails(x, sqlstate, reason);
   }
@@ -169,6 +168,14 @@ bool waiting_round::waits_for_parents(const batch& data) const {
         && writes_[i].on_missing != missing_row::reject)
       return true;
   return false;
+}
+
+bool waiting_round::may_wait(const batch& data, std::size_t block,
+                             const std::string& sqlstate) const {
+  if (!sqlstate.empty())
+    return waits_for_parents(data);
+  return block >= writes_.size()
+         || writes_[block].on_missing != missing_row::reject;
 }
 
 bool waiting_round::refused(const std::string& sqlstate,

@@ -97,6 +97,10 @@ private:
   void fails(item& x, const std::string& sqlstate, const std::string& reason);
   void keep(item& x);
   bool waits_for_parents(const batch& data) const;
+
+  /// What a write of the event lacks: its row, or, with an SQLSTATE, a parent.
+  bool may_wait(const batch& data, std::size_t block,
+                const std::string& sqlstate) const;
   void count_failure();
   void end();
 

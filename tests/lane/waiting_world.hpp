@@ -62,7 +62,7 @@ struct waiting_world {
   struct trial {
     tables after;
     std::vector<missing_write> missing;
-    bool no_parent = false;
+    std::vector<missing_write> orphans;
     bool bad_note = false;
   };
 
@@ -134,7 +134,8 @@ struct waiting_world {
           into.history[x.key].push_back(number);
           break;
         case deed::child:
-          to.no_parent = to.no_parent || !parents.contains(x.key);
+          if (!parents.contains(x.key))
+            to.orphans.push_back({index, block, offset{at}});
           into.children.insert(x.key);
           break;
         case deed::note:
@@ -148,7 +149,7 @@ struct waiting_world {
   }
 
   trial try_flush(const flush& x) const {
-    trial result{db, {}, false, false};
+    trial result{db, {}, {}, false};
     auto& to = result.after;
     const auto& c = x.claim;
     REQUIRE(c.next_seq == db.row.next_seq);
@@ -247,7 +248,9 @@ struct waiting_world {
       core->rows_missing(x.missing, "no row");
     } else if (x.bad_note) {
       core->data_refused({"23514", "bad note", "bad note"});
-    } else if (x.no_parent) {
+    } else if (!x.orphans.empty() && finds_orphans) {
+      core->rows_missing(x.orphans, "no parent", "23503");
+    } else if (!x.orphans.empty()) {
       core->data_refused({"23503", "no parent", "no parent"});
     } else if (doubt && doubt(random)) {
       // Committed, and nobody was told; or lost before.
@@ -287,6 +290,9 @@ struct waiting_world {
   std::set<int64_t> rejects;
   std::size_t chunk = 5;
   bool expired = false;
+
+  /// The database says which events lack a parent, not only that one does.
+  bool finds_orphans = false;
   int flushes = 0;
   std::mt19937_64 random{1};
   bool (*doubt)(std::mt19937_64&) = nullptr;
