@@ -67,7 +67,39 @@ kafka_record copy(const record_view& x) {
   return result;
 }
 
+/// Takes what comes, until it is enough.
+class stretch_visitor final : public record_visitor {
+public:
+  stretch_visitor(kafka_stretch& to, std::size_t bytes)
+    : to_{to},
+      left_{bytes} {
+  }
+
+  bool visit(const record_view& record) override {
+    auto& x = to_.records.emplace_back(copy(record));
+    to_.to = offset{record.offset + 1};
+    auto size = size_bytes(x);
+    auto enough = size >= left_;
+    left_ -= enough ? left_ : size;
+    return !enough;
+  }
+
+private:
+  kafka_stretch& to_;
+  std::size_t left_;
+};
+
 } // namespace
+
+std::size_t size_bytes(const kafka_record& x) {
+  auto size_of = [](const std::optional<std::string>& text) {
+    return text ? text->size() : 0;
+  };
+  auto result = size_of(x.key) + size_of(x.value);
+  for (const auto& [name, value] : x.headers)
+    result += name.size() + size_of(value);
+  return result;
+}
 
 struct kafka_reader::impl {
   kafka_consumer consumer;
@@ -167,10 +199,22 @@ kafka_reader::read_offsets(const kafka_partition& which, offset from, offset to,
 std::expected<std::optional<kafka_record>, kafka_error>
 kafka_reader::read_record(const kafka_partition& which, offset at,
                           std::chrono::milliseconds timeout) {
-  std::optional<kafka_record> found;
-  range_visitor visitor{at + 1, [&](const record_view& x) { found = copy(x); }};
-  return impl_->read(which, at, at + 1, timeout, visitor).transform([&] {
-    return std::move(found);
+  return read_stretch(which, at, 0, timeout)
+    .transform([at](kafka_stretch&& x) -> std::optional<kafka_record> {
+      if (x.records.empty() || x.records.front().at != at)
+        return std::nullopt;
+      return std::move(x.records.front());
+    });
+}
+
+std::expected<kafka_stretch, kafka_error>
+kafka_reader::read_stretch(const kafka_partition& which, offset from,
+                           std::size_t bytes,
+                           std::chrono::milliseconds timeout) {
+  kafka_stretch result{from, from + 1, {}};
+  stretch_visitor visitor{result, bytes};
+  return impl_->read(which, from, from + 1, timeout, visitor).transform([&] {
+    return std::move(result);
   });
 }
 

@@ -2,9 +2,13 @@
 
 #include "actors/source/kafka.hpp"
 
+#include <cstddef>
 #include <expected>
 #include <memory>
 #include <optional>
+#include <string>
+#include <utility>
+#include <vector>
 
 namespace millrace {
 
@@ -15,6 +19,16 @@ struct kafka_record {
   std::optional<std::string> key;
   std::optional<std::string> value;
   std::vector<std::pair<std::string, std::optional<std::string>>> headers;
+};
+
+/// Bytes of key, value and headers.
+std::size_t size_bytes(const kafka_record& x);
+
+/// All that a committed read sees from `from` up to `to`, in order.
+struct kafka_stretch {
+  offset from;
+  offset to;
+  std::vector<kafka_record> records;
 };
 
 /// A second pair of eyes: reads ranges of a log by a consumer of its own, with
@@ -49,6 +63,12 @@ public:
   std::expected<std::optional<kafka_record>, kafka_error>
   read_record(const kafka_partition& which, offset at,
               std::chrono::milliseconds timeout);
+
+  /// The same with what came from the broker along with it: at least the one
+  /// offset, and about `bytes` at most.
+  std::expected<kafka_stretch, kafka_error>
+  read_stretch(const kafka_partition& which, offset from, std::size_t bytes,
+               std::chrono::milliseconds timeout);
 
   static constexpr int64_t max_range = 10'000'000;
 

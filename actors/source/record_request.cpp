@@ -11,13 +11,19 @@ namespace millrace {
 
 namespace {
 
-record_copy to_copy(kafka_record&& x) {
+/// Read along with a record that is wanted.
+constexpr std::size_t stretch_bytes = std::size_t{1} << 20;
+
+record_copy to_copy(const kafka_record* from) {
   record_copy result;
+  if (from == nullptr)
+    return result;
+  const auto& x = *from;
   result.found = true;
   result.has_key = x.key.has_value();
   result.has_value = x.value.has_value();
-  result.key = std::move(x.key).value_or(std::string{});
-  result.value = std::move(x.value).value_or(std::string{});
+  result.key = x.key.value_or(std::string{});
+  result.value = x.value.value_or(std::string{});
   for (const auto& [name, value] : x.headers)
     append_header(result.headers, {name, value});
   result.timestamp_ms = x.timestamp_ms;
@@ -42,25 +48,31 @@ partition_consumer_state::fetch(const record_request& x) {
 caf::result<record_copy> source_state::fetch(const fetch_request& x) {
   if (!client_)
     return caf::make_error(source_errc::retry, "not connected yet");
+  if (auto known = shelf_.find(x.source, x.at))
+    return to_copy(*known);
   if (!reader_) {
     auto reader = kafka_reader::open(config_.properties);
     if (!reader)
       return later(reader.error());
     reader_ = std::move(*reader);
   }
-  auto record = reader_->read_record({x.topic, x.source.number}, x.at,
-                                     config_.kafka_timeout);
-  if (!record && record.error().code == kafka_errc::offset_out_of_range)
+  auto read = reader_->read_stretch({x.topic, x.source.number}, x.at,
+                                    stretch_bytes, config_.kafka_timeout);
+  if (!read && read.error().code == kafka_errc::offset_out_of_range)
     return record_copy{};
-  if (!record)
-    return later(record.error());
+  if (!read)
+    return later(read.error());
   // Asked afterwards: a topic that still has its id had it while we read.
   auto info = client_->describe_topic(x.topic, config_.kafka_timeout);
   if (!info)
     return later(info.error());
-  if (info->id != x.source.topic || !*record)
+  if (info->id != x.source.topic)
     return record_copy{};
-  return to_copy(std::move(**record));
+  record_copy result;
+  if (!read->records.empty() && read->records.front().at == x.at)
+    result = to_copy(&read->records.front());
+  shelf_.keep(x.source, std::move(*read));
+  return result;
 }
 
 } // namespace millrace

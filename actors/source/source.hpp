@@ -9,6 +9,7 @@
 #include "actors/source/kafka_reader.hpp"
 #include "actors/source/kafka_side_reader.hpp"
 #include "actors/source/partition_consumer.hpp"
+#include "actors/source/record_shelf.hpp"
 #include "actors/source/share_start.hpp"
 #include "messages/source.hpp"
 #include "messages/store_requests.hpp"
@@ -217,6 +218,9 @@ private:
   std::optional<kafka_client> client_;
   std::optional<kafka_consumer> consumer_;
   std::optional<kafka_reader> reader_;
+
+  /// Records that were wanted again, and those beside them.
+  record_shelf shelf_{std::size_t{8} << 20};
   std::optional<kafka_side_reader> catch_up_;
   int64_t verified_ = 0;
 

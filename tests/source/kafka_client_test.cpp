@@ -156,3 +156,24 @@ TEST_CASE_METHOD(client_fixture, "a single record can be read again") {
   CHECK(record->value == "v3");
   CHECK(record->timestamp_ms == 1'700'000'000'003);
 }
+
+TEST_CASE_METHOD(client_fixture, "what the broker sends along with a record is "
+                                 "read in one go") {
+  fill(properties, "t", {0}, 50);
+  int reads = 0;
+  for (offset at{1}; at < offset{50}; ++reads) {
+    auto x = must(reader.read_stretch(t0, at, 1'000, patience));
+    CHECK(x.from == at);
+    REQUIRE(x.to > at);
+    CHECK(std::ssize(x.records) == x.to - x.from);
+    for (const auto& record : x.records) {
+      CHECK(record.at == at);
+      CHECK(record.value == std::format("v{}", at.value));
+      at = at + 1;
+    }
+  }
+  CHECK(reads < 25);
+  auto few = must(reader.read_stretch(t0, {10}, 7, patience));
+  CHECK(few.records.size() <= 2);
+  CHECK(few.to <= offset{12});
+}
