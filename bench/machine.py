@@ -1,0 +1,196 @@
+"""What the benchmarks share: servers of their own, a node, and what processes
+have used."""
+
+import json
+import os
+import platform
+import re
+import signal
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+TOP = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(TOP / "deploy/lib"))
+
+import millrace_servers  # noqa: E402
+
+TICK = os.sysconf("SC_CLK_TCK")
+
+# One disk, one writer at a time: room for the log of a run, so that no run
+# pays for a checkpoint that another one caused.
+PG_SETTINGS = {"shared_buffers": "512MB", "max_wal_size": "8GB",
+               "checkpoint_timeout": "30min"}
+
+
+class CannotMeasure(Exception):
+    """Says what is missing and how to mend it."""
+
+
+# -- what a process has used ---------------------------------------------------
+
+
+def stat_of(pid):
+    """(parent, own CPU seconds, with those of children that have ended)."""
+    text = Path(f"/proc/{pid}/stat").read_text()
+    fields = text[text.rindex(")") + 2:].split()
+    own, ended = int(fields[11]) + int(fields[12]), \
+        int(fields[13]) + int(fields[14])
+    return int(fields[1]), own / TICK, (own + ended) / TICK
+
+
+def cpu_seconds(root):
+    """Of a process and all below it, those that have ended included."""
+    parents, used = {}, {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                pid = int(entry.name)
+                parents[pid], _, used[pid] = stat_of(pid)
+            except (OSError, ValueError, IndexError):
+                continue
+    def below(pid):
+        while pid in parents and pid != root:
+            pid = parents[pid]
+        return pid == root
+    return sum(seconds for pid, seconds in used.items() if below(pid))
+
+
+def peak_bytes(pid):
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * 1024
+    return 0
+
+
+# -- the servers ---------------------------------------------------------------
+
+
+class Bench:
+    programs = ("millrace", "millrace-check")
+
+    def __init__(self, options):
+        self.options = options
+        self.bin = Path(options.build) / "bin"
+        for program in self.programs:
+            if not (self.bin / program).exists():
+                raise CannotMeasure(
+                    f"{self.bin / program} is missing; build it with: cmake "
+                    "--preset release && cmake --build build/release")
+        self.servers = None
+        self.node = None
+
+    def __enter__(self):
+        self.servers = millrace_servers.up(
+            f"bench-{os.getpid()}", only=["pg", "kafka"], kafka="real",
+            owner=None if self.options.keep else os.getpid(),
+            settings={"pg": PG_SETTINGS})
+        self.environment = self.servers.environment
+        self.home = Path(self.servers.directory)
+        return self
+
+    def __exit__(self, *_):
+        self.stop_node()
+        if self.options.keep:
+            say(f"servers are left running in {self.home}; end them with: "
+                f"deploy/dev-servers down --name {self.servers.name}")
+        else:
+            self.servers.down()
+
+    def pid(self, server):
+        return int((self.home / server / f"{server}.pid").read_text())
+
+    def url(self, database):
+        base = self.environment["MILLRACE_PG_URL"]
+        return base.rsplit("/", 1)[0] + "/" + database
+
+    def sql(self, database, text):
+        done = subprocess.run(
+            ["psql", "-XAtq", "-v", "ON_ERROR_STOP=1", self.url(database),
+             "-c", text], capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise CannotMeasure(f"psql: {done.stderr.strip()}")
+        return done.stdout.strip()
+
+    # -- the node --------------------------------------------------------------
+
+    def start_node(self, database, text):
+        """A node with this configuration; returns its admin port."""
+        config = self.home / f"{database}.toml"
+        config.write_text(text)
+        port_file = self.home / f"{database}.port"
+        with open(self.home / f"{database}.log", "wb") as log:
+            self.node = subprocess.Popen(
+                [str(self.bin / "millrace"), "node", str(config),
+                 "--port-file", str(port_file)],
+                env={**os.environ, **self.environment}, stdout=log,
+                stderr=log, stdin=subprocess.DEVNULL)
+        self.log = self.home / f"{database}.log"
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            self.check_node()
+            if port_file.exists() and (text := port_file.read_text().strip()):
+                return int(text)
+            time.sleep(.01)
+        raise CannotMeasure("the node did not tell its port within 30 s")
+
+    def check_node(self):
+        if self.node.poll() is not None:
+            tail = "\n  ".join(self.log.read_text().splitlines()[-8:])
+            raise CannotMeasure(
+                f"the node ended with {self.node.returncode}:\n  {tail}")
+
+    def stop_node(self):
+        if self.node is None or self.node.poll() is not None:
+            return
+        self.node.send_signal(signal.SIGTERM)
+        try:
+            self.node.wait(20)
+        except subprocess.TimeoutExpired:
+            self.node.kill()
+            self.node.wait()
+
+    # -- what to say beside the figures -----------------------------------------
+
+    def circumstances(self):
+        version = json.loads(subprocess.run(
+            [str(self.bin / "millrace"), "version", "--json"],
+            capture_output=True, text=True, check=True).stdout)
+        cpu = re.search(r"model name\s*: (.*)",
+                        Path("/proc/cpuinfo").read_text())
+        memory = re.search(r"MemTotal:\s*(\d+)",
+                           Path("/proc/meminfo").read_text())
+        return {
+            "processor": cpu[1] if cpu else platform.machine(),
+            "cores": os.cpu_count(),
+            "memory_bytes": int(memory[1]) * 1024,
+            "load_before": os.getloadavg()[0],
+            "kernel": platform.release(),
+            "postgresql": self.sql("postgres", "SHOW server_version"),
+            "millrace": version,
+            "rows": self.options.rows, "runs": self.options.runs,
+            "partitions": self.options.partitions, "lanes": self.options.lanes,
+            "sessions": self.options.sessions,
+            "postgresql_settings": {
+                x: self.sql("postgres", f"SHOW {x}") for x in
+                [*PG_SETTINGS, "fsync", "synchronous_commit",
+                 "full_page_writes"]},
+        }
+
+
+# -- the account ---------------------------------------------------------------
+
+
+def say(text):
+    print(text, file=sys.stderr, flush=True)
+
+
+def median(runs, *path):
+    values = []
+    for run in runs:
+        for key in path:
+            run = run[key]
+        values.append(run)
+    return statistics.median(values)

@@ -1,0 +1,361 @@
+"""An exchange's ledger through the pack pme-online, beside the same rows by bare
+SQL: COPY into staging tables, INSERT … SELECT into the tables of the pack, as
+many events in a transaction as Millrace had."""
+
+import base64
+import itertools
+import json
+import lzma
+import random
+import subprocess
+import threading
+import time
+
+from machine import (
+    TOP, Bench, CannotMeasure, cpu_seconds, median, millrace_servers,
+    peak_bytes, say, stat_of)
+from millrace_panel import read_metrics, total
+
+DAY = TOP / "deploy/data/pme-ledger-one-partition.ndjson.xz"
+TOPIC = "pme-ledger"
+SEED = 20261121
+
+# What others name by foreign keys: written before the rest, by one session.
+PARENTS = ["fact1_holiday", "fact1_instrument", "fact1_parameter",
+           "fact1_participant", "fact1_service_start", "fact1_session_time",
+           "fact2_account", "fact3_account_limit"]
+CHILDREN = ["event_log", "fact3_order", "fact4_order_event", "fact4_trade",
+            "fact5_contract", "fact5_trade_event"]
+DERIVED = ["orders", "trades", "contracts"]
+
+# So that each day of the feed has orders and trades of its own: a snowflake is
+# milliseconds times 2^22, a trade counts milliseconds, a contract is ten times
+# its trade and one or two.
+STEP_MS = 10**9
+
+
+# -- the feed ------------------------------------------------------------------
+
+
+def shift_contract(x, k):
+    x["nid"] += k * STEP_MS * 10
+    x["trade_nid"] += k * STEP_MS
+    x["order_nid"] += k * (STEP_MS << 22)
+    x["kpei_reff"] += f"-{k}"
+
+
+def shifted(kind, x, k):
+    """A body of the k-th day."""
+    if kind == "Order":
+        x["nid"] += k * (STEP_MS << 22)
+        if x["prev_nid"]:
+            x["prev_nid"] += k * (STEP_MS << 22)
+    elif kind == "Trade":
+        x["nid"] += k * STEP_MS
+        x["kpei_reff"] += f"-{k}"
+        for contract in (x["Lender"] or []) + (x["Borrower"] or []):
+            shift_contract(contract, k)
+    elif kind == "Contract":
+        shift_contract(x, k)
+    elif "order_nid" in x:
+        x["order_nid"] += k * (STEP_MS << 22)
+    elif "trade_nid" in x:
+        x["trade_nid"] += k * STEP_MS
+    return x
+
+
+def days(events, partitions):
+    """The recorded day again and again, over the partitions at random, as its
+    producers do it."""
+    with lzma.open(DAY, "rt") as file:
+        day = [json.loads(line) for line in file]
+    chance = random.Random(SEED)
+    span = day[-1]["timestamp"] - day[0]["timestamp"] + 1000
+    bodies = [base64.b64decode(x["value_b64"]) for x in day]
+    made = 0
+    for k in itertools.count():
+        for line, body in zip(day, bodies):
+            if made == events:
+                return
+            made += 1
+            kind = dict(line["headers"])["event-type"]
+            text = json.dumps(shifted(kind, json.loads(body), k),
+                              separators=(",", ":"))
+            yield {"partition": chance.randrange(partitions),
+                   "timestamp": line["timestamp"] + k * span,
+                   "headers": line["headers"], "key_b64": line["key_b64"],
+                   "value_b64": base64.b64encode(text.encode()).decode()}
+
+
+def rows_per_event():
+    with lzma.open(DAY, "rt") as file:
+        day = [json.loads(line) for line in file]
+    rows = 0
+    for line in day:
+        body = json.loads(base64.b64decode(line["value_b64"]))
+        rows += 2 + len(body.get("Lender") or []) \
+            + len(body.get("Borrower") or [])
+    return rows / len(day)
+
+
+# -- both sides ----------------------------------------------------------------
+
+
+class Ledger(Bench):
+    """The pack, its tables, and the rows of a run as scripts."""
+
+    programs = ("millrace",)
+
+    def fill_topic(self):
+        options = self.options
+        words = [str(self.bin / "millrace"), "produce", TOPIC,
+                 options.feed or "-", "--recorded", "--bootstrap",
+                 self.environment["MILLRACE_KAFKA"], "--partitions",
+                 str(options.partitions), "--json"]
+        if options.feed:
+            done = subprocess.run(words, capture_output=True, text=True,
+                                  check=False)
+            out, err, code = done.stdout, done.stderr, done.returncode
+        else:
+            with subprocess.Popen(words, stdin=subprocess.PIPE, text=True,
+                                  stdout=subprocess.PIPE,
+                                  stderr=subprocess.DEVNULL) as process:
+                for x in days(int(options.rows / rows_per_event()) + 1,
+                              options.partitions):
+                    process.stdin.write(json.dumps(x) + "\n")
+                out, err = process.communicate()
+            code = process.returncode
+        if code:
+            raise CannotMeasure(f"millrace produce: {err}")
+        return json.loads(out)["records"]
+
+    def config(self, database):
+        return f"""# Written by bench/run.
+[node]
+name = "bench"
+[node.admin]
+port = 0
+[postgresql]
+url = "{self.url(database)}"
+sessions = {self.options.sessions}
+[kafka]
+bootstrap = "{self.environment['MILLRACE_KAFKA']}"
+[[tenant]]
+name = "demo"
+sessions = {self.options.sessions}
+[pipeline.pme]
+pack = "pme-online"
+tenant = "'demo'"
+topics = ["{TOPIC}"]
+lanes = {self.options.lanes}
+max_reject_ratio = 1
+"""
+
+    def millrace_run(self, database, events):
+        self.sql("postgres", f"CREATE DATABASE {database}")
+        self.sql("postgres", "CHECKPOINT")
+        before = {x: cpu_seconds(self.pid(x)) for x in ("pg", "kafka")}
+        begun = time.monotonic()
+        port = self.start_node(database, self.config(database))
+        first = None
+        while True:
+            self.check_node()
+            metrics = read_metrics(port) or {}
+            now = time.monotonic()
+            rows = total(metrics, "millrace_rows_written_total") \
+                if metrics else 0
+            if rows and first is None:
+                first = (now, rows)
+            if rows and total(metrics, "millrace_events_read_total") >= events \
+                    and not total(metrics, "millrace_lag_messages") \
+                    and not total(metrics, "millrace_waiting_events"):
+                break
+            if now - begun > self.options.timeout:
+                raise CannotMeasure(
+                    f"{rows:.0f} rows after {self.options.timeout} s; see "
+                    f"{self.log}")
+            time.sleep(.05)
+        flushes = total(metrics, "millrace_flushes_total")
+        result = {
+            "rows": rows, "events": events, "seconds": now - begun,
+            "rows_per_second": (rows - first[1]) / max(now - first[0], .001),
+            "events_per_flush": events / flushes,
+            "cpu": {x: (cpu_seconds(self.pid(x)) - before[x]) * 1e6 / rows
+                    for x in before},
+            "peak_bytes": peak_bytes(self.node.pid)}
+        result["cpu"]["millrace"] = stat_of(self.node.pid)[1] * 1e6 / rows
+        self.stop_node()
+        result["dead_letters"] = int(self.sql(
+            database, "SELECT count(*) FROM millrace.dead_letter"))
+        return result
+
+    def columns(self, database, table):
+        """What the pipeline fills, the offset last."""
+        names = self.sql(database, (
+            "SELECT string_agg(attname, ',' ORDER BY attnum) FROM pg_attribute "
+            f"WHERE attrelid = 'tenant_demo.{table}'::regclass AND attnum > 0 "
+            "AND NOT attisdropped AND NOT atthasdef AND attidentity = ''"))
+        names = names.split(",")
+        names.remove("kafka_offset")
+        return ",".join([*names, "kafka_offset"])
+
+    def script(self, database, name, tables, partition, events_at_once):
+        """The rows of a partition, or of all, as one session's script."""
+        where = "" if partition is None \
+            else f"WHERE kafka_partition = {partition}"
+        columns = {x: self.columns(database, x) for x in tables}
+        chunks = {}
+        for table in tables:
+            dump = self.home / "dump.tsv"
+            self.sql(database, f"\\copy (SELECT {columns[table]} FROM "
+                     f"tenant_demo.{table} {where}) TO '{dump}'")
+            with open(dump, "rb") as file:
+                for line in file:
+                    at = int(line[line.rindex(b"\t") + 1:]) // events_at_once
+                    chunks.setdefault(at, {}).setdefault(table, []).append(line)
+            dump.unlink()
+        path = self.home / f"{name}.sql"
+        with open(path, "wb") as out:
+            def say_sql(text):
+                out.write(text.encode() + b"\n")
+            say_sql("SET search_path = tenant_demo;")
+            for table in tables:
+                say_sql(f"CREATE TEMP TABLE stage_{table} AS SELECT "
+                        f"{columns[table]} FROM {table} WITH NO DATA;")
+            for at in sorted(chunks):
+                say_sql("BEGIN;")
+                for table in sorted(chunks[at]):
+                    say_sql(f"COPY stage_{table} FROM STDIN;")
+                    out.writelines(chunks[at][table])
+                    say_sql("\\.")
+                    say_sql(f"INSERT INTO {table} ({columns[table]}) SELECT * "
+                            f"FROM stage_{table}; TRUNCATE stage_{table};")
+                say_sql("COMMIT;")
+        return path
+
+    def scripts(self, database, events_at_once):
+        """Parents first, then as many sessions as there are partitions."""
+        return (self.script(database, "parents", PARENTS, None, 10**18),
+                [self.script(database, f"children-{p}", CHILDREN, p,
+                             events_at_once)
+                 for p in range(self.options.partitions)])
+
+    def sql_run(self, database, scripts, rows):
+        self.sql("postgres", f"CREATE DATABASE {database}")
+        config = self.home / f"{database}.toml"
+        config.write_text(self.config(database))
+        done = subprocess.run(
+            [str(self.bin / "millrace"), "migrate", "up", "--config",
+             str(config)], capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise CannotMeasure(f"millrace migrate up: {done.stderr}")
+        self.sql("postgres", "CHECKPOINT")
+        before = cpu_seconds(self.pid("pg"))
+        begun = time.monotonic()
+        problems = []
+
+        def play(path):
+            with open(path, "rb") as script:
+                done = subprocess.run(
+                    ["psql", "-Xq", "-v", "ON_ERROR_STOP=1",
+                     self.url(database)], stdin=script, capture_output=True,
+                    check=False)
+            if done.returncode:
+                problems.append(done.stderr.decode())
+
+        play(scripts[0])
+        threads = [threading.Thread(target=play, args=(x,))
+                   for x in scripts[1]]
+        for x in threads:
+            x.start()
+        for x in threads:
+            x.join()
+        seconds = time.monotonic() - begun
+        if problems:
+            raise CannotMeasure(f"psql: {problems[0]}")
+        return {"seconds": seconds, "rows_per_second": rows / seconds,
+                "cpu": {"pg": (cpu_seconds(self.pid("pg")) - before) * 1e6
+                        / rows}}
+
+    def fingerprint(self, database):
+        """Of what is derived: both ways must end in the same."""
+        return [self.sql(database, (
+            f"SELECT count(*) || ' ' || md5(string_agg(md5((nid, state, "
+            f"quantity, last_update)::text), '' ORDER BY nid)) FROM "
+            f"tenant_demo.{x}")) for x in DERIVED]
+
+    def compare(self):
+        say("filling the topic")
+        events = self.fill_topic()
+        runs = {"millrace": [], "sql": []}
+        scripts = None
+        for i in range(self.options.runs):
+            ours, theirs = f"bench_{i}", f"bench_{i}_sql"
+            one = self.millrace_run(ours, events)
+            at_once = max(1, round(one["events_per_flush"]))
+            if scripts is None:
+                say(f"{events:,} events in {one['rows']:,.0f} rows; writing "
+                    f"the scripts, {at_once} events a transaction")
+                scripts = self.scripts(ours, at_once)
+            two = self.sql_run(theirs, scripts, one["rows"])
+            two["same"] = self.fingerprint(ours) == self.fingerprint(theirs)
+            runs["millrace"].append(one)
+            runs["sql"].append(two)
+            say(f"run {i + 1} of {self.options.runs}: millrace "
+                f"{one['rows_per_second']:,.0f} rows/s, SQL "
+                f"{two['rows_per_second']:,.0f} rows/s")
+            for database in (ours, theirs):
+                self.sql("postgres", f"DROP DATABASE {database} WITH (FORCE)")
+        return runs
+
+
+def show(where, runs):
+    ours, theirs = runs["millrace"], runs["sql"]
+    rate, base = (median(x, "rows_per_second") for x in (ours, theirs))
+    cpu = {x: median(ours, "cpu", x) for x in ("millrace", "pg", "kafka")}
+    ratios = sorted(a["rows_per_second"] / b["rows_per_second"]
+                    for a, b in zip(ours, theirs))
+    events = ours[0]["events"]
+    print(f"{events:,} events, {ours[0]['rows']:,.0f} rows, medians of "
+          f"{where['runs']} runs that took turns, {where['partitions']} "
+          f"partitions and sessions of SQL, {where['lanes']} lanes, "
+          f"{where['sessions']} sessions of Millrace")
+    print(f"{where['processor']}, {where['cores']} cores, load before "
+          f"{where['load_before']:.1f}, PostgreSQL {where['postgresql']}\n")
+    lines = [
+        ("SQL from staging tables", f"{base:>12,.0f} rows/s"),
+        ("Kafka -> millrace -> the same tables", f"{rate:>12,.0f} rows/s"),
+        ("", f"{rate * events / ours[0]['rows']:>12,.0f} events/s"),
+        ("ratio", f"{rate / base:>12.2f}  "
+         f"({ratios[0]:.2f} to {ratios[-1]:.2f})"),
+        ("events per transaction",
+         f"{median(ours, 'events_per_flush'):>12,.0f}"),
+        ("CPU s per million rows: millrace", f"{cpu['millrace']:>12.2f}"),
+        ("                        PostgreSQL", f"{cpu['pg']:>12.2f}"),
+        ("                        Kafka", f"{cpu['kafka']:>12.2f}"),
+        ("                        PostgreSQL, SQL alone",
+         f"{median(theirs, 'cpu', 'pg'):>12.2f}"),
+        ("peak memory of millrace",
+         f"{max(x['peak_bytes'] for x in ours) / 2**20:>12,.0f} MiB"),
+        ("dead letters", f"{ours[0]['dead_letters']:>12}"),
+        ("both end in the same derived rows",
+         f"{'yes' if all(x['same'] for x in theirs) else 'NO':>12}")]
+    for name, value in lines:
+        print(f"{name:46} {value}")
+    return all(x["same"] for x in theirs)
+
+
+def main(options):
+    try:
+        with Ledger(options) as bench:
+            where = bench.circumstances()
+            runs = bench.compare()
+    except (CannotMeasure, millrace_servers.ServerError) as problem:
+        say(f"bench/run: {problem}")
+        return 3
+    except KeyboardInterrupt:
+        return 130
+    if options.json:
+        print(json.dumps({"circumstances": where, "runs": runs}, indent=2))
+        return 0 if all(x["same"] for x in runs["sql"]) else 1
+    return 0 if show(where, runs) else 1
