@@ -210,6 +210,15 @@ struct waiting_config {
   int64_t max_bytes = 64LL << 20;
 };
 
+/// What one node does for all that work on a database.
+struct coordination_config {
+  /// Whether this node may be the one.
+  bool stand_by = true;
+
+  /// How long the others wait for one that fell silent.
+  std::chrono::milliseconds lease{2'000};
+};
+
 /// One node of the static table, and what is placed on it.
 struct cluster_node_config {
   std::string node;
@@ -255,6 +264,7 @@ struct config {
   std::optional<redis_config> redis;
   dead_letters_config dead_letters;
   waiting_config waiting;
+  coordination_config coordinator;
 
   /// Never empty.
   std::vector<tenant_config> tenants;

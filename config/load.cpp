@@ -287,6 +287,7 @@ void read_root(reader& in, const tree_node& root,
   read_table(in, schema::dead_letters(), root, to.dead_letters);
   read_table(in, schema::waiting(), root, to.waiting);
   check_waiting(in, to.waiting);
+  read_table(in, schema::coordinator(), root, to.coordinator);
   if (!in.outside().node_name.empty())
     to.node.name = in.outside().node_name;
   read_cluster(in, root, to.cluster);

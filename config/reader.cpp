@@ -133,7 +133,8 @@ void add_unknown_key(reader& in, const section_info& what,
       if (hint.empty() && key_of(x) == member.key)
         hint = std::format("there is {}", x.path);
   }
-  auto expected = keys.size() <= 10
+  // The tables at the top are in no section of the documentation.
+  auto expected = keys.size() <= 10 || what.path.empty()
                     ? one_of(keys)
                     : std::format("a key of [{}] in the documentation",
                                   what.path);

@@ -252,17 +252,17 @@ const section<tenant_config>& tenant() {
 }
 
 std::vector<const section_info*> all() {
-  return {&node(),         &admin(),    &cluster(), &log(),
-          &postgresql(),   &database(), &kafka(),   &redis(),
-          &dead_letters(), &waiting(),  &tenant(),  &pipeline(),
-          &limits(),       &event(),    &write(),   &cluster_static(),
-          &cluster_tls()};
+  return {&node(),           &admin(),      &cluster(),     &log(),
+          &postgresql(),     &database(),   &kafka(),       &redis(),
+          &dead_letters(),   &waiting(),    &coordinator(), &tenant(),
+          &pipeline(),       &limits(),     &event(),       &write(),
+          &cluster_static(), &cluster_tls()};
 }
 
 const std::vector<std::string>& roots() {
   static const std::vector<std::string> result{
-    "node",         "postgresql", "database", "kafka",   "redis",
-    "dead_letters", "tenant",     "pipeline", "cluster", "waiting"};
+    "node",   "postgresql", "database", "kafka",   "redis",      "dead_letters",
+    "tenant", "pipeline",   "cluster",  "waiting", "coordinator"};
   return result;
 }
 

@@ -21,6 +21,7 @@ const section<kafka_config>& kafka();
 const section<redis_config>& redis();
 const section<dead_letters_config>& dead_letters();
 const section<waiting_config>& waiting();
+const section<coordination_config>& coordinator();
 const section<tenant_config>& tenant();
 const section<pipeline_config>& pipeline();
 const section<pipeline_limits>& limits();

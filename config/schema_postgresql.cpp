@@ -107,8 +107,9 @@ std::vector<bound<postgresql_config>> postgresql_use() {
                       "tenants, and two for questions about lanes and floors. "
                       "It may be less than the tenants' `sessions` together: "
                       "then they take turns. Not counted: one while tables "
-                      "are read at a start, and one of the keeper of dead "
-                      "letters while it looks."}),
+                      "are read at a start, one of the keeper of dead letters "
+                      "while it looks, one for the lease of the coordinator, "
+                      "and two more while this node coordinates."}),
     timeout(bind<&c::session_idle_timeout>(
               {.path = "session_idle_timeout",
                .description = "After which a connection without work is "

@@ -70,12 +70,6 @@ prepare_pipeline(connection& conn, const config& all,
                  const postgresql_config& database,
                  const pipeline_config& pipeline);
 
-/// One set of migrations and the schema it belongs into.
-struct migration_job {
-  std::string set;
-  migration_target target;
-};
-
 /// What the configuration file calls the database: `postgresql`, or
 /// `database.NAME`.
 std::string section_of(const postgresql_config& x);

@@ -11,6 +11,7 @@
 #include "actors/store/keeper.hpp"
 #include "actors/store/pool.hpp"
 #include "config/values.hpp"
+#include "nodes/coordination.hpp"
 #include "nodes/waiting_mapper.hpp"
 
 #include <caf/scoped_actor.hpp>
@@ -342,6 +343,8 @@ plant_database(caf::actor_system& sys, const supervisor_actor& root,
                        tenant.sessions, tenant.role, what.on_outdated));
   if (all.dead_letters.prune_interval > std::chrono::milliseconds{0})
     add(root, names, keeper_child(all, database));
+  if (all.coordinator.stand_by)
+    add(root, names, coordinator_child(all, database));
   // A supervisor that answers has started its children: from here on the
   // pools can be found.
   caf::scoped_actor self{sys};

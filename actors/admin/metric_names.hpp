@@ -260,6 +260,15 @@ inline constexpr metric_info reconnects{
   {"tenant"},
   "Connections to PostgreSQL made after the first one was lost."};
 
+// -- one for all -------------------------------------------------------------
+
+inline constexpr metric_info coordinator_active{
+  "millrace_coordinator_active",
+  metric_kind::gauge,
+  "nodes",
+  {"database"},
+  "1 while this node coordinates the database, else 0."};
+
 // -- between nodes -----------------------------------------------------------
 
 inline constexpr metric_info peers_connected{
@@ -366,6 +375,7 @@ inline constexpr std::array all{&events_read,
                                 &database_sessions,
                                 &tenants_parked,
                                 &reconnects,
+                                &coordinator_active,
                                 &peers_connected,
                                 &peer_batches_sent,
                                 &peer_bytes_sent,

@@ -225,6 +225,11 @@ int_gauge* partitions_halted_gauge(caf::actor_system& sys,
   return find_gauge(sys, metric_names::partitions_halted, {topic});
 }
 
+int_gauge* coordinator_active_gauge(caf::actor_system& sys,
+                                    std::string_view database) {
+  return find_gauge(sys, metric_names::coordinator_active, {database});
+}
+
 int_gauge* peers_connected_gauge(caf::actor_system& sys) {
   return find_gauge(sys, metric_names::peers_connected, {});
 }

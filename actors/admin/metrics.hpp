@@ -155,6 +155,10 @@ int_gauge* lanes_parked_gauge(caf::actor_system& sys,
 int_gauge* partitions_halted_gauge(caf::actor_system& sys,
                                    std::string_view topic);
 
+/// COORDINATOR.
+int_gauge* coordinator_active_gauge(caf::actor_system& sys,
+                                    std::string_view database);
+
 /// PEERS.
 int_gauge* peers_connected_gauge(caf::actor_system& sys);
 

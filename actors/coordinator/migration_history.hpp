@@ -13,6 +13,12 @@ struct migration_target {
   std::optional<std::string> tenant;
 };
 
+/// One set of migrations and the schema it belongs into.
+struct migration_job {
+  std::string set;
+  migration_target target;
+};
+
 /// A step of a file without a transaction, as the database knows it.
 struct migration_step {
   /// From 1.

@@ -48,6 +48,10 @@ void migration_session::tell(const std::string& text) const {
     options_.tell(text);
 }
 
+store_result<void> migration_session::guard() {
+  return options_.guard ? options_.guard(conn_) : store_result<void>{};
+}
+
 store_result<void> migration_session::lock() {
   auto until = clock::now() + options_.migrator_wait;
   for (auto told = false;; told = true) {
@@ -111,6 +115,8 @@ migration_session::transaction(std::function<store_result<void>()> body) {
     return conn_.in_transaction([&]() -> store_result<void> {
       if (auto ready = conn_.run(settings); !ready)
         return ready;
+      if (auto allowed = guard(); !allowed)
+        return allowed;
       if (target_.tenant) {
         // In the order that all who lock several lanes have.
         auto paused = conn_.query("SELECT 1 FROM millrace.lane WHERE tenant = "
@@ -128,6 +134,10 @@ migration_session::transaction(std::function<store_result<void>()> body) {
 store_result<void> migration_session::outside(
   const std::string& statement,
   std::optional<std::chrono::milliseconds> lock_timeout) {
+  if (options_.guard)
+    if (auto allowed = conn_.in_transaction([this] { return guard(); });
+        !allowed)
+      return allowed;
   auto before = conn_.query("SELECT current_setting('lock_timeout'), "
                             "current_setting('search_path')");
   if (!before)

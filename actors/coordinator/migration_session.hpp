@@ -30,6 +30,10 @@ struct migrator_options {
   /// How long another migrator of the same schema is waited for.
   std::chrono::milliseconds migrator_wait{600'000};
 
+  /// First in each transaction, and before each statement outside of one; its
+  /// error ends them.
+  std::function<store_result<void>(connection&)> guard = {};
+
   /// Hears what is done, in lines for people, when not empty.
   std::function<void(const std::string&)> tell = {};
 
@@ -58,6 +62,9 @@ public:
   }
 
   void tell(const std::string& text) const;
+
+  /// What `options.guard` says; within a transaction.
+  store_result<void> guard();
 
   /// Waits for other migrators of the schema. The lock belongs to the session,
   /// so it ends with this object or with the connection. It is asked for time

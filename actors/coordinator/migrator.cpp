@@ -202,6 +202,8 @@ migrator::baseline(const migration_set& set, const migration_target& target,
 std::expected<void, std::string> migrator::prepare(migration_session& session,
                                                    history_tables& history) {
   auto done = conn_.in_transaction([&]() -> store_result<void> {
+    if (auto allowed = session.guard(); !allowed)
+      return allowed;
     if (auto made = history.prepare(); !made)
       return made;
     return register_tenant(conn_, session.target());
