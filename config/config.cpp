@@ -105,6 +105,40 @@ std::string to_string(gap_policy x) {
   return "unknown";
 }
 
+std::string to_string(partition_every x) {
+  switch (x) {
+    case partition_every::hour:
+      return "hour";
+    case partition_every::day:
+      return "day";
+    case partition_every::week:
+      return "week";
+    case partition_every::month:
+      return "month";
+  }
+  return "unknown";
+}
+
+std::string to_string(partition_key x) {
+  switch (x) {
+    case partition_key::timestamp:
+      return "timestamp";
+    case partition_key::milliseconds:
+      return "milliseconds";
+  }
+  return "unknown";
+}
+
+std::string to_string(late_rows x) {
+  switch (x) {
+    case late_rows::wait:
+      return "wait";
+    case late_rows::catch_all:
+      return "default";
+  }
+  return "unknown";
+}
+
 std::string to_string(partitioning_kind x) {
   switch (x) {
     case partitioning_kind::plain:

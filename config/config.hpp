@@ -217,6 +217,9 @@ struct coordination_config {
 
   /// How long the others wait for one that fell silent.
   std::chrono::milliseconds lease{2'000};
+
+  /// Between two looks at partitions.
+  std::chrono::milliseconds partition_interval{60'000};
 };
 
 /// One node of the static table, and what is placed on it.

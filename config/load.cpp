@@ -148,6 +148,7 @@ read_pack(reader& in, const std::string& name, const source_position& at,
   fill_defaults(pack, schema::limits(), to.limits);
   read_keys(pack, from, inner, to);
   to.events = read_events(pack, from, inner);
+  to.partitions = read_partitions(pack, from, inner);
   for (const auto& x : schema::pipeline().options)
     if (auto given = std::format("{}.{}", inner, key_of(x)); pack.given(given))
       in.note(std::format("{}.{}", path, key_of(x)), pack.where(given, whole));
@@ -163,8 +164,8 @@ void check_overrides(reader& in, const tree_node& from,
     auto fixed = i == options.end() ? key == "event" : !i->overrides_pack;
     if (fixed)
       in.add(key_at, path + "." + key, "a key that the pack sets",
-             "only topics, tenant, lanes, start, gaps, partitioning and "
-             "limits beside pack");
+             "only topics, tenant, lanes, start, gaps, partitioning, "
+             "partition and limits beside pack");
   }
 }
 
@@ -196,6 +197,7 @@ pipeline_config read_pipeline(reader& in, const tree_member& member,
   if (pack_name)
     check_overrides(in, from, path);
   read_keys(in, from, path, to);
+  override_partitions(to.partitions, read_partitions(in, from, path));
   if (pack_name && !pack)
     return to;
   check_required(in, schema::pipeline(), from.at, path);

@@ -27,6 +27,15 @@ tables_in(reader& in, const tree_node& parent, std::string_view key,
 /// before, what it does not say itself.
 void read_databases(reader& in, const tree_node& root, config& to);
 
+/// The `[[pipeline.NAME.partition]]`, none or several.
+std::vector<partition_config> read_partitions(reader& in, const tree_node& from,
+                                              const std::string& path);
+
+/// What stands beside a pack takes the place of what the pack says of the same
+/// tables.
+void override_partitions(std::vector<partition_config>& pack,
+                         std::vector<partition_config> own);
+
 /// The `[[tenant]]`, after the databases.
 void read_tenants(reader& in, const tree_node& root, config& to);
 

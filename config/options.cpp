@@ -179,7 +179,8 @@ std::string expected_text(const option& x) {
     case option_type::ratio:
       return "a number " + range(x);
     case option_type::duration:
-      return std::format("a duration such as {}, {}", x.default_value,
+      return std::format("a duration such as {}, {}",
+                         x.default_value.empty() ? "\"1h\"" : x.default_value,
                          range(x));
     case option_type::size:
       return std::format("a size such as {}, {}",

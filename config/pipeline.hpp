@@ -248,6 +248,52 @@ struct pipeline_limits {
     = default;
 };
 
+/// How far a partition reaches.
+enum class partition_every : uint8_t { hour, day, week, month };
+
+std::string to_string(partition_every x);
+
+/// What the column holds that a table is partitioned by.
+enum class partition_key : uint8_t {
+  /// A timestamp or date, as PostgreSQL's types say.
+  timestamp,
+  /// A bigint: milliseconds since 1970.
+  milliseconds,
+};
+
+std::string to_string(partition_key x);
+
+/// Where a row goes that no partition takes.
+enum class late_rows : uint8_t {
+  /// Nowhere: its lane waits until there is one.
+  wait,
+  /// Into a default partition, and from there into one of its own.
+  catch_all,
+};
+
+/// As in the file: `wait` or `default`.
+std::string to_string(late_rows x);
+
+/// Tables whose partitions are made ahead of time, and removed in time.
+struct partition_config {
+  std::vector<std::string> tables;
+  partition_every every = partition_every::day;
+
+  /// A name of the IANA database.
+  std::string timezone = "UTC";
+  partition_key key = partition_key::timestamp;
+  std::chrono::milliseconds ahead{std::chrono::hours{14 * 24}};
+
+  /// 0: for ever.
+  std::chrono::milliseconds keep{0};
+  late_rows late = late_rows::wait;
+
+  /// With `{table}`, `{YYYY}` and so on; empty: as `every` wants it.
+  std::string name;
+
+  source_position at;
+};
+
 /// One way from topics to tables.
 struct pipeline_config {
   /// [a-z][a-z0-9_]{0,40}, unique.
@@ -283,6 +329,8 @@ struct pipeline_config {
 
   /// Never empty.
   std::vector<event_config> events;
+
+  std::vector<partition_config> partitions;
 
   source_position at;
 };

@@ -27,6 +27,7 @@ const section<pipeline_config>& pipeline();
 const section<pipeline_limits>& limits();
 const section<event_config>& event();
 const section<write_config>& write();
+const section<partition_config>& partition();
 
 /// All of them, in the order of the documentation.
 std::vector<const section_info*> all();

@@ -29,6 +29,14 @@ section<coordination_config> make_coordinator() {
          .description = "How long the others wait, by the database's clock, "
                         "before one of them takes over from a node that fell "
                         "silent. It renews its lease four times as often."}),
+      bind<&c::partition_interval>(
+        {.path = "partition_interval",
+         .type = duration,
+         .default_value = "\"1m\"",
+         .least = second,
+         .most = day,
+         .description = "How often the partitions of "
+                        "`[[pipeline.NAME.partition]]` are looked after."}),
     });
 }
 

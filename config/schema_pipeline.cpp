@@ -128,7 +128,7 @@ section<pipeline_config> make_pipeline() {
                         "text to integer or text, for `code(TABLE, …)`. What "
                         "is not in the table is a dead letter."}),
     },
-    {"limits", "event"});
+    {"limits", "event", "partition"});
 }
 
 bound<pipeline_limits> limit(bound<pipeline_limits> x) {

@@ -1,0 +1,282 @@
+#include "actors/coordinator/partition_plan.hpp"
+
+#include "actors/store/sql_text.hpp"
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+namespace millrace {
+
+namespace {
+
+constexpr std::size_t max_name_bytes = 63;
+
+/// Periods further away are none that rows come from.
+constexpr auto beginning = partition_time::min();
+constexpr auto end = partition_time::max();
+
+/// What of time has a partition.
+class covered_time {
+public:
+  explicit covered_time(const std::vector<known_partition>& all) {
+    for (const auto& x : all)
+      if (!x.is_default)
+        add({x.from.value_or(beginning), x.to.value_or(end)});
+  }
+
+  /// What of the period is open, in order.
+  std::vector<partition_period> gaps(const partition_period& x) const {
+    std::vector<partition_period> result;
+    auto at = x.from;
+    auto i = ranges_.upper_bound(x.from);
+    if (i != ranges_.begin())
+      at = std::max(at, std::prev(i)->second);
+    for (; i != ranges_.end() && i->first < x.to; ++i) {
+      if (i->first > at)
+        result.push_back({at, i->first});
+      at = std::max(at, i->second);
+    }
+    if (at < x.to)
+      result.push_back({at, x.to});
+    return result;
+  }
+
+  void add(const partition_period& x) {
+    ranges_.emplace(x.from, x.to);
+  }
+
+private:
+  std::map<partition_time, partition_time> ranges_;
+};
+
+/// Names that the table's partitions do not have yet.
+class free_names {
+public:
+  explicit free_names(const std::vector<known_partition>& all) {
+    for (const auto& x : all)
+      taken_.insert(x.name);
+  }
+
+  std::string take(const std::string& wanted) {
+    auto result = wanted;
+    for (auto i = 2; !taken_.insert(result).second; ++i)
+      result = wanted + '_' + std::to_string(i);
+    return result;
+  }
+
+private:
+  std::set<std::string> taken_;
+};
+
+/// The zone that periods are counted in; keys without one are as the wall.
+std::string_view zone_of(const partition_policy& policy, partition_key_type x) {
+  auto zoned = x == partition_key_type::timestamptz
+               || x == partition_key_type::milliseconds;
+  return zoned ? std::string_view{policy.rules.timezone} : std::string_view{};
+}
+
+partition_time now_of(const partition_policy& policy, partition_key_type x,
+                      partition_time now) {
+  return zone_of(policy, x).empty()
+           ? partition_calendar::on_the_wall(now, policy.rules.timezone)
+           : now;
+}
+
+/// The key's value as SQL.
+std::string bound(partition_key_type type, partition_time x) {
+  switch (type) {
+    case partition_key_type::timestamptz:
+      return '\'' + wall_text(x) + "+00'";
+    case partition_key_type::timestamp:
+      return '\'' + wall_text(x) + '\'';
+    case partition_key_type::date:
+      return '\'' + wall_text(x).substr(0, 10) + '\'';
+    case partition_key_type::milliseconds:
+      break;
+  }
+  return std::to_string(x.time_since_epoch().count());
+}
+
+std::string typed_bound(partition_key_type type, partition_time x) {
+  return bound(type, x) + "::" + to_string(type);
+}
+
+std::string key_range(const known_table& table, const partition_period& x) {
+  auto key = quote_identifier(table.key);
+  return key + " >= " + typed_bound(table.type, x.from) + " AND " + key + " < "
+         + typed_bound(table.type, x.to);
+}
+
+const known_partition* default_of(const known_table& table) {
+  auto i = std::ranges::find_if(table.partitions, &known_partition::is_default);
+  return i == table.partitions.end() ? nullptr : &*i;
+}
+
+/// Partitions whose rows are all older, the oldest first.
+std::vector<old_partition> beyond(const known_table& table,
+                                  partition_time kept_from) {
+  std::vector<const known_partition*> found;
+  for (const auto& x : table.partitions)
+    if (!x.is_default && x.to && *x.to <= kept_from)
+      found.push_back(&x);
+  std::ranges::sort(found, {}, &known_partition::to);
+  std::vector<old_partition> result;
+  for (const auto* x : found)
+    result.push_back({x->schema, x->name});
+  return result;
+}
+
+/// The planner's notes while it works.
+struct planning {
+  const partition_policy& policy;
+  const known_table& table;
+  partition_calendar calendar;
+  covered_time covered;
+  free_names names;
+  partition_plan result;
+
+  void want(const partition_period& x) {
+    for (const auto& gap : covered.gaps(x)) {
+      if (result.make.size() >= max_new_partitions)
+        return;
+      auto name = names.take(calendar.name(pattern(), policy.table, x));
+      if (name.size() > max_name_bytes) {
+        result.problems.push_back("partition " + name
+                                  + " would have a name of more than 63 bytes; "
+                                    "give a shorter `name`");
+        return;
+      }
+      covered.add(gap);
+      result.make.push_back({std::move(name), gap});
+    }
+  }
+
+  std::string_view pattern() const {
+    return policy.rules.name.empty()
+             ? default_partition_name(policy.rules.every)
+             : std::string_view{policy.rules.name};
+  }
+};
+
+} // namespace
+
+std::string to_string(const partition_policy& x) {
+  return x.schema + '.' + x.table;
+}
+
+std::string to_string(partition_key_type x) {
+  switch (x) {
+    case partition_key_type::timestamptz:
+      break;
+    case partition_key_type::timestamp:
+      return "timestamp";
+    case partition_key_type::date:
+      return "date";
+    case partition_key_type::milliseconds:
+      return "bigint";
+  }
+  return "timestamptz";
+}
+
+partition_plan plan_partitions(const partition_policy& policy,
+                               const known_table& table, partition_time now) {
+  const auto& rules = policy.rules;
+  planning work{policy,
+                table,
+                {rules.every, zone_of(policy, table.type)},
+                covered_time{table.partitions},
+                free_names{table.partitions},
+                {}};
+  auto& result = work.result;
+  if ((table.type == partition_key_type::milliseconds)
+      != (rules.key == partition_key::milliseconds)) {
+    result.problems.push_back("the key " + table.key + " is of type "
+                              + to_string(table.type)
+                              + ", and `key` says something else");
+    return result;
+  }
+  if (table.type == partition_key_type::date
+      && rules.every == partition_every::hour) {
+    result.problems.push_back("a key of type date has no hours");
+    return result;
+  }
+  now = now_of(policy, table.type, now);
+  auto kept_from = rules.keep.count() > 0 ? now - rules.keep : beginning;
+  if (rules.late == late_rows::catch_all && !default_of(table))
+    result.make_default = work.names.take(policy.table + "_default");
+  auto current = work.calendar.around(now);
+  for (auto x = current; x.from <= now + rules.ahead;
+       x = work.calendar.around(x.to)) {
+    work.want(x);
+    if (result.make.size() >= max_new_partitions)
+      break;
+  }
+  // Rows that come late, or by a clock that is behind.
+  auto before
+    = work.calendar.around(current.from - std::chrono::milliseconds{1});
+  if (before.to > kept_from)
+    work.want(before);
+  for (auto x : table.strays)
+    if (auto period = work.calendar.around(x); period.to > kept_from)
+      work.want(period);
+  result.drop = beyond(table, kept_from);
+  return std::move(result);
+}
+
+// -- statements ---------------------------------------------------------------
+
+std::vector<std::string> make_statements(const partition_policy& policy,
+                                         const known_table& table,
+                                         const new_partition& what) {
+  auto parent = quote_identifier(policy.schema, policy.table);
+  auto child = quote_identifier(policy.schema, what.name);
+  std::vector<std::string> result{
+    "CREATE TABLE " + child + " (LIKE " + parent
+      + " INCLUDING DEFAULTS INCLUDING GENERATED INCLUDING CONSTRAINTS "
+        "INCLUDING STORAGE INCLUDING COMPRESSION)",
+    // Spares ATTACH a look at the rows.
+    "ALTER TABLE " + child + " ADD CONSTRAINT millrace_bound CHECK ("
+      + quote_identifier(table.key) + " IS NOT NULL AND "
+      + key_range(table, what.range) + ')'};
+  if (const auto* rest = default_of(table)) {
+    auto from = quote_identifier(rest->schema, rest->name);
+    std::string columns;
+    for (const auto& x : table.columns)
+      columns += (columns.empty() ? "" : ", ") + quote_identifier(x);
+    result.push_back("LOCK TABLE " + from + " IN ACCESS EXCLUSIVE MODE");
+    result.push_back("WITH moved AS (DELETE FROM " + from + " WHERE "
+                     + key_range(table, what.range) + " RETURNING " + columns
+                     + ") INSERT INTO " + child + " (" + columns + ") SELECT "
+                     + columns + " FROM moved");
+  }
+  result.push_back("ALTER TABLE " + parent + " ATTACH PARTITION " + child
+                   + " FOR VALUES FROM (" + bound(table.type, what.range.from)
+                   + ") TO (" + bound(table.type, what.range.to) + ')');
+  result.push_back("ALTER TABLE " + child + " DROP CONSTRAINT millrace_bound");
+  return result;
+}
+
+std::vector<std::string> default_statements(const partition_policy& policy,
+                                            const std::string& name) {
+  auto parent = quote_identifier(policy.schema, policy.table);
+  auto child = quote_identifier(policy.schema, name);
+  return {"CREATE TABLE " + child + " (LIKE " + parent
+            + " INCLUDING DEFAULTS INCLUDING GENERATED INCLUDING CONSTRAINTS "
+              "INCLUDING STORAGE INCLUDING COMPRESSION)",
+          "ALTER TABLE " + parent + " ATTACH PARTITION " + child + " DEFAULT"};
+}
+
+std::string detach_statement(const partition_policy& policy,
+                             const old_partition& what,
+                             const std::string& how) {
+  return "ALTER TABLE " + quote_identifier(policy.schema, policy.table)
+         + " DETACH PARTITION " + quote_identifier(what.schema, what.name)
+         + (how.empty() ? "" : " " + how);
+}
+
+std::string drop_statement(const old_partition& what) {
+  return "DROP TABLE " + quote_identifier(what.schema, what.name);
+}
+
+} // namespace millrace

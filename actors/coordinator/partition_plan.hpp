@@ -1,0 +1,123 @@
+#pragma once
+
+#include "actors/coordinator/partition_calendar.hpp"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace millrace {
+
+/// What shall be true of one partitioned table.
+struct partition_policy {
+  std::string schema;
+  std::string table;
+  partition_config rules;
+};
+
+/// `schema.table`, for people.
+std::string to_string(const partition_policy& x);
+
+/// What a partition key is.
+enum class partition_key_type : uint8_t {
+  timestamptz,
+  timestamp,
+  date,
+  /// bigint, since 1970.
+  milliseconds,
+};
+
+std::string to_string(partition_key_type x);
+
+/// A partition as the catalog has it.
+struct known_partition {
+  std::string schema;
+  std::string name;
+
+  /// Nothing: unbounded. Without meaning for the default partition.
+  std::optional<partition_time> from;
+  std::optional<partition_time> to;
+
+  bool is_default = false;
+
+  /// Its DETACH CONCURRENTLY has not come to its end.
+  bool detaching = false;
+};
+
+/// A partitioned table as the catalog has it.
+struct known_table {
+  std::string key;
+  partition_key_type type = partition_key_type::timestamptz;
+  std::vector<known_partition> partitions;
+
+  /// Those that are not generated, in order.
+  std::vector<std::string> columns;
+
+  /// Keys of rows that are in the default partition, one for each period or
+  /// more.
+  std::vector<partition_time> strays;
+};
+
+struct new_partition {
+  std::string name;
+  partition_period range;
+
+  friend bool operator==(const new_partition&, const new_partition&) = default;
+};
+
+struct old_partition {
+  std::string schema;
+  std::string name;
+
+  friend bool operator==(const old_partition&, const old_partition&) = default;
+};
+
+struct partition_plan {
+  /// What is needed first comes first.
+  std::vector<new_partition> make;
+
+  /// The name of a default partition to be made; after all others, which are
+  /// made without a lock on it then.
+  std::optional<std::string> make_default;
+
+  /// Beyond their retention, the oldest first.
+  std::vector<old_partition> drop;
+
+  /// What cannot be done, with what to do.
+  std::vector<std::string> problems;
+};
+
+/// More are not made in one go.
+inline constexpr std::size_t max_new_partitions = 500;
+
+/// What to do about a table, so that there is a partition for each period from
+/// the one before now to the one `ahead` of it, and for each row in the default
+/// partition, and none whose rows are all older than `keep`.
+///
+/// Partitions that are there stay as they are, whoever made them and by which
+/// rule: only what they leave open is made. Pure.
+partition_plan plan_partitions(const partition_policy& policy,
+                               const known_table& table, partition_time now);
+
+// -- statements ---------------------------------------------------------------
+
+/// Makes a partition; to be run in one transaction, in this order. It is made
+/// standalone and then attached, which locks neither readers nor writers of the
+/// table out; rows of it that are in a default partition move over, for which
+/// that one is locked.
+std::vector<std::string> make_statements(const partition_policy& policy,
+                                         const known_table& table,
+                                         const new_partition& what);
+
+/// Makes the default partition.
+std::vector<std::string> default_statements(const partition_policy& policy,
+                                            const std::string& name);
+
+/// `ALTER TABLE … DETACH PARTITION …`, with what follows the name.
+std::string detach_statement(const partition_policy& policy,
+                             const old_partition& what, const std::string& how);
+
+std::string drop_statement(const old_partition& what);
+
+} // namespace millrace

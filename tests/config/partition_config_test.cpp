@@ -1,0 +1,89 @@
+#include "tests/config/support.hpp"
+
+#include <catch2/catch_test_macros.hpp>
+
+#include <string>
+#include <vector>
+
+using namespace millrace;
+using std::chrono::days;
+
+namespace {
+
+using texts = std::vector<std::string>;
+
+load_result parsed(const std::string& text) {
+  return parse_config("[postgresql]\nurl = \"postgresql://u@h/d\"\n"
+                      "[kafka]\nbootstrap = \"h:9092\"\n[[tenant]]\n"
+                      "name = \"demo\"\n[pipeline.ticks]\npack = \"ticks\"\n"
+                      "tenant = \"'demo'\"\n"
+                        + text,
+                      "x.toml", test::outside());
+}
+
+const pipeline_config& ticks(const load_result& x) {
+  REQUIRE(test::messages(x) == "");
+  return x->pipelines.at(0);
+}
+
+} // namespace
+
+TEST_CASE("the packs of ticks have a partition a day, kept for ever") {
+  auto all = parsed("");
+  const auto& x = ticks(all);
+  REQUIRE(x.partitions.size() == 1);
+  CHECK(x.partitions[0].tables == texts{"ticks"});
+  CHECK(x.partitions[0].every == partition_every::day);
+  CHECK(x.partitions[0].timezone == "UTC");
+  CHECK(x.partitions[0].ahead == days{14});
+  CHECK(x.partitions[0].keep.count() == 0);
+  CHECK(x.partitions[0].late == late_rows::wait);
+}
+
+TEST_CASE(
+  "what stands beside a pack takes the place of what it says of the same "
+  "table, and other tables come along") {
+  auto all = parsed(
+    "[[pipeline.ticks.partition]]\ntables = [\"ticks\", "
+    "\"own\"]\nevery = \"month\"\nkeep = \"365d\"\nlate = "
+    "\"default\"\ntimezone = \"Europe/Berlin\"\n"
+    "[[pipeline.ticks.partition]]\ntables = [\"log\"]\nkey = "
+    "\"milliseconds\"\nname = \"p{YYYY}{MM}{DD}_of_{table}\"\n");
+  const auto& x = ticks(all);
+  REQUIRE(x.partitions.size() == 2);
+  CHECK(x.partitions[0].tables == texts{"ticks", "own"});
+  CHECK(x.partitions[0].every == partition_every::month);
+  CHECK(x.partitions[0].late == late_rows::catch_all);
+  CHECK(x.partitions[1].key == partition_key::milliseconds);
+}
+
+TEST_CASE("partitions that cannot be are refused, each with its place") {
+  auto all = parsed("[[pipeline.ticks.partition]]\ntables = [\"a\"]\n"
+                    "timezone = \"Europe/Atlantis\"\nevery = \"year\"\n"
+                    "[[pipeline.ticks.partition]]\ntables = [\"b\", \"a\"]\n"
+                    "every = \"hour\"\ntimezone = \"Europe/Berlin\"\n"
+                    "ahead = \"3650d\"\nname = \"{table}_{YYYY}\"\n"
+                    "[[pipeline.ticks.partition]]\nkeep = \"1m\"\n");
+  CHECK(
+    test::messages(all)
+    == "x.toml:12:12: pipeline.ticks.partition[0].timezone: found "
+       "\"Europe/Atlantis\", expected the name of a time zone that this "
+       "machine knows; "
+       "such as Europe/Berlin\n"
+       "x.toml:13:9: pipeline.ticks.partition[0].every: found \"year\", "
+       "expected \"hour\", \"day\", \"week\" or \"month\"\n"
+       "x.toml:15:10: pipeline.ticks.partition[1].tables: found \"a\" a "
+       "second time, expected each table once\n"
+       "x.toml:17:12: pipeline.ticks.partition[1].timezone: found "
+       "\"Europe/Berlin\", expected \"UTC\" for hours\n"
+       "x.toml:18:9: pipeline.ticks.partition[1].ahead: found 87600h, "
+       "expected at most 1000 partitions ahead\n"
+       "x.toml:19:8: pipeline.ticks.partition[1].name: found "
+       "\"{table}_{YYYY}\", expected a text with {table} and what tells the "
+       "periods apart: {YYYY}, {MM}, {DD}, {HH}\n"
+       "x.toml:20:1: pipeline.ticks.partition[2].tables: found nothing, "
+       "expected a list of strings, each the name of a table without "
+       "schema, at most 63 bytes\n"
+       "x.toml:21:8: pipeline.ticks.partition[2].keep: found \"1m\", "
+       "expected a duration such as \"1h\", from 1h to 876000h\n");
+}
