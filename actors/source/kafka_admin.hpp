@@ -5,7 +5,9 @@
 #include "actors/source/kafka_client.hpp"
 #include "actors/source/kafka_handle.hpp"
 
+#include <map>
 #include <optional>
+#include <span>
 #include <string>
 
 struct rd_kafka_Uuid_s;
@@ -60,6 +62,14 @@ handle<rd_kafka_AdminOptions_s> admin_options(rd_kafka_s* client, int what,
 /// Waits for the answer to an admin request that was sent to `queue`.
 std::expected<event_handle, kafka_error>
 await(rd_kafka_queue_s* queue, int timeout_ms, std::string_view context);
+
+/// One question to each leader. `kind` is a time in milliseconds since 1970 or
+/// one of librdkafka's marks for the first and the end offsets. -1 where no
+/// record is so late.
+using asked_offset = std::expected<int64_t, kafka_error>;
+std::expected<std::map<kafka_partition, asked_offset>, kafka_error>
+list_offsets(rd_kafka_s* client, std::span<const kafka_partition> which,
+             int64_t kind, int timeout_ms, std::string_view context);
 
 /// The first failure among per-topic results.
 std::expected<void, kafka_error>

@@ -24,6 +24,15 @@ struct kafka_topic_info {
   int32_t partitions = 0;
 };
 
+/// What the cluster knows of a consumer group.
+struct kafka_group_offsets {
+  /// Whether it knows the group at all.
+  bool known = false;
+
+  /// The offset that the group reads next; nothing where it has committed none.
+  std::vector<std::optional<offset>> next;
+};
+
 /// Questions to a cluster, and the few commands that set-up needs. Every call
 /// blocks, at the longest for the time given; call from detached actors, tools
 /// and tests. Safe to use from several threads.
@@ -76,6 +85,19 @@ public:
   std::expected<offset, kafka_error>
   offset_at(const kafka_partition& which, int64_t timestamp_ms,
             std::chrono::milliseconds timeout);
+
+  /// The same for many, in the given order, by one request to each leader.
+  /// Nothing where no record is so late.
+  std::expected<std::vector<std::optional<offset>>, kafka_error>
+  offsets_at(std::span<const kafka_partition> which, int64_t timestamp_ms,
+             std::chrono::milliseconds timeout);
+
+  /// How far a consumer group has come, in the given order. Fails with
+  /// `retry` while transactions that move its offsets are open.
+  std::expected<kafka_group_offsets, kafka_error>
+  group_offsets(const std::string& group,
+                std::span<const kafka_partition> which,
+                std::chrono::milliseconds timeout);
 
   /// Fails with `topic_exists` when it is there already. `config` holds topic
   /// settings such as `retention.ms`. Replication factor -1: the cluster's own.

@@ -70,6 +70,11 @@ void deleter::operator()(rd_kafka_AdminOptions_s* x) const noexcept {
   rd_kafka_AdminOptions_destroy(x);
 }
 
+void deleter::operator()(
+  rd_kafka_ListConsumerGroupOffsets_s* x) const noexcept {
+  rd_kafka_ListConsumerGroupOffsets_destroy(x);
+}
+
 void deleter::operator()(const rd_kafka_metadata_t* x) const noexcept {
   rd_kafka_metadata_destroy(x);
 }

@@ -23,6 +23,7 @@ struct rd_kafka_ConfigResource_s;
 struct rd_kafka_DeleteRecords_s;
 struct rd_kafka_NewPartitions_s;
 struct rd_kafka_AdminOptions_s;
+struct rd_kafka_ListConsumerGroupOffsets_s;
 struct rd_kafka_metadata;
 
 namespace millrace::kafka_detail {
@@ -43,6 +44,7 @@ struct deleter {
   void operator()(rd_kafka_DeleteRecords_s* x) const noexcept;
   void operator()(rd_kafka_NewPartitions_s* x) const noexcept;
   void operator()(rd_kafka_AdminOptions_s* x) const noexcept;
+  void operator()(rd_kafka_ListConsumerGroupOffsets_s* x) const noexcept;
   void operator()(const rd_kafka_metadata* x) const noexcept;
 };
 

@@ -8,20 +8,10 @@
 #include <algorithm>
 #include <array>
 #include <format>
-#include <map>
 
-namespace millrace {
+namespace millrace::kafka_detail {
 
-using namespace kafka_detail;
-
-namespace {
-
-using described = std::expected<kafka_topic_info, kafka_error>;
-
-using first_or_end = std::expected<int64_t, kafka_error>;
-
-/// Asks for the first or the end offsets, in any order.
-std::expected<std::map<kafka_partition, first_or_end>, kafka_error>
+std::expected<std::map<kafka_partition, asked_offset>, kafka_error>
 list_offsets(rd_kafka_t* client, std::span<const kafka_partition> which,
              int64_t kind, int timeout_ms, std::string_view context) {
   list_handle list{
@@ -43,11 +33,11 @@ list_offsets(rd_kafka_t* client, std::span<const kafka_partition> which,
   std::size_t n = 0;
   const auto* answer = rd_kafka_event_ListOffsets_result(event->get());
   const auto** infos = rd_kafka_ListOffsets_result_infos(answer, &n);
-  std::map<kafka_partition, first_or_end> result;
+  std::map<kafka_partition, asked_offset> result;
   for (std::size_t i = 0; i < n; ++i) {
     const auto* x = rd_kafka_ListOffsetsResultInfo_topic_partition(infos[i]);
     kafka_partition name{x->topic, {x->partition}};
-    first_or_end found = x->offset;
+    asked_offset found = x->offset;
     if (x->err != RD_KAFKA_RESP_ERR_NO_ERROR)
       found = std::unexpected{
         classify(x->err, std::format("watermarks of {}", describe(name)))};
@@ -56,8 +46,18 @@ list_offsets(rd_kafka_t* client, std::span<const kafka_partition> which,
   return result;
 }
 
+} // namespace millrace::kafka_detail
+
+namespace millrace {
+
+using namespace kafka_detail;
+
+namespace {
+
+using described = std::expected<kafka_topic_info, kafka_error>;
+
 /// What was said of one log.
-first_or_end take(const std::map<kafka_partition, first_or_end>& said,
+asked_offset take(const std::map<kafka_partition, asked_offset>& said,
                   const kafka_partition& which) {
   auto found = said.find(which);
   if (found != said.end())
