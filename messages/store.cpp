@@ -26,12 +26,14 @@ std::string to_string(store_errc x) {
       return "failed";
     case store_errc::other_map:
       return "other_map";
+    case store_errc::no_start:
+      return "no_start";
   }
   return "unknown";
 }
 
 bool from_integer(uint8_t raw, store_errc& x) {
-  if (raw < 1 || raw > static_cast<uint8_t>(store_errc::other_map))
+  if (raw < 1 || raw > static_cast<uint8_t>(store_errc::no_start))
     return false;
   x = static_cast<store_errc>(raw);
   return true;

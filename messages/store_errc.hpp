@@ -32,6 +32,9 @@ enum class store_errc : uint8_t {
   failed,
   /// The pipeline's map in the database is another one (rule 25).
   other_map,
+  /// The pipeline has no rows yet, and the request does not say where it
+  /// begins.
+  no_start,
 };
 
 std::string to_string(store_errc x);

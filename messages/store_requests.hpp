@@ -91,6 +91,11 @@ struct boot_request {
   std::vector<boot_tenant> tenants;
   std::vector<boot_topic> topics;
 
+  /// Unset: it takes questions to Kafka to say where a first boot begins, so
+  /// nobody has asked yet. Such a boot changes nothing if it is the pipeline's
+  /// first one, and is answered with `no_start`.
+  bool starts_known = true;
+
   /// Write a changed shape into the lane rows, which fences batches of the
   /// old one. Without it a changed shape is refused (rule 26).
   bool adopt_shape = true;

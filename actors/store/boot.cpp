@@ -51,6 +51,9 @@ private:
                       "LIMIT 1",
                       {request_.pipeline})
                   .empty();
+    if (first_ && !request_.starts_known)
+      refuse("pipeline " + request_.pipeline + " has not begun anywhere yet",
+             store_errc::no_start);
     auto rows = query("SELECT map_version, map_fingerprint, lanes FROM "
                       "millrace.pipeline WHERE pipeline = $1 FOR UPDATE",
                       {request_.pipeline});

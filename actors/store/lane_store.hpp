@@ -20,7 +20,8 @@ public:
 
   /// Rule 1, in one transaction. `other_map` when the stored map is another
   /// one; `refused` when a topic of the same name has another uuid, or when the
-  /// shape changed and may not be adopted.
+  /// shape changed and may not be adopted; `no_start` when it is the first one
+  /// and does not say where to begin.
   store_result<boot_result> boot(const boot_request& x);
 
   /// Rule 11. Ends the transaction of another writer that keeps the row locked

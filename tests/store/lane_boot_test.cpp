@@ -103,6 +103,25 @@ TEST_CASE_METHOD(fixture, "a first start of its own counts only at the "
   }
 }
 
+TEST_CASE_METHOD(fixture, "a first boot that does not know where to begin "
+                          "changes nothing, a later one need not know") {
+  auto x = boot_of(3);
+  x.starts_known = false;
+  CHECK(must(store().boot(x)).partitions.size() == 3);
+  x.pipeline = "q";
+  auto refused = store().boot(x);
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().code == store_errc::no_start);
+  CHECK(db.value("SELECT count(*) FROM millrace.pipeline") == "1");
+  CHECK(db.value("SELECT count(*) FROM millrace.topic") == "1");
+  x.starts_known = true;
+  x.topics[0].partitions[1].first_start = offset{900};
+  must(store().boot(x));
+  CHECK(db.value("SELECT start_offsets FROM millrace.topic WHERE pipeline = "
+                 "'q'")
+        == "{100,900,100}");
+}
+
 TEST_CASE_METHOD(fixture, "a topic that was made again gets no rows, and the "
                           "others do") {
   auto x = boot_of(2);
