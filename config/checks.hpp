@@ -25,6 +25,11 @@ void check_writes(reader& in, const std::vector<event_config>& events,
 void check_events(reader& in, const pipeline_config& x,
                   const std::string& path);
 
+/// Partitions of `start_offsets` that are named twice, or of topics that the
+/// pipeline does not read. `path` names the pipeline.
+void check_starts(reader& in, const pipeline_config& x,
+                  const std::string& path);
+
 /// URL or parts, and parameters that are not the user's to choose. `path` names
 /// the section.
 void check_postgresql(reader& in, const postgresql_config& x,

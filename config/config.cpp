@@ -83,16 +83,6 @@ missing_policy missing_policy_of(const write_config& x) {
   return deletes ? missing_policy::ignore : missing_policy::wait;
 }
 
-std::string to_string(start_position x) {
-  switch (x) {
-    case start_position::earliest:
-      return "earliest";
-    case start_position::latest:
-      return "latest";
-  }
-  return "unknown";
-}
-
 std::string to_string(gap_policy x) {
   switch (x) {
     case gap_policy::verify:

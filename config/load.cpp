@@ -164,8 +164,8 @@ void check_overrides(reader& in, const tree_node& from,
     auto fixed = i == options.end() ? key == "event" : !i->overrides_pack;
     if (fixed)
       in.add(key_at, path + "." + key, "a key that the pack sets",
-             "only topics, tenant, lanes, start, gaps, partitioning, "
-             "partition and limits beside pack");
+             "only topics, tenant, lanes, start, start_offsets, gaps, "
+             "partitioning, partition and limits beside pack");
   }
 }
 

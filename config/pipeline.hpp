@@ -182,10 +182,47 @@ enum class unmatched_policy : uint8_t {
 
 std::string to_string(unmatched_policy x);
 
-/// Where a pipeline begins in a topic that it has never read.
-enum class start_position : uint8_t { earliest, latest };
+/// Where a pipeline begins in the topics that are there at its first start.
+enum class start_position : uint8_t {
+  /// The first record.
+  earliest,
+  /// Behind the last one.
+  latest,
+  /// The first record of an instant or after it.
+  instant,
+  /// Where a consumer group has come to.
+  group,
+};
 
-std::string to_string(start_position x);
+/// What `start` says.
+struct start_config {
+  start_position from = start_position::earliest;
+
+  /// With `instant`: milliseconds since 1970, never negative, and as the file
+  /// spells them.
+  int64_t instant_ms = 0;
+  std::string instant_text{};
+
+  /// With `group`.
+  std::string group{};
+
+  friend bool operator==(const start_config&, const start_config&) = default;
+};
+
+/// As it is written in TOML, without quotes.
+std::string to_string(const start_config& x);
+
+/// What one line of `start_offsets` says of a partition.
+struct start_offset {
+  std::string topic;
+  int32_t partition = 0;
+  int64_t offset = 0;
+
+  friend bool operator==(const start_offset&, const start_offset&) = default;
+};
+
+/// `topic/partition=offset`.
+std::string to_string(const start_offset& x);
 
 /// What to do about offsets that are not delivered (protocol.md, rule 4c).
 enum class gap_policy : uint8_t {
@@ -318,7 +355,10 @@ struct pipeline_config {
   name_case member_names = name_case::exact;
 
   int32_t lanes = 4;
-  start_position start = start_position::earliest;
+  start_config start;
+
+  /// Instead of `start`, for some partitions; each is named once.
+  std::vector<start_offset> start_offsets;
   gap_policy gaps = gap_policy::verify;
   partitioning_kind partitioning = partitioning_kind::plain;
 

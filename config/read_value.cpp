@@ -1,4 +1,5 @@
 #include "config/reader.hpp"
+#include "config/start.hpp"
 #include "config/values.hpp"
 
 #include <array>
@@ -10,6 +11,9 @@ namespace {
 
 /// More are a mistake, and would cost time that grows with their square.
 constexpr std::size_t max_list_items = 1'000;
+
+/// A line for each partition of a few topics.
+constexpr std::size_t max_start_offsets = 10'000;
 
 constexpr std::size_t max_expression_bytes = 4'096;
 
@@ -303,6 +307,52 @@ bool read_value(reader& in, const site& at, const tree_node& from,
     ok = read_code_table(in, path, value, table) && ok;
     to.push_back(std::move(table));
   }
+  return ok;
+}
+
+bool read_value(reader& in, const site& at, const tree_node& from,
+                start_config& to) {
+  if (from.kind == node_kind::other)
+    return refuse(in, at, from, std::format("write \"{}\"", from.text));
+  auto start = from.kind == node_kind::text ? parse_start(from.text)
+                                            : std::nullopt;
+  if (!start) {
+    auto near = closest(from.text, {"earliest", "latest"});
+    return refuse(in, at, from,
+                  near ? "did you mean " + in_quotes(*near) + "?" : "");
+  }
+  to = std::move(*start);
+  return true;
+}
+
+bool read_value(reader& in, const site& at, const tree_node& from,
+                std::vector<start_offset>& to) {
+  if (from.kind != node_kind::list || from.items.empty())
+    return refuse(in, at, from,
+                  from.kind == node_kind::text
+                    ? std::format("write [{}]", in_quotes(from.text))
+                    : "");
+  if (from.items.size() > max_start_offsets) {
+    in.add(from.at, at.path, std::format("{} elements", from.items.size()),
+           std::format("at most {}", max_start_offsets));
+    return false;
+  }
+  bool ok = true;
+  std::vector<start_offset> result;
+  for (std::size_t i = 0; i < from.items.size(); ++i) {
+    const auto& item = from.items[i];
+    auto path = std::format("{}[{}]", at.path, i);
+    in.note(path, item.at);
+    auto start = item.kind == node_kind::text ? parse_start_offset(item.text)
+                                              : std::nullopt;
+    if (start)
+      result.push_back(std::move(*start));
+    else
+      in.add(item.at, path, describe(item), at.info.form);
+    ok = ok && start;
+  }
+  if (ok)
+    to = std::move(result);
   return ok;
 }
 

@@ -95,6 +95,10 @@ bool read_value(reader& in, const site& at, const tree_node& from,
                 std::vector<column_config>& to);
 bool read_value(reader& in, const site& at, const tree_node& from,
                 std::vector<code_table_config>& to);
+bool read_value(reader& in, const site& at, const tree_node& from,
+                start_config& to);
+bool read_value(reader& in, const site& at, const tree_node& from,
+                std::vector<start_offset>& to);
 
 /// Narrower integers: the option's range has been checked before.
 template <class T>

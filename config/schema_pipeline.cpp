@@ -81,14 +81,28 @@ section<pipeline_config> make_pipeline() {
                         "side. Rows of one route key stay in order."}),
       bind<&c::start>(
         {.path = "start",
-         .type = choice,
+         .type = text,
+         .form = "\"earliest\", \"latest\", a time such as "
+                 "\"2026-11-20T00:00:00Z\", or \"group:NAME\"",
          .default_value = "\"earliest\"",
          .overrides_pack = true,
-         .choices = choices(start_position::earliest, start_position::latest),
          .description = "Where to begin in the topics that are there at the "
-                        "pipeline's first start. Turned into offsets once. "
-                        "Topics and partitions that are found later are read "
-                        "from their first record, whatever stands here."}),
+                        "pipeline's first start: at the first record, behind "
+                        "the last one, at the first record of that time or "
+                        "after it, or where a consumer group has come to. "
+                        "Turned into offsets once; from then on what "
+                        "PostgreSQL says counts. Topics and partitions that "
+                        "are found later are read from their first record, "
+                        "whatever stands here."}),
+      bind<&c::start_offsets>(
+        {.path = "start_offsets",
+         .type = text_list,
+         .form = "topic/partition=offset, such as \"ticks/0=1234\"",
+         .default_note = "none",
+         .overrides_pack = true,
+         .description = "Instead of `start` for these partitions: the offset "
+                        "of the first record to read. Counts only at the "
+                        "pipeline's first start, as `start` does."}),
       bind<&c::gaps>(
         {.path = "gaps",
          .type = choice,

@@ -2,9 +2,9 @@
 
 #include "actors/source/kafka_client.hpp"
 #include "actors/source/kafka_producer.hpp"
+#include "config/rfc3339.hpp"
 #include "nodes/line_source.hpp"
 #include "nodes/recorded_line.hpp"
-#include "nodes/rfc3339.hpp"
 
 #include <algorithm>
 #include <charconv>

@@ -47,7 +47,7 @@ source_config source_settings(const config& all, const placement_ptr& where,
   result.share = pipeline.share;
   result.share_starts = pipeline.share_starts;
   result.topics = pipeline.config.topics;
-  result.start_at_end = pipeline.config.start == start_position::latest;
+  result.start = {pipeline.config.start, pipeline.config.start_offsets};
   result.metadata_interval = all.kafka.metadata_interval;
   result.allow_unidentified = all.kafka.allow_unidentified_topics;
   result.gaps = pipeline.config.gaps;

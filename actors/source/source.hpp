@@ -3,6 +3,7 @@
 #include "actors/cluster/restart_policy.hpp"
 #include "actors/cluster/vitals.hpp"
 #include "actors/source/discovery.hpp"
+#include "actors/source/first_starts.hpp"
 #include "actors/source/kafka_client.hpp"
 #include "actors/source/kafka_consumer.hpp"
 #include "actors/source/kafka_group.hpp"
@@ -44,7 +45,7 @@ struct source_config {
 
   /// Where the partitions begin that are there at the pipeline's first start.
   /// All that are found later begin at their first record.
-  bool start_at_end = false;
+  start_rule start;
 
   /// How often to look for topics and partitions that are new.
   std::chrono::milliseconds metadata_interval{30'000};
@@ -153,11 +154,19 @@ private:
   std::vector<bool> ask_compacted(const std::vector<std::string>& topics);
   void on_booted(const topic_survey& found, const boot_request& asked,
                  const boot_result& result);
+  void on_boot_failed(const caf::error& reason);
   void tell_recreated(const topic_survey& found, const boot_result& result);
   void on_other_map(const std::string& why);
   void settle(const topic_survey& found);
   void take_away(const std::vector<consumer_set::key>& which);
   void add_consumer(const booted_partition& which, gap_policy gaps);
+
+  // -- the first start (source_start.cpp) -------------------------------------
+
+  std::expected<boot_request, kafka_error>
+  with_first_starts(const topic_survey& found, boot_request asked);
+  std::expected<start_survey, kafka_error>
+  ask_starts(const topic_survey& found, const boot_request& asked);
 
   // -- shares of a group (source_group.cpp) -----------------------------------
 
@@ -202,6 +211,10 @@ private:
   map_version map_version_;
   bool booted_ = false;
   bool booting_ = false;
+
+  /// The database has just said that the pipeline has not begun anywhere yet:
+  /// Kafka must be asked where it shall.
+  bool starts_wanted_ = false;
 
   /// Told already, so that it is not told again at each look.
   std::string lacking_;

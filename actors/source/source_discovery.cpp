@@ -91,10 +91,19 @@ void source_state::look() {
       },
       [this](const caf::error& reason) {
         booting_ = false;
-        if (reason == store_errc::other_map)
-          on_other_map(reason_text(reason));
-        try_later(reason_text(reason));
+        on_boot_failed(reason);
       });
+}
+
+void source_state::on_boot_failed(const caf::error& reason) {
+  if (reason == store_errc::no_start) {
+    starts_wanted_ = true;
+    look();
+    return;
+  }
+  if (reason == store_errc::other_map)
+    on_other_map(reason_text(reason));
+  try_later(reason_text(reason));
 }
 
 void source_state::refuse(const kafka_error& why) {
@@ -261,11 +270,15 @@ source_state::prepare(const topic_survey& found) {
       if (!log)
         return std::unexpected{log.error()};
       auto& p = to.partitions.emplace_back(logs[n].number, log->low);
-      if (config_.start_at_end)
+      if (config_.start.start.from == start_position::latest)
         p.first_start = log->high;
     }
     result.topics.push_back(std::move(to));
   }
+  result.starts_known = !config_.start.needs_questions();
+  // Only for this request: if it fails, somebody else may be first.
+  if (std::exchange(starts_wanted_, false))
+    return with_first_starts(found, std::move(result));
   return result;
 }
 

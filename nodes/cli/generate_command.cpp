@@ -1,10 +1,10 @@
 #include "nodes/cli/generate_command.hpp"
 
 #include "actors/cluster/json_writer.hpp"
+#include "config/rfc3339.hpp"
 #include "config/values.hpp"
 #include "nodes/base64.hpp"
 #include "nodes/cli/generate_day.hpp"
-#include "nodes/rfc3339.hpp"
 
 #include <cerrno>
 #include <charconv>

@@ -1,7 +1,7 @@
 #include "nodes/cli/lanes_text.hpp"
 
+#include "config/rfc3339.hpp"
 #include "config/values.hpp"
-#include "nodes/rfc3339.hpp"
 
 #include <array>
 #include <charconv>

@@ -75,6 +75,7 @@ TEST_CASE("what is not given has the same default in structs and in options") {
   CHECK(x.pipelines[0].lanes == pipeline.lanes);
   CHECK(x.pipelines[0].format == pipeline.format);
   CHECK(x.pipelines[0].start == pipeline.start);
+  CHECK(x.pipelines[0].start_offsets == pipeline.start_offsets);
   CHECK(x.pipelines[0].partitioning == pipeline.partitioning);
   CHECK(x.pipelines[0].gaps == pipeline.gaps);
   CHECK(x.kafka.metadata_interval == kafka_config{}.metadata_interval);
@@ -134,12 +135,25 @@ TEST_CASE("what a pack leaves open can be said beside it") {
   CHECK(x.pack == "ticks");
   CHECK(x.topics == std::vector<std::string>{"a", "b"});
   CHECK(x.lanes == 16);
-  CHECK(x.start == start_position::latest);
+  CHECK(x.start.from == start_position::latest);
   CHECK(x.partitioning == partitioning_kind::hypertable);
   CHECK(x.max_reject_ratio == 1);
   CHECK(x.limits.linger == 20ms);
   CHECK(x.limits.batch_rows == 10'000);
   CHECK(x.events.size() == 1);
+}
+
+TEST_CASE("a pack can be begun at offsets") {
+  auto x = parsed(servers + tenant
+                  + "[pipeline.quotes]\npack = \"ticks\"\n"
+                    "tenant = \"'demo'\"\ntopics = [\"a\", \"^b-.*\"]\n"
+                    "start = \"group:old service\"\n"
+                    "start_offsets = [\"a/0=12\", \"b-1/3=0\"]\n")
+             .pipelines.at(0);
+  CHECK(x.start
+        == start_config{.from = start_position::group, .group = "old service"});
+  CHECK(x.start_offsets
+        == std::vector<start_offset>{{"a", 0, 12}, {"b-1", 3, 0}});
 }
 
 TEST_CASE("the first folder that has the pack is taken") {

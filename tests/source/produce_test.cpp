@@ -1,6 +1,5 @@
 #include "nodes/line_source.hpp"
 #include "nodes/produce.hpp"
-#include "nodes/rfc3339.hpp"
 #include "tests/source/kafka_fixture.hpp"
 
 #include <catch2/generators/catch_generators.hpp>
@@ -131,19 +130,6 @@ TEST_CASE("a file that is not there is an error that names it") {
   auto source = line_source::open("/nonexistent/x", false);
   REQUIRE_FALSE(source);
   CHECK(source.error().starts_with("/nonexistent/x: cannot be opened: "));
-}
-
-TEST_CASE("RFC 3339 times become milliseconds") {
-  CHECK(parse_rfc3339_ms("1970-01-01T00:00:00Z") == 0);
-  CHECK(parse_rfc3339_ms("2026-01-19T17:21:51.8949576+05:30")
-        == 1'768'823'511'894);
-  CHECK(parse_rfc3339_ms("2026-01-19 11:51:51.9-00:00") == 1'768'823'511'900);
-  CHECK(parse_rfc3339_ms("1969-12-31T23:59:59.999Z") == -1);
-  for (std::string_view bad :
-       {"", "2026-01-19", "2026-02-30T00:00:00Z", "2026-01-19T17:21:51",
-        "2026-01-19T17:21:51.Z", "2026-01-19T24:00:00Z",
-        "2026-01-19T17:21:51+5:30", "2026-01-19T17:21:51Zx"})
-    CHECK_FALSE(parse_rfc3339_ms(bad));
 }
 
 TEST_CASE_METHOD(produce_fixture,

@@ -1,4 +1,4 @@
-#include "nodes/rfc3339.hpp"
+#include "config/rfc3339.hpp"
 
 #include <array>
 #include <chrono>
