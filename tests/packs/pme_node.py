@@ -29,6 +29,8 @@ bootstrap = "{kafka}"
 name = "north"
 [[tenant]]
 name = "south"
+[[tenant]]
+name = "east"
 """
 
 # A tenant and its topic.
@@ -38,6 +40,7 @@ pack = "pme-online"
 topics = ["{topic}"]
 tenant = "'{name}'"
 max_reject_ratio = 1
+{start}
 """
 
 
@@ -61,9 +64,9 @@ def record(event, value=None, headers=None):
 
 
 class Exchange:
-    """Tenants north and south, each with a topic, and one node."""
+    """Some tenants, each with a topic, and one node."""
 
-    tenants = ("north", "south")
+    tenants = ("north", "south", "east")
 
     def __init__(self, folder_of_programs):
         self.program = str(Path(folder_of_programs) / "millrace")
@@ -72,6 +75,8 @@ class Exchange:
         self.scratch = tempfile.TemporaryDirectory()
         self.folder = Path(self.scratch.name)
         self.sent = dict.fromkeys(self.tenants, 0)
+        self.ends = {x: [0, 0, 0] for x in self.tenants}
+        self.begins = {}
         self.process = None
         self.sessions = []
         self.server = support.Session("postgres")
@@ -80,12 +85,24 @@ class Exchange:
             **os.environ, "PME_URL": support.with_database(self.name),
             "MILLRACE_PACK_DIR": str(support.TOP / "config/packs")}
         self.config = self.folder / "exchange.toml"
-        self.config.write_text(CONFIG.format(kafka=self.kafka) + "".join(
-            PIPELINE.format(name=x, topic=self.topic(x))
-            for x in self.tenants))
 
     def topic(self, tenant):
         return f"{self.name}.{tenant}"
+
+    def begin_here(self, tenant):
+        """What has been sent so far is somebody else's."""
+        self.begins[tenant] = list(self.ends[tenant])
+        self.sent[tenant] = 0
+
+    def start_of(self, tenant):
+        offsets = [f"{self.topic(tenant)}/{partition}={offset}" for
+                   partition, offset in enumerate(self.begins.get(tenant, []))]
+        return f"start_offsets = {json.dumps(offsets)}" if offsets else ""
+
+    def write_config(self):
+        self.config.write_text(CONFIG.format(kafka=self.kafka) + "".join(
+            PIPELINE.format(name=x, topic=self.topic(x),
+                            start=self.start_of(x)) for x in self.tenants))
 
     def run(self, *words, **environment):
         return subprocess.run(
@@ -100,10 +117,13 @@ class Exchange:
                         "--quiet")
         assert done.returncode == 0, done.stderr
         self.sent[tenant] += len(records)
+        for x in records:
+            self.ends[tenant][x["partition"]] += 1
 
     # -- the node -------------------------------------------------------------
 
     def start(self):
+        self.write_config()
         with open(self.folder / "node.log", "ab") as log:
             self.process = subprocess.Popen(
                 [self.program, "node", str(self.config), "--port-file",

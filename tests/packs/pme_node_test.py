@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """The pack pme-online through a node and three partitions: the queries that its
-document promises (section 6 of the sheet) and every line of what it got wrong
-(section 7), over rows that the node has written. Which line is tested where:
-README.md beside this file."""
+document promises (section 6 of the sheet), every line of what it got wrong
+(section 7), and a beginning beside the exporter, over rows that the node has
+written. Which line is tested where: README.md beside this file."""
 
 import argparse
 import base64
@@ -14,6 +14,7 @@ from unittest import mock
 sys.dont_write_bytecode = True
 
 import pme_online_lines_test as lines  # noqa: E402
+import pme_seam  # noqa: E402
 import support  # noqa: E402
 from pme_case import PmeTest  # noqa: E402
 from pme_day import ZERO, Day  # noqa: E402
@@ -362,6 +363,17 @@ class WhatItGetsWrong(NodeTest):
             f"event_data->>'nid' = '{BIG}'"), [str(BIG)])
 
 
+class BeginningLater(NodeTest, pme_seam.Tests):
+    """What docs/from-pme-exporter.md says of offsets beside the exporter."""
+
+    tenant = "east"
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.days, cls.begins = days, exchange.begins["east"]
+
+
 def day_of_queries():
     """What the queries' test would have written without a node."""
     test = Queries("test_q09_row_counts")
@@ -373,6 +385,9 @@ def run_day():
     """The first half is there before the node; it is killed in between."""
     exchange.feed("south", day_of_queries())
     exchange.feed("north", ledger.first)
+    exchange.feed("east", days.before)
+    exchange.begin_here("east")
+    exchange.feed("east", days.first)
     exchange.start()
     exchange.until(lambda: lines_there() > 0, "some records")
     exchange.kill()
@@ -382,6 +397,7 @@ def run_day():
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname "
         f"= '{exchange.name}' AND application_name LIKE 'millrace%'")
     exchange.feed("north", ledger.second)
+    exchange.feed("east", days.second)
     exchange.settled()
 
 
@@ -398,7 +414,8 @@ if __name__ == "__main__":
     parser.add_argument("--env-file", default=None)
     own, rest = parser.parse_known_args()
     support.read_environment(own.env_file)
-    ledger, exchange = Ledger(), Exchange(own.bin)
+    ledger, days = Ledger(), pme_seam.Days()
+    exchange = Exchange(own.bin)
     try:
         run_day()
         ended = unittest.main(argv=[sys.argv[0], *rest], exit=False)
