@@ -47,7 +47,7 @@ class Record:
         self.ms = line["timestamp"]
         self.partition = line["partition"]
         self.offset = line["offset"] if offset is None else offset
-        self.kind = dict(line["headers"]).get("event-type")
+        self.kind = dict(line["headers"]).get("event-type", "")
         try:
             self.body = json.loads(base64.b64decode(line["value_b64"]),
                                    parse_float=Decimal)
