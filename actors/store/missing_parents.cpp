@@ -5,8 +5,10 @@
 
 #include <algorithm>
 #include <format>
-#include <optional>
+#include <iterator>
 #include <ranges>
+#include <set>
+#include <string>
 #include <utility>
 
 namespace millrace {
@@ -16,43 +18,56 @@ namespace {
 /// PostgreSQL takes 65,535 parameters.
 constexpr std::size_t fields_at_once = 10'000;
 
-/// `column`, name, name in the parent for each column of the foreign key $3 of
-/// the table $2 in the schema $1; `parent`, name, schema; `table`, name, schema
-/// for the table and those that it is a partition of. Nothing for a key that
-/// is MATCH FULL.
+/// A row for each column of each foreign key of some tables, but for keys that
+/// are MATCH FULL and those for single partitions of a parent.
 constexpr auto reference_query
-  = "WITH RECURSIVE k AS (SELECT x.conrelid, x.confrelid, x.conkey, x.confkey "
-    "FROM pg_catalog.pg_constraint x JOIN pg_catalog.pg_class t ON t.oid = "
-    "x.conrelid JOIN pg_catalog.pg_namespace n ON n.oid = t.relnamespace WHERE "
-    "n.nspname = $1 AND t.relname = $2 AND x.conname = $3 AND x.contype = 'f' "
-    "AND x.confmatchtype = 's'), up AS (SELECT conrelid AS oid FROM k UNION "
-    "SELECT h.inhparent FROM pg_catalog.pg_inherits h JOIN up ON h.inhrelid = "
-    "up.oid) SELECT * FROM (SELECT 'column', a.attname::text, f.attname::text, "
-    "c.n FROM k CROSS JOIN LATERAL unnest(k.conkey, k.confkey) WITH ORDINALITY "
-    "AS c(own, other, n) JOIN pg_catalog.pg_attribute a ON a.attrelid = "
-    "k.conrelid AND a.attnum = c.own JOIN pg_catalog.pg_attribute f ON "
-    "f.attrelid = k.confrelid AND f.attnum = c.other UNION ALL SELECT "
-    "'parent', p.relname::text, n.nspname::text, 0 FROM k JOIN "
-    "pg_catalog.pg_class p ON p.oid = k.confrelid JOIN pg_catalog.pg_namespace "
-    "n ON n.oid = p.relnamespace UNION ALL SELECT 'table', t.relname::text, "
-    "n.nspname::text, 0 FROM up JOIN pg_catalog.pg_class t ON t.oid = up.oid "
-    "JOIN pg_catalog.pg_namespace n ON n.oid = t.relnamespace) x(what, name, "
-    "other, n) ORDER BY n";
+  = "SELECT x.conname::text, w.schema, w.name, n.nspname::text, "
+    "p.relname::text, a.attname::text, f.attname::text FROM "
+    "unnest($1::text[], $2::text[]) w(schema, name) JOIN "
+    "pg_catalog.pg_namespace s ON s.nspname = w.schema JOIN "
+    "pg_catalog.pg_class t ON t.relnamespace = s.oid AND t.relname = w.name "
+    "JOIN pg_catalog.pg_constraint x ON x.conrelid = t.oid AND x.contype = 'f' "
+    "AND x.confmatchtype = 's' AND NOT EXISTS (SELECT FROM "
+    "pg_catalog.pg_constraint u WHERE u.oid = x.conparentid AND u.conrelid = "
+    "x.conrelid) JOIN pg_catalog.pg_class p ON p.oid = x.confrelid JOIN "
+    "pg_catalog.pg_namespace n ON n.oid = p.relnamespace CROSS JOIN LATERAL "
+    "unnest(x.conkey, x.confkey) WITH ORDINALITY c(own, other, nth) JOIN "
+    "pg_catalog.pg_attribute a ON a.attrelid = t.oid AND a.attnum = c.own JOIN "
+    "pg_catalog.pg_attribute f ON f.attrelid = p.oid AND f.attnum = c.other "
+    "ORDER BY w.schema, w.name, x.conname, c.nth";
 
-parent_reference read_reference(const sql_result& found) {
-  parent_reference result;
+/// Of the tables that the flush has rows for.
+sql_params tables_of(const flush& work) {
+  std::set<std::pair<std::string, std::string>> tables;
+  for (const auto& source : work.sources)
+    for (std::size_t i = 0; i < source.data->blocks.size(); ++i)
+      if (source.data->blocks[i].rows() > 0 && i < work.plan->targets.size())
+        tables.emplace(work.plan->targets[i].schema,
+                       work.plan->targets[i].table);
+  std::vector<std::string> schemas;
+  std::vector<std::string> names;
+  for (const auto& [schema, name] : tables) {
+    schemas.push_back(schema);
+    names.push_back(name);
+  }
+  return {array_text(schemas), array_text(names)};
+}
+
+std::vector<parent_reference> read_references(const sql_result& found) {
+  std::vector<parent_reference> result;
   for (const auto& row : found.rows) {
-    auto name = row[1].value_or("");
-    auto other = row[2].value_or("");
-    if (row[0] == "column") {
-      result.columns.push_back(name);
-      result.parent_columns.push_back(other);
-    } else if (row[0] == "parent") {
-      result.parent = quote_identifier(other, name);
-      result.parent_name = {other, name};
-    } else {
-      result.tables.emplace_back(other, name);
+    auto text = [&row](std::size_t i) { return row[i].value_or(""); };
+    std::pair table{text(1), text(2)};
+    if (result.empty() || result.back().name != text(0)
+        || result.back().table != table) {
+      auto& x = result.emplace_back();
+      x.name = text(0);
+      x.table = table;
+      x.parent = quote_identifier(text(3), text(4));
+      x.parent_name = {text(3), text(4)};
     }
+    result.back().columns.push_back(text(5));
+    result.back().parent_columns.push_back(text(6));
   }
   return result;
 }
@@ -98,17 +113,10 @@ store_result<void> ask(connection& conn, const parent_reference& by,
   return {};
 }
 
-} // namespace
-
+/// The writes of one foreign key whose parents are absent.
 store_result<std::vector<missing_write>>
-find_missing_parents(connection& conn, const flush_result& failed,
-                     const flush& work) {
+find_by(connection& conn, const parent_reference& by, const flush& work) {
   std::vector<missing_write> result;
-  auto found = conn.query(reference_query,
-                          {failed.schema, failed.table, failed.constraint});
-  if (!found)
-    return std::unexpected{found.error()};
-  auto by = read_reference(*found);
   auto types = key_types(*work.plan, by);
   if (types.empty())
     return result;
@@ -124,20 +132,41 @@ find_missing_parents(connection& conn, const flush_result& failed,
   return result;
 }
 
+} // namespace
+
+store_result<missing_parents> find_missing_parents(connection& conn,
+                                                   const flush& work) {
+  missing_parents result;
+  auto found = conn.query(reference_query, tables_of(work));
+  if (!found)
+    return std::unexpected{found.error()};
+  for (const auto& by : read_references(*found)) {
+    auto writes = find_by(conn, by, work);
+    if (!writes)
+      return std::unexpected{writes.error()};
+    if (writes->empty())
+      continue;
+    std::ranges::move(*writes, std::back_inserter(result.writes));
+    result.constraints.push_back(by.table.second + '.' + by.name);
+  }
+  return result;
+}
+
 void judge_missing_parents(connection& conn, flush_result& result,
                            const flush& work) {
   if (result.sqlstate != "23503" || result.action != failure_action::bisect
-      || !work.plan || result.constraint.empty() || !conn.is_open())
+      || !work.plan || !conn.is_open())
     return;
-  auto missing = find_missing_parents(conn, result, work);
+  auto missing = find_missing_parents(conn, work);
   // Without an answer the events are found one by one.
-  if (!missing || missing->empty())
+  if (!missing || missing->writes.empty())
     return;
   result.action = failure_action::missing;
-  // The detail is about one of them.
-  result.reason = result.message + "; table " + result.table + "; constraint "
-                  + result.constraint;
-  result.missing = std::move(*missing);
+  // PostgreSQL's detail is about one of them.
+  result.reason = "a row that a foreign key names is not there:";
+  for (const auto& x : missing->constraints)
+    result.reason += (x == missing->constraints.front() ? " " : " or ") + x;
+  result.missing = std::move(missing->writes);
 }
 
 } // namespace millrace

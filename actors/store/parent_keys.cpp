@@ -84,7 +84,7 @@ void for_each_key(const flush& work, std::size_t block,
 }
 
 bool is_of(const block_target& x, const parent_reference& by) {
-  return std::ranges::contains(by.tables, std::pair{x.schema, x.table});
+  return x.schema == by.table.first && x.table == by.table.second;
 }
 
 } // namespace

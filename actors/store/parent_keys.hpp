@@ -17,9 +17,10 @@ namespace millrace {
 
 /// The columns of a foreign key, and what they refer to.
 struct parent_reference {
-  /// Schema and name of each table that the key holds for: the table itself
-  /// and those that it is a partition of.
-  std::vector<std::pair<std::string, std::string>> tables;
+  std::string name;
+
+  /// Schema and name of the table that has the key.
+  std::pair<std::string, std::string> table;
   std::vector<std::string> columns;
 
   /// Quoted; its columns, in the order of `columns`.
