@@ -71,7 +71,7 @@ void coordinator_lease::on_refused(time_point now) {
 
 void coordinator_lease::on_failed(time_point now) {
   free_ = false;
-  next_ = now + timing_.retry;
+  next_ = now + (state_ == lease_state::active ? timing_.retry : timing_.look);
 }
 
 void coordinator_lease::on_idle(time_point now) {

@@ -20,7 +20,7 @@ struct lease_timing {
   /// Between two looks of who stands by.
   std::chrono::milliseconds look{500};
 
-  /// After a question that PostgreSQL did not answer.
+  /// Of who is active, after a question that PostgreSQL did not answer.
   std::chrono::milliseconds retry{200};
 };
 

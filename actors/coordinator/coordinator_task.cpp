@@ -67,19 +67,19 @@ void coordinator_task_state::work(const coordinator_task_config& config,
 void coordinator_task_state::on_done() {
   auto done = std::move(std::exchange(job_, nullptr)->result);
   done_ += done.done;
+  auto known = done.failure == trouble_;
   trouble_ = std::move(done.failure);
   vitals_.become("idle", trouble_);
-  if (!lease_->holds())
-    return;
   if (trouble_.empty()) {
     if (config_.interval > std::chrono::milliseconds{0})
       self_->delayed_send(self_, config_.interval, go_on_atom_v);
     return;
   }
   ++failures_;
-  log::warn("coordinator-task-failed", {{"task", config_.name},
-                                        {"database", config_.database},
-                                        {"reason", trouble_}});
+  if (!known)
+    log::warn("coordinator-task-failed", {{"task", config_.name},
+                                          {"database", config_.database},
+                                          {"reason", trouble_}});
   self_->delayed_send(self_, done.passing ? config_.retry_soon : config_.retry,
                       go_on_atom_v);
 }

@@ -12,6 +12,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 
 namespace millrace {
 
@@ -31,8 +32,15 @@ struct task_result {
 /// One go. Runs in a thread of its own and may block; ends soon once `stop` is
 /// set. Begins nothing unless the lease holds, and each of its transactions
 /// begins with `check_lease`.
+///
+/// One that was broken off says so: the term may still turn out to hold, when
+/// a renewal was only answered late.
 using task_work = std::function<task_result(connection&, const held_lease&,
                                             const std::atomic<bool>& stop)>;
+
+/// What a task says that has not begun, or gone on, because the lease did not
+/// hold as far as this process knew.
+inline constexpr std::string_view lease_in_doubt = "the lease is in doubt";
 
 struct coordinator_task_config {
   /// Unique among a coordinator's: `migrator`, `partition roller`.
@@ -62,8 +70,8 @@ using coordinator_task_actor = caf::typed_actor<
 ///
 /// The work is done by a helper with a thread and a session of its own. The
 /// session's name tells the term, so that a takeover can end it; a helper that
-/// outlives its term is refused by the database. Failures are logged and tried
-/// again.
+/// outlives its term is refused by the database. Failures are tried again, and
+/// logged when they are other ones than before.
 class coordinator_task_state {
 public:
   static inline const char* name = "millrace.coordinator-task";

@@ -50,7 +50,7 @@ task_work migrations_in_term(std::vector<migration_job> jobs,
     task_result result;
     for (const auto& job : jobs) {
       if (stop || !lease.holds())
-        return result;
+        return task_result{std::string{lease_in_doubt}, true, result.done};
       auto done = bring_up(worker, job);
       if (done)
         result.done += *done;

@@ -215,6 +215,13 @@ TEST_CASE("a renewal without an answer is tried again until the term is over") {
   CHECK(x.state() == lease_state::lost);
 }
 
+TEST_CASE("who stands by does not hurry when the database does not answer") {
+  coordinator_lease x{lease_timing{}};
+  CHECK(x.next(start) == lease_step::look);
+  x.on_failed(start);
+  CHECK(x.wake() == start + 500ms);
+}
+
 TEST_CASE("nothing is asked before all work of a lost term has ended") {
   coordinator_lease x{lease_timing{}};
   x.on_held(start);

@@ -178,6 +178,41 @@ TEST_CASE_METHOD(fixture,
   });
 }
 
+TEST_CASE_METHOD(fixture, "a task that met a lease in doubt goes on once the "
+                          "renewal was answered after all") {
+  auto settings = task("one");
+  settings.interval = 0ms;
+  auto goes = std::make_shared<std::atomic<int>>(0);
+  settings.work = [goes](connection&, const held_lease& lease,
+                         const std::atomic<bool>&) -> task_result {
+    if (++*goes == 1 || !lease.holds())
+      return {std::string{lease_in_doubt}, true, 0};
+    return {{}, false, 1};
+  };
+  caf::actor_system_config system_settings;
+  caf::actor_system sys{system_settings};
+  caf::scoped_actor self{sys};
+  // The term has ended as far as this process knows.
+  auto lease = std::make_shared<held_lease>(lease_grant{1, uuid::random()});
+  auto it = spawn_coordinator_task(self.ptr(), settings, lease);
+  wait([&] { return *goes >= 2; });
+  lease->hold_until(held_lease::clock::now() + 1h);
+  wait([&] {
+    int64_t done = 0;
+    self
+      ->request(caf::actor_cast<coordinator_task_actor>(it), 30s,
+                inspect_atom_v)
+      .receive(
+        [&](const actor_report& x) {
+          for (const auto& [name, n] : x.counters)
+            done += name == "done" ? n : 0;
+        },
+        [](const caf::error& x) { FAIL(caf::to_string(x)); });
+    return done == 1;
+  });
+  self->send_exit(it, caf::exit_reason::user_shutdown);
+}
+
 TEST_CASE_METHOD(fixture,
                  "a migration of a term that is over changes nothing") {
   auto row = lease_store{conn, "one"}.take_over(60s);
