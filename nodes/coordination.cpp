@@ -2,7 +2,9 @@
 
 #include "actors/coordinator/coordinator.hpp"
 #include "actors/coordinator/lease_migrations.hpp"
+#include "actors/coordinator/partition_roller.hpp"
 #include "nodes/prepare.hpp"
+#include "nodes/shares.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -49,6 +51,38 @@ coordinator_task_config migrator_task(const config& all,
   return result;
 }
 
+/// What is declared for tables of the database's tenants, each table once.
+std::vector<partition_policy> policies_of(const config& all,
+                                          const postgresql_config& database) {
+  std::vector<partition_policy> result;
+  for (const auto& pipeline : all.pipelines) {
+    if (pipeline.partitioning == partitioning_kind::hypertable)
+      continue;
+    for (const auto* tenant : tenants_of(all, pipeline, database.name))
+      for (const auto& rules : pipeline.partitions)
+        for (const auto& table : rules.tables)
+          if (std::ranges::none_of(result, [&](const partition_policy& x) {
+                return x.schema == tenant->schema && x.table == table;
+              }))
+            result.push_back({tenant->schema, table, rules});
+  }
+  return result;
+}
+
+coordinator_task_config roller_task(const config& all,
+                                    const postgresql_config& database,
+                                    std::vector<partition_policy> policies) {
+  coordinator_task_config result;
+  result.name = "partition roller";
+  result.database = database.name;
+  result.session = task_session(database);
+  result.interval = all.coordinator.partition_interval;
+  // Shorter than a flush waits: a writer that comes in between must not fail.
+  auto lock_timeout = std::min(database.lock_timeout / 2, 2'000ms);
+  result.work = partitions_in_term(std::move(policies), lock_timeout);
+  return result;
+}
+
 } // namespace
 
 child_spec coordinator_child(const config& all,
@@ -60,6 +94,8 @@ child_spec coordinator_child(const config& all,
   settings.session = lease_session(database, settings.timing.term);
   if (database.auto_migrate)
     settings.tasks.push_back(migrator_task(all, database));
+  if (auto policies = policies_of(all, database); !policies.empty())
+    settings.tasks.push_back(roller_task(all, database, std::move(policies)));
   child_spec result;
   result.name = database.name == control_database
                   ? "coordinator"
