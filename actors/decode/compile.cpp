@@ -188,7 +188,8 @@ private:
       made.when = binder_.bind(*x, items);
       map_.add_when(*x);
     }
-    auto table = find_table(write, path);
+    auto table = tables_ ? find_table(write, path, *tables_, problems_)
+                         : nullptr;
     std::set<std::string_view> seen;
     for (const auto& column : write.columns) {
       auto where = std::format("{}.columns.{}", path, column.name);
@@ -198,7 +199,8 @@ private:
       if (x && made.on_tombstone)
         refuse_payload(*x, column.value, where,
                        "no payload: a tombstone has none", problems_);
-      auto target = table ? find_target(*table, column, where) : nullptr;
+      auto target = table ? find_target(*table, column, where, problems_)
+                          : nullptr;
       // Without a table the names still go in, so that keys can be checked.
       info.columns.push_back(target ? *target
                                     : column_schema{.name = column.name});
@@ -238,54 +240,6 @@ private:
   bool checked_by_columns(const write_config& write) const {
     return data_->one_event && write.when.text.empty()
            && write.each.text.empty() && write.on == write_occasion::record;
-  }
-
-  // -- tables -----------------------------------------------------------------
-
-  const table_schema* find_table(const write_config& write,
-                                 const std::string& path) {
-    if (!tables_)
-      return nullptr;
-    std::vector<std::string> known;
-    for (const auto& table : *tables_) {
-      if (table.name == write.table
-          || table.schema + '.' + table.name == write.table)
-        return &table;
-      known.push_back(table.name);
-    }
-    problems_.add(write.at, path + ".table",
-                  std::format("found \"{}\", expected a table that exists{}",
-                              write.table, did_you_mean(write.table, known)));
-    return nullptr;
-  }
-
-  const column_schema* find_target(const table_schema& table,
-                                   const column_config& column,
-                                   const std::string& where) {
-    auto target = find_column(table, column.name);
-    if (!target) {
-      std::vector<std::string> known;
-      for (const auto& x : table.columns)
-        known.push_back(x.name);
-      problems_.add(column.at, where,
-                    std::format("found a column that {} does not have{}",
-                                table.name, did_you_mean(column.name, known)));
-      return nullptr;
-    }
-    if (target->generated) {
-      problems_.add(column.at, where,
-                    "found a generated column, expected one that can be "
-                    "written");
-      return nullptr;
-    }
-    if (!encoder_for(*target)) {
-      problems_.add(column.at, where,
-                    std::format("found a column of type {}, which has no "
-                                "binary encoder",
-                                target->type));
-      return nullptr;
-    }
-    return target;
   }
 
   // -- keys -------------------------------------------------------------------

@@ -108,6 +108,50 @@ void refuse_payload(const expression& x, const expression_text& text,
                              expected));
 }
 
+const table_schema*
+find_table(const write_config& write, const std::string& path,
+           std::span<const table_schema> tables, problem_list& problems) {
+  std::vector<std::string> known;
+  for (const auto& table : tables) {
+    if (table.name == write.table
+        || table.schema + '.' + table.name == write.table)
+      return &table;
+    known.push_back(table.name);
+  }
+  problems.add(write.at, path + ".table",
+               std::format("found \"{}\", expected a table that exists{}",
+                           write.table, did_you_mean(write.table, known)));
+  return nullptr;
+}
+
+const column_schema*
+find_target(const table_schema& table, const column_config& column,
+            const std::string& where, problem_list& problems) {
+  auto target = find_column(table, column.name);
+  if (!target) {
+    std::vector<std::string> known;
+    for (const auto& x : table.columns)
+      known.push_back(x.name);
+    problems.add(column.at, where,
+                 std::format("found a column that {} does not have{}",
+                             table.name, did_you_mean(column.name, known)));
+    return nullptr;
+  }
+  if (target->generated) {
+    problems.add(column.at, where,
+                 "found a generated column, expected one that can be written");
+    return nullptr;
+  }
+  if (!encoder_for(*target)) {
+    problems.add(column.at, where,
+                 std::format("found a column of type {}, which has no binary "
+                             "encoder",
+                             target->type));
+    return nullptr;
+  }
+  return target;
+}
+
 void check_uncovered(const write_config& write, const std::string& path,
                      const table_schema& table, problem_list& problems) {
   if (write.kind != write_kind::append && write.kind != write_kind::upsert)

@@ -26,6 +26,17 @@ void refuse_payload(const expression& x, const expression_text& text,
                     const std::string& path, std::string_view expected,
                     problem_list& problems);
 
+/// The write's table, its schema named or not; a problem where there is none.
+const table_schema*
+find_table(const write_config& write, const std::string& path,
+           std::span<const table_schema> tables, problem_list& problems);
+
+/// The column that is to be filled; a problem where it is missing or cannot be
+/// written.
+const column_schema*
+find_target(const table_schema& table, const column_config& column,
+            const std::string& where, problem_list& problems);
+
 /// A problem for each column that a write leaves out and must not.
 void check_uncovered(const write_config& write, const std::string& path,
                      const table_schema& table, problem_list& problems);
