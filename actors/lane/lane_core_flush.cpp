@@ -216,7 +216,8 @@ void lane_core::data_refused(data_refusal why) {
   require(phase_ == phase::flying && row_, "an outcome is that of a flight");
   phase_ = phase::ready;
   if (retrying_) {
-    if (!round_.refused(why.sqlstate, why.reason))
+    // Broken off when a connection was lost meanwhile: no verdict counts.
+    if (round_.active() && !round_.refused(why.sqlstate, why.reason))
       halt(lane_halt::data, why.sqlstate + ": " + why.message);
     return;
   }
@@ -227,6 +228,9 @@ void lane_core::data_refused(data_refusal why) {
     halt(lane_halt::data, why.sqlstate + ": " + why.message);
     return;
   }
+  // Others are at fault by now, and flushes that end behind it find none.
+  if (found.events > 1)
+    culprit_.reset();
   if (found.events <= (broken(mutation::early_culprit) ? 2 : 1)) {
     suspects_.clear();
     auto from = std::ranges::find_if(flying_, [&found](const queued& x) {

@@ -134,6 +134,42 @@ TEST_CASE_METHOD(waiting_world, "a reject whose row that is always made is "
   CHECK(db.row.next_off[0] == offset{8});
 }
 
+TEST_CASE_METHOD(waiting_world, "what is refused of a try that a lost "
+                                "connection broke off is no reason to halt") {
+  add({{child, 1}});
+  send();
+  run();
+  core->retry_waiting();
+  REQUIRE(core->next_step() == lane_step::read_waiting);
+  core->waiting_read(read_waiting(core->wanted_waiting()));
+  REQUIRE(core->next_step() == lane_step::flush);
+  core->reconnected();
+  core->data_refused({"23503", "no parent", "no parent"});
+  CHECK(core->halted() == lane_halt::none);
+  parents.insert(1);
+  retry();
+  CHECK(waiting().empty());
+}
+
+TEST_CASE_METHOD(waiting_world, "an event that need not wait any more and is "
+                                "refused is found ahead of a known culprit") {
+  add({{update, 1}, {upsert, 5}});
+  send();
+  run();
+  add({{upsert, 5}, {child, 9}});
+  add({{upsert, 7}, {note, 0}});
+  bad_notes = {2};
+  send();
+  // The last one is the culprit as long as the one before it waits.
+  while (!core->bisecting())
+    REQUIRE(step());
+  db.rows[1] = 99;
+  retry();
+  CHECK(waiting() == numbers{1});
+  CHECK(db.dead == std::multiset<int64_t>{2});
+  CHECK(db.written == std::multiset<int64_t>{0});
+}
+
 TEST_CASE_METHOD(waiting_world, "an event that has waited for too long is "
                                 "tried once more, then it is a dead letter") {
   add({{update, 1}});
