@@ -65,6 +65,7 @@ lane_writer_actor::behavior_type lane_writer_state::make_behavior() {
     [this](woken_atom) { on_woken(); },
     [this](pool_reconnected) {
       core_.reconnected();
+      ask_waiting();
       pump();
     },
     [this](inspect_atom) {
@@ -219,6 +220,7 @@ void lane_writer_state::load(bool for_update) {
         } else {
           ++fenced_;
           log::warn("lane-fenced", {{"lane", to_string(config_.lane)}});
+          ask_waiting();
           cool_down(delays_.next(std::chrono::seconds{0}, chance_));
         }
         pump();

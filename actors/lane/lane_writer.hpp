@@ -129,6 +129,7 @@ private:
 
   // In lane_writer_waiting.cpp.
   void ask_waiting();
+  void ask_later(std::chrono::milliseconds delay);
   void read_waiting();
   void tend_waiting();
   void arm_retry();
@@ -173,6 +174,8 @@ private:
 
   // Of the next try of waiting events.
   waiting_mapper mapper_;
+  bool asking_ = false;
+  bool ask_again_ = false;
   bool retry_armed_ = false;
   bool woken_ = false;
   bool sleeps_ = false;

@@ -33,24 +33,41 @@ lane_writer_state::~lane_writer_state() {
 }
 
 /// A lane is taken over at its first batch; this one may have none, and still
-/// events that wait.
+/// events that wait: at the start, after a failover that took them back, or
+/// when another writer had the lane.
 void lane_writer_state::ask_waiting() {
-  if (!config_.waiting.make_mapper)
+  if (!config_.waiting.make_mapper || core_.owns_row())
     return;
+  if (std::exchange(asking_, true)) {
+    ask_again_ = true;
+    return;
+  }
   self_
     ->request(pool_, config_.store_timeout,
               waiting_request{config_.lane, seq{}, 0, 0, 0,
                               config_.waiting.map})
     .then(
       [this](const waiting_answer& x) {
-        if (x.count == 0)
-          return;
-        core_.expect_waiting();
-        retry_now();
+        asking_ = false;
+        if (x.count > 0) {
+          core_.expect_waiting();
+          retry_now();
+        } else if (std::exchange(ask_again_, false)) {
+          ask_waiting();
+        } else if (core_.attempts() > 0) {
+          // Whoever fenced this one may put events aside and go.
+          ask_later(config_.waiting.retry_max);
+        }
       },
-      [this](const caf::error&) {
-        self_->run_delayed(config_.delays.max, [this] { ask_waiting(); });
-      });
+      [this](const caf::error&) { ask_later(config_.delays.max); });
+}
+
+void lane_writer_state::ask_later(std::chrono::milliseconds delay) {
+  asking_ = true;
+  self_->run_delayed(delay, [this] {
+    asking_ = ask_again_ = false;
+    ask_waiting();
+  });
 }
 
 void lane_writer_state::read_waiting() {

@@ -111,6 +111,56 @@ TEST_CASE_METHOD(fixture, "a commit of another lane wakes it, once per try") {
   CHECK(tries() == before + 1);
 }
 
+namespace {
+
+/// A lane that nothing waits in as yet.
+struct quiet_fixture : writer_fixture {
+  quiet_fixture()
+    : writer_fixture{[](lane_writer_config& config, pool_script&) {
+        config.waiting.retry_max = 10s;
+        config.waiting.make_mapper = [] { return waiting_mapper{}; };
+      }} {
+  }
+
+  /// Somebody else puts an event aside.
+  void put_aside() {
+    script->waiting.decide = [](const waiting_request&) { return true; };
+    script->waiting.otherwise.count = 1;
+  }
+
+  void reconnect() {
+    self->send(aut, pool_reconnected{});
+    drain();
+  }
+};
+
+} // namespace
+
+TEST_CASE_METHOD(quiet_fixture, "after a reconnect a lane that is not taken "
+                                "over asks again whether events wait") {
+  REQUIRE(script->takeovers.asked.empty());
+  put_aside();
+  reconnect();
+  CHECK(script->takeovers.asked.size() == 1);
+}
+
+TEST_CASE_METHOD(quiet_fixture, "a writer that was fenced and has no batch "
+                                "asks again and again whether events wait") {
+  give({.from = 10, .to = 20, .rows = {11}});
+  auto other = script->row;
+  other.epoch = {99};
+  script->loads.queued.push_back(other);
+  auto before = script->waiting.asked.size();
+  reconnect();
+  CHECK(script->waiting.asked.size() == before + 1);
+  advance(10s);
+  CHECK(script->waiting.asked.size() == before + 2);
+  CHECK(script->takeovers.asked.size() == 1);
+  put_aside();
+  advance(10s);
+  CHECK(script->takeovers.asked.size() == 2);
+}
+
 TEST_CASE_METHOD(writer_fixture, "a lane that has no waiting events is not "
                                  "taken over at the start") {
   CHECK(script->takeovers.asked.empty());
