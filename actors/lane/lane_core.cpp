@@ -281,7 +281,10 @@ void lane_core::adopt(lane_row row) {
     return;
   }
   round_.abandon();
-  waiting_.assign(std::exchange(row_->waiting, {}));
+  auto waiting = std::exchange(row_->waiting, {});
+  if (broken(mutation::waiting_unloaded))
+    waiting.clear();
+  waiting_.assign(std::move(waiting));
   knows_waiting_ = !waiting_.empty();
   judge_all_again();
 }

@@ -3,6 +3,7 @@
 
 #include "actors/lane/invariant.hpp"
 #include "actors/lane/lane_core.hpp"
+#include "actors/lane/mutation.hpp"
 
 #include <algorithm>
 #include <format>
@@ -151,7 +152,9 @@ lane_core::judge_waiting(const event_id& id, const batch& data,
   waiter result{id, data.source, {}, remembered(touches)};
   if (lacks != lacking_.end())
     result.why = lacks->second;
-  else if (waiting_.holds_back(touches) || fresh.holds_back(touches))
+  else if ((waiting_.holds_back(touches)
+            && !broken(mutation::waiting_overtaken))
+           || (fresh.holds_back(touches) && !broken(mutation::fresh_overtaken)))
     result.why.reason = "an earlier event that waits writes the same row";
   else
     return std::nullopt;
@@ -259,7 +262,8 @@ void lane_core::plan_retry() {
   tally_ = {};
   retrying_ = true;
   round_.plan(*row_, flight_);
-  flight_.claim.seqs += round_.dead();
+  if (!broken(mutation::retry_uncounted))
+    flight_.claim.seqs += round_.dead();
 }
 
 void lane_core::waiting_read(std::vector<retried_event> events) {
@@ -279,7 +283,8 @@ void lane_core::committed_waiting() {
   auto next = first_waiting(flight_);
   for (const auto& source : flight_.sources)
     for (const auto& x : source.waiting) {
-      waiting_.add({next, bytes_of(x.record), x.touches});
+      if (!broken(mutation::aside_forgotten))
+        waiting_.add({next, bytes_of(x.record), x.touches});
       next.value += 1;
     }
   auto passed = [this](const auto& x) {

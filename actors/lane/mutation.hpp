@@ -51,6 +51,24 @@ enum class mutation : uint8_t {
   neighbour_skipped,
   /// A dead letter is written without its record (rule 16).
   fetch_skipped,
+  /// The row is loaded without what waits (section 4).
+  waiting_unloaded,
+  /// What a flush puts aside is not kept in mind (section 4).
+  aside_forgotten,
+  /// An event overtakes a waiting one that touches its row (section 4).
+  waiting_overtaken,
+  /// The same, where both come in one flush (section 4).
+  fresh_overtaken,
+  /// What makes a row overtakes a waiting delete (section 4).
+  delete_overtaken,
+  /// A retry does not go by what stays behind (rule 14b).
+  retry_overtakes,
+  /// A retry takes rows of another shape (rule 26).
+  retry_reshaped,
+  /// An event that still lacks its row is a dead letter at once (section 4).
+  retry_impatient,
+  /// A retry takes no numbers for its dead letters (rule 14b).
+  retry_uncounted,
 
   // -- PARTITION CONSUMER -----------------------------------------------------
 

@@ -1,5 +1,6 @@
 #include "actors/lane/waiting_round.hpp"
 
+#include "actors/lane/mutation.hpp"
 #include "actors/lane/parent_patience.hpp"
 
 #include <algorithm>
@@ -88,9 +89,12 @@ bool waiting_round::plan(const lane_row& row, flush& to) {
       continue;
     }
     // Of another lane or shape by now, or behind one that stays.
-    if (data->lane != row.lane || data->shape != row.shape
+    auto reshaped = data->shape != row.shape
+                    && !broken(mutation::retry_reshaped);
+    if (data->lane != row.lane || reshaped
         || data->map_version != row.map_version
-        || held_.holds_back(x.touches)) {
+        || (held_.holds_back(x.touches)
+            && !broken(mutation::retry_overtakes))) {
       keep(x);
       continue;
     }
@@ -123,7 +127,7 @@ void waiting_round::keep(item& x) {
 
 void waiting_round::fails(item& x, const std::string& sqlstate,
                           const std::string& reason) {
-  if (!x.event.raw.expired) {
+  if (!x.event.raw.expired && !broken(mutation::retry_impatient)) {
     keep(x);
     return;
   }

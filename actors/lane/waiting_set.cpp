@@ -1,5 +1,7 @@
 #include "actors/lane/waiting_set.hpp"
 
+#include "actors/lane/mutation.hpp"
+
 #include <algorithm>
 #include <iterator>
 
@@ -76,7 +78,10 @@ void waiting_set::clear() noexcept {
 bool waiting_set::holds_back(const std::vector<row_touch>& touches) const {
   return std::ranges::any_of(touches, [this](const row_touch& x) {
     auto row = rows_.find(x.what.row);
-    return row != rows_.end() && (!x.creates || row->second.others > 0);
+    return row != rows_.end()
+           && (!x.creates
+               || (row->second.others > 0
+                   && !broken(mutation::delete_overtaken)));
   });
 }
 

@@ -27,6 +27,10 @@ simulation_counts& simulation_counts::operator+=(const simulation_counts& x) {
   dropped += x.dropped;
   sent += x.sent;
   rewinds += x.rewinds;
+  put_aside += x.put_aside;
+  waited += x.waited;
+  released += x.released;
+  replayed += x.replayed;
   return *this;
 }
 
@@ -50,6 +54,10 @@ simulation::~simulation() {
 }
 
 void simulation::make_world() {
+  mixed_ = draws_.chance(25);
+  // In some runs lanes have nothing more to write long before the end.
+  auto busy = mixed_ && draws_.chance(50) ? draws_.pick(config_.events)
+                                          : config_.events;
   for (std::size_t p = 0; p < partitions_.size(); ++p) {
     auto& x = partitions_[p];
     // Two topics: a slot is not a partition's number.
@@ -59,13 +67,21 @@ void simulation::make_world() {
       // Holes: transaction markers and compaction.
       constexpr int64_t steps[] = {1, 1, 1, 2, 4};
       x.end = x.end + steps[draws_.pick(5)];
-      auto route = draws_.pick(13);
-      x.log.push_back({x.end + -1, route, draws_.chance(8)});
+      x.log.push_back(i < busy ? draw_event(draws_, x.end + -1, mixed_)
+                               : sim_event{.at = x.end + -1});
     }
     x.end = x.end + static_cast<int64_t>(draws_.pick(3));
   }
+  sim_habits habits;
+  constexpr int keep_seconds[] = {8, 30};
+  habits.keep = std::chrono::seconds{keep_seconds[draws_.pick(2)]};
+  habits.missing_first = draws_.chance(50);
+  habits.names_one = draws_.chance(30);
+  db_.begin(habits);
   first_change_ = draws_.pick(3);
   ends_with_change_ = draws_.chance(30);
+  if (draws_.chance(30))
+    last_failover_ = draws_.pick(5);
   auto late = draws_.pick(2);
   while (db_.slots() + late < partitions_.size())
     append_slot();
@@ -80,6 +96,7 @@ void simulation::chaos() {
   for (step_ = 0; step_ < config_.steps && !db_.failure(); ++step_) {
     draws_.begin_step(step_);
     now_ += std::chrono::milliseconds{200};
+    db_.set_time(now_);
     step();
   }
 }
@@ -99,10 +116,15 @@ void simulation::step() {
   } else if (x < 710) {
     move_letter();
   } else {
+    if (replayer_ && draws_.chance(10)) {
+      replay_some();
+      return;
+    }
     auto who = draws_.pick(writers_.size());
     // A table that is locked for a while stops its lane's writer.
     if (writers_[who].lane == locked_lane_ && step_ < locked_until_)
       return;
+    run_timers(who);
     if (!writers_[who].waiting) {
       auto f = draws_.pick(100);
       execute(who, f < 85   ? fate::done
@@ -128,11 +150,11 @@ void simulation::change_world(std::size_t x) {
   } else if (x < 56) {
     toggle_lane();
   } else if (x < 71) {
-    fail_over();
+    fail_over(draws_.pick(5));
   } else if (x < 76) {
-    auto& w = writers_[draws_.pick(writers_.size())];
-    say("a writer of lane {} has a new connection", w.lane);
-    w.core->reconnected();
+    auto who = draws_.pick(writers_.size());
+    say("a writer of lane {} has a new connection", writers_[who].lane);
+    reconnect(who);
   } else if (x < 79) {
     auto lane = draws_.pick(db_.lanes());
     auto commits = draws_.chance(50);
@@ -142,14 +164,20 @@ void simulation::change_world(std::size_t x) {
       say("lane {}: the open transaction {}", lane,
           commits ? "commits" : "is rolled back");
     db_.settle(lane, commits);
-  } else if (x < 88) {
+  } else if (x < 84) {
     mend(draws_.pick(writers_.size()));
-  } else if (x < 90) {
+  } else if (x < 86) {
     append_slot();
+  } else if (x < 90) {
+    replay_some();
   } else if (x < 93) {
     if (db_.alter_shape()) {
       ++counts_.reshaped;
       say("the rows get shape {}", db_.shape().value);
+      // A node that meets other columns plants its tree anew.
+      for (std::size_t lane = 0; mixed_ && lane < db_.lanes(); ++lane)
+        if (!draws_.chance(50))
+          add_writer(lane);
     }
   } else if (x < 96) {
     plan_change();
@@ -215,11 +243,11 @@ void simulation::toggle_lane() {
 /// What a halted writer does now and then, or when it is told to.
 void simulation::mend(std::size_t who) {
   writers_[who].core->resume();
+  run_timers(who);
   pump(who);
 }
 
-void simulation::fail_over() {
-  auto commits = draws_.pick(5);
+void simulation::fail_over(std::size_t commits) {
   db_.fail_over(commits);
   ++counts_.failovers;
   say("a failover forgets {} commits", commits);
@@ -228,10 +256,8 @@ void simulation::fail_over() {
     if (x.partition >= db_.slots())
       x.alive = x.assigned = false;
   for (std::size_t i = 0; i < writers_.size(); ++i)
-    if (!draws_.chance(30)) {
-      writers_[i].core->reconnected();
-      pump(i);
-    }
+    if (!draws_.chance(30))
+      reconnect(i);
 }
 
 // -- changes of the map (rule 25) ---------------------------------------------
@@ -249,6 +275,9 @@ void simulation::try_switch() {
   if (db_.switch_map(lanes_of_next_map())) {
     ++counts_.switched;
     say("map {} with {} lanes", db_.version().value, db_.map().lanes);
+    // The nodes plant their trees anew, each in its time.
+    for (std::size_t lane = 0; mixed_ && lane < db_.lanes(); ++lane)
+      add_writer(lane);
   } else if (draws_.chance(10)) {
     db_.abort_change();
     say("the change of the map is given up");
@@ -267,6 +296,8 @@ std::size_t simulation::lanes_of_next_map() const {
 /// No restarts: who is there last must finish by resync alone (I7).
 void simulation::begin_finish() {
   draws_.end();
+  if (last_failover_ > 0)
+    fail_over(last_failover_);
   say("from here on nothing fails");
   if (db_.changing())
     db_.abort_change();
@@ -282,20 +313,20 @@ void simulation::begin_finish() {
     if (!db_.is_active(lane))
       db_.toggle_state(lane);
     auto i = last_writer(lane);
-    auto& core = *writers_[i].core;
-    core.resume();
+    if (writers_[i].shape != db_.shape())
+      i = add_writer(lane);
+    writers_[i].core->resume();
     // No failover goes unnoticed for ever: its connection broke, too.
-    core.reconnected();
-    pump(i);
+    reconnect(i);
   }
   // Where no floor moves, no barrier is reached.
   if (ends_with_change_ && !broken(mutation::no_floor))
     plan_change();
 }
 
-/// Until nobody has anything to say.
+/// Until nobody has anything to say; writers do what they have to in any case.
 void simulation::exhaust_messages() {
-  while ((!parcels_.empty() || !letters_.empty()) && !db_.failure()) {
+  do {
     for (const auto& x : std::exchange(parcels_, {}))
       deliver(x, last_writer(x.lane));
     for (std::size_t lane = 0; lane < db_.lanes(); ++lane) {
@@ -310,13 +341,14 @@ void simulation::exhaust_messages() {
     }
     for (const auto& x : std::exchange(letters_, {}))
       deliver(x);
-  }
+  } while ((!parcels_.empty() || !letters_.empty()) && !db_.failure());
 }
 
 bool simulation::finish() {
   begin_finish();
   for (int round = 0; round < finish_rounds && !db_.failure(); ++round) {
     now_ += std::chrono::seconds{2};
+    db_.set_time(now_);
     for (std::size_t lane = 0; lane < db_.lanes(); ++lane)
       mend(last_writer(lane));
     for (std::size_t p = 0; p < db_.slots(); ++p)

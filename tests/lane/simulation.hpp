@@ -6,6 +6,7 @@
 // last commits. It drives the very classes that the actors use.
 
 #include "actors/lane/lane_core.hpp"
+#include "actors/lane/parent_patience.hpp"
 #include "actors/source/partition_feed.hpp"
 #include "tests/lane/simulation_choices.hpp"
 #include "tests/lane/simulation_counts.hpp"
@@ -36,8 +37,9 @@ struct simulation_config {
 };
 
 /// One run. Nothing when all is well, else what went wrong: the first word is
-/// LOST, DUP, ORDER, WRONG, DEAD or SHAPE (what is written is not what is in
-/// the log), BACK (offsets moved back), ACK (of what never was durable), HALT
+/// LOST, DUP, ORDER, WRONG, DEAD, WAIT, ROWS or SHAPE (what is written is not
+/// what is in the log, or became of it for no reason), BACK (offsets moved
+/// back), SEQ (a number is given twice), ACK (of what never was durable), HALT
 /// (of a lane, without need), INVARIANT (a check of the core) or STUCK.
 class simulation {
 public:
@@ -88,7 +90,7 @@ private:
   /// What came of a writer's step.
   enum class outcome : uint8_t {
     failed,
-    missing,
+    no_row,
     inactive,
     taken,
     row,
@@ -96,15 +98,23 @@ private:
     committed,
     refused,
     poison,
+    no_parent,
+    missing,
     lost,
     retry,
     smaller,
+    events,
   };
 
   struct writer_answer {
     outcome what = outcome::failed;
     std::optional<lane_row> row = {};
     bool found = true;
+
+    /// What waits is read after the row, when the writer hears.
+    bool torn = false;
+    std::vector<missing_write> lacks = {};
+    std::vector<retried_event> retried = {};
   };
 
   struct writer {
@@ -113,6 +123,29 @@ private:
     lane_step step = lane_step::none;
     std::optional<writer_answer> waiting;
     int64_t dropped = 0;
+    parent_patience patience;
+
+    /// Of the rows that its program makes of waiting events.
+    millrace::shape shape;
+
+    // When waiting events are tried again.
+    std::optional<sim_time> next_ask;
+    bool sleeps = false;
+    bool woken = false;
+    int futile = 0;
+    int64_t released = 0;
+    sim_time last_try;
+    std::optional<sim_time> next_try;
+  };
+
+  /// Somebody who replays dead letters, one after the other.
+  struct replayer {
+    sim_letter letter = {};
+    std::size_t lane = 0;
+
+    /// Taken over for it.
+    std::optional<lane_row> row;
+    bool in_doubt = false;
   };
 
   struct parcel {
@@ -153,14 +186,33 @@ private:
   std::size_t add_writer(std::size_t lane);
   void deliver(const parcel& x, std::size_t to);
   void pump(std::size_t who);
+  void reconnect(std::size_t who);
   void check_replies(const writer& w, const addressed_reply& x);
   void execute(std::size_t who, fate f);
   writer_answer take_over(std::size_t lane, fate f);
   writer_answer resolve(std::size_t lane, fate f);
   writer_answer flush_now(writer& w, fate f);
+  bool settled(std::size_t lane);
+  void count(const flush& x);
   void tell(std::size_t who);
+  void tell_refused(writer& w, outcome what, std::vector<missing_write> lacks);
   std::size_t last_writer(std::size_t lane);
   std::size_t last_consumer(std::size_t p) const;
+
+  // -- waiting and replay -----------------------------------------------------
+
+  writer_answer read_waiting(const writer& w);
+  void tend_waiting(writer& w);
+  void arm_retry(writer& w);
+  void run_timers(std::size_t who);
+  bool asks_waiting(writer& w);
+  void wake_others();
+  void replay_some();
+  void begin_replay();
+  void begin_replay_in_lane();
+  void resolve_replay();
+  sim_work replay_work() const;
+  void flush_replay();
 
   // -- the run ----------------------------------------------------------------
 
@@ -172,7 +224,7 @@ private:
   void change_world(std::size_t x);
   void append_slot();
   void mend(std::size_t who);
-  void fail_over();
+  void fail_over(std::size_t commits);
   void toggle_lane();
   void plan_change();
   void try_switch();
@@ -203,9 +255,16 @@ private:
   std::vector<parcel> parcels_;
   std::vector<letter> letters_;
   std::vector<offset> kafka_commits_;
+  std::optional<replayer> replayer_;
   std::size_t locked_lane_ = 0;
   std::size_t locked_until_ = 0;
   bool ends_with_change_ = false;
+
+  /// Commits that are forgotten at the end of all that fails.
+  std::size_t last_failover_ = 0;
+
+  /// Events write rows that others need; else each stands for itself.
+  bool mixed_ = false;
   std::size_t first_change_ = 0;
   std::size_t step_ = 0;
   simulation_counts counts_;

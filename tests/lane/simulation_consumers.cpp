@@ -194,14 +194,10 @@ void simulation::take(consumer& x, const sim_event& e) {
   auto lanes = static_cast<std::size_t>(feed.config().lanes);
   if (broken(mutation::no_floor))
     for (std::size_t i = 0; i < feed.cursor().lane_ids().size(); ++i)
-      feed.open_lane(i).blocks.resize(1);
+      feed.open_lane(i).blocks.resize(sim_deeds);
   if (e.route > 0) {
     auto& b = feed.open_lane(e.route % lanes);
-    b.blocks.resize(1);
-    b.blocks[0].bytes.push_back(std::byte{0});
-    b.blocks[0].row_ends.push_back(
-      static_cast<uint32_t>(b.blocks[0].bytes.size()));
-    b.blocks[0].offsets.push_back(e.at.value);
+    add_rows(b, e);
     ++b.events;
   }
   feed.end();

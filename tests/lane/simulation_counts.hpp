@@ -21,6 +21,16 @@ struct simulation_counts {
   /// Lanes that go back to an earlier offset, for a nack or a view.
   std::size_t rewinds = 0;
 
+  // Waiting events.
+  std::size_t put_aside = 0;
+  std::size_t released = 0;
+
+  /// Seconds until they were released.
+  std::size_t waited = 0;
+
+  /// Dead letters.
+  std::size_t replayed = 0;
+
   simulation_counts& operator+=(const simulation_counts& x);
 };
 

@@ -1,5 +1,7 @@
 #include "tests/lane/simulation_database.hpp"
 
+#include "actors/lane/invariant.hpp"
+
 #include <algorithm>
 #include <format>
 #include <utility>
@@ -21,10 +23,6 @@ std::size_t index(const lane_id& x) {
   return static_cast<std::size_t>(x.number.value);
 }
 
-bool is_refused(const flush_source& x, offset at) {
-  return std::ranges::contains(x.refused, at, &reject::at);
-}
-
 } // namespace
 
 sim_database::sim_database(const std::vector<sim_partition>& partitions,
@@ -35,6 +33,14 @@ sim_database::sim_database(const std::vector<sim_partition>& partitions,
   for (std::size_t i = 0; i < first_lanes; ++i)
     add_lane({}, {});
   history_.push_back(now_);
+}
+
+void sim_database::begin(sim_habits habits) {
+  habits_ = habits;
+  for (std::size_t p = 0; p < partitions_.size(); ++p) {
+    require(partitions_[p].log.size() <= max_events, "there is room for them");
+    known_[p].assign(partitions_[p].log.size(), {});
+  }
 }
 
 void sim_database::add_lane(const std::vector<offset>& next_off, seq next) {
@@ -92,6 +98,7 @@ std::optional<lane_row> sim_database::read(std::size_t lane) const {
   auto result = now_.lanes[lane];
   for (const auto& x : now_.floors)
     result.floors.push_back(x.floor);
+  result.waiting = waiting_entries(lane);
   return result;
 }
 
@@ -129,7 +136,25 @@ bool sim_database::is_complete() const {
     for (const auto& e : partitions_[p].log)
       if (auto lane = lane_of(p, e); lane && e.at >= effective(*lane, p))
         return false;
-  return slots() == partitions_.size();
+  return slots() == partitions_.size() && now_.tables.waiting.empty();
+}
+
+std::vector<sim_waiting> sim_database::waiting(std::size_t lane,
+                                               seq from) const {
+  std::vector<sim_waiting> result;
+  for (const auto& x : now_.tables.waiting)
+    if (x.lane == lane && x.number >= from)
+      result.push_back(x);
+  return result;
+}
+
+std::vector<waiting_entry>
+sim_database::waiting_entries(std::size_t lane) const {
+  std::vector<waiting_entry> result;
+  for (const auto& x : now_.tables.waiting)
+    if (x.lane == lane)
+      result.push_back({x.number, 1, *x.touches});
+  return result;
 }
 
 // -- the claim ----------------------------------------------------------------
@@ -156,7 +181,8 @@ bool sim_database::claim_holds(const claim& x) const {
   };
   if (index(x.lane) >= lanes() || !std::ranges::all_of(x.ranges, is_known))
     return false;
-  if (is_broken(sabotage::no_claim))
+  if (is_broken(sabotage::no_claim)
+      || (x.ranges.empty() && is_broken(sabotage::retry_unclaimed)))
     return true;
   const auto& row = now_.lanes[index(x.lane)];
   auto ours = row.epoch == x.epoch && row.owner == x.owner;
@@ -179,43 +205,11 @@ bool sim_database::claim_holds(const claim& x) const {
   return holds;
 }
 
-bool sim_database::holds_poison(const flush& x) const {
-  for (const auto& part : x.sources) {
-    const auto& log = partitions_[slot_of(part.data->source)].log;
-    for (const auto& block : part.data->blocks)
-      for (auto at : block.offsets)
-        if (part.keeps(offset{at}) && !is_refused(part, offset{at})) {
-          auto e = std::ranges::lower_bound(log, offset{at}, {},
-                                            &sim_event::at);
-          if (e->poison)
-            return true;
-        }
-  }
-  return false;
-}
+// -- open transactions --------------------------------------------------------
 
-// -- commits ------------------------------------------------------------------
-
-void sim_database::commit(const flush& x) {
-  auto lane = index(x.claim.lane);
-  for (const auto& r : x.claim.ranges)
-    check(x, index(r.at), r.range);
-  for (const auto& part : x.sources) {
-    if (part.data->shape != now_.shape)
-      fail(std::format("SHAPE: lane {} took rows of another one", lane));
-    for (const auto& r : part.refused)
-      if (!r.has_value && r.reason == "refused")
-        fail(std::format("DEAD: the letter of {} has no record", r.at.value));
-  }
-  auto& row = now_.lanes[lane];
-  row.next_seq.value += x.claim.seqs;
-  for (const auto& r : x.claim.ranges)
-    row.next_off[index(r.at)] = r.range.to;
-  remember();
-}
-
-void sim_database::leave_open(const flush& x) {
-  open_[index(x.claim.lane)] = x;
+void sim_database::leave_open(sim_work x) {
+  auto lane = index(x.what.claim.lane);
+  open_[lane] = std::move(x);
 }
 
 bool sim_database::is_locked(std::size_t lane) const {
@@ -319,15 +313,44 @@ bool sim_database::switch_map(std::size_t to_lanes) {
   now_.changing = false;
   for (auto& x : now_.floors)
     x.token = mint();
+  ++last.value;
+  while (lanes() < to_lanes)
+    add_lane(barrier, last);
+  if (!is_broken(sabotage::switch_leaves_waiting))
+    move_waiting(last);
   for (auto& x : now_.lanes) {
     ++x.epoch.value;
     x.owner = {};
     x.map_version = version();
+    x.next_seq = last;
   }
-  while (lanes() < to_lanes)
-    add_lane(barrier, {last.value + 1});
   remember();
   return true;
+}
+
+/// To the lanes of the new map, under numbers that none of them has given: in
+/// the order of the offsets within each partition, and between them about as
+/// they were put aside.
+void sim_database::move_waiting(seq& last) {
+  auto& all = now_.tables.waiting;
+  auto by_place = [](const sim_waiting& x) { return std::pair{x.of.p, x.at}; };
+  std::ranges::sort(all, {}, by_place);
+  std::vector<std::pair<sim_time, std::size_t>> order;
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    auto at = all[i].since;
+    if (i > 0 && all[i - 1].of.p == all[i].of.p)
+      at = std::max(at, order.back().first);
+    order.emplace_back(at, i);
+  }
+  std::ranges::sort(order);
+  std::vector<sim_waiting> moved;
+  for (const auto& [at, i] : order) {
+    auto& x = moved.emplace_back(std::move(all[i]));
+    x.lane = owner_of(event(x.of));
+    x.number = last;
+    ++last.value;
+  }
+  all = std::move(moved);
 }
 
 void sim_database::fail_over(std::size_t commits) {

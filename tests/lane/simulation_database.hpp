@@ -4,6 +4,7 @@
 
 #include "messages/flush.hpp"
 #include "messages/partition_view.hpp"
+#include "tests/lane/simulation_tables.hpp"
 #include "tests/lane/simulation_variants.hpp"
 
 #include <array>
@@ -18,17 +19,6 @@
 
 namespace millrace::test {
 
-/// A record of the simulated log.
-struct sim_event {
-  offset at;
-
-  /// Decides about the lane; 0: no lane wants it.
-  std::size_t route = 0;
-
-  /// The database refuses its rows.
-  bool poison = false;
-};
-
 /// Lanes and the offsets, by slot, from which on they are those of the events.
 struct sim_map {
   std::size_t lanes = 0;
@@ -42,14 +32,48 @@ struct sim_partition {
   offset end;
 };
 
+/// A transaction of a lane: a flush, or the replay of a dead letter.
+struct sim_work {
+  flush what;
+  std::optional<sim_letter> replayed = {};
+};
+
+/// What PostgreSQL says about the rows of a transaction.
+struct sim_trial {
+  enum class verdict : uint8_t { fits, poison, no_parent, missing };
+
+  verdict what = verdict::fits;
+  std::vector<missing_write> lacks = {};
+};
+
+/// How a run's database is.
+struct sim_habits {
+  /// Waiting events become dead letters after this time.
+  std::chrono::milliseconds keep{8'000};
+
+  /// It finds missing rows before other faults of a flush.
+  bool missing_first = false;
+
+  /// It names one missing row of several.
+  bool names_one = false;
+};
+
 /// The lane rows, the floors and the maps, with their last few versions. Each
 /// commit is held against the log: what lies below a lane's effective offset
-/// is what was written, in order and once (I1, I5), and nothing moves back
-/// (I2). The first thing that is wrong is kept in `failure`.
+/// is what was written, in order and once (I1, I5), or waits, or is a dead
+/// letter for a reason; and nothing moves back (I2). The first thing that is
+/// wrong is kept in `failure`.
 class sim_database {
 public:
   sim_database(const std::vector<sim_partition>& partitions,
                std::array<sabotage, 2> broken);
+
+  /// To be called once the log is made.
+  void begin(sim_habits habits);
+
+  void set_time(sim_time now) noexcept {
+    time_ = now;
+  }
 
   // -- views ------------------------------------------------------------------
 
@@ -93,8 +117,30 @@ public:
 
   std::size_t slot_of(const partition_id& x) const;
 
-  /// Whether every event is below its lane's effective offset.
+  /// Whether every event is below its lane's effective offset, and none waits.
   bool is_complete() const;
+
+  /// The lane's waiting events from this one on.
+  std::vector<sim_waiting> waiting(std::size_t lane, seq from = {}) const;
+
+  std::vector<waiting_entry> waiting_entries(std::size_t lane) const;
+
+  bool is_expired(const sim_waiting& x) const {
+    return time_ - x.since >= habits_.keep;
+  }
+
+  const std::vector<sim_letter>& letters() const noexcept {
+    return now_.tables.letters;
+  }
+
+  const sim_event& event(const sim_place& x) const {
+    return partitions_[x.p].log[x.index];
+  }
+
+  /// The lane that an event is of by the map that counts.
+  std::size_t owner_of(const sim_event& e) const {
+    return e.route % map().lanes;
+  }
 
   const std::optional<std::string>& failure() const noexcept {
     return failure_;
@@ -111,18 +157,27 @@ public:
 
   bool claim_holds(const claim& x) const;
 
-  /// Whether PostgreSQL refuses one of the rows.
-  bool holds_poison(const flush& x) const;
+  /// Whether what it takes from `waiting` or replays is there.
+  bool can_take(const sim_work& x) const;
 
-  /// Commits a flush whose claim holds.
-  void commit(const flush& x);
+  /// What becomes of its rows, were it to commit.
+  sim_trial attempt(const sim_work& x);
+
+  /// Commits what holds.
+  void commit(const sim_work& x);
 
   /// Dead letters in a transaction of their own (`dead_letter_apart`).
   void write_apart(const flush& x);
 
-  /// The claim holds, but neither COMMIT nor ROLLBACK was seen: the
-  /// transaction keeps the row locked.
-  void leave_open(const flush& x);
+  /// All holds, but neither COMMIT nor ROLLBACK was seen: the transaction
+  /// keeps the row locked.
+  void leave_open(sim_work x);
+
+  /// PostgreSQL takes the event's rows from now on.
+  void mend(const sim_place& x);
+
+  /// The topic does not have the record any more.
+  void lose_record(std::size_t p, offset at);
 
   bool is_locked(std::size_t lane) const;
 
@@ -169,13 +224,17 @@ private:
     std::vector<lane_row> lanes;
     std::vector<stored_floor> floors;
     std::vector<sim_map> maps;
+    sim_tables tables;
     millrace::shape shape{1};
     bool changing = false;
   };
 
-  struct written_event {
-    offset at;
-    bool dead = false;
+  /// What is known of an event whatever is forgotten.
+  struct known_event {
+    /// When it last lacked a row.
+    std::optional<sim_time> lacked;
+    bool lost = false;
+    bool mended = false;
   };
 
   bool is_broken(sabotage x) const noexcept {
@@ -186,11 +245,28 @@ private:
   void add_lane(const std::vector<offset>& next_off, seq next);
   offset effective(std::size_t lane, std::size_t p) const;
   std::optional<std::size_t> lane_of(std::size_t p, const sim_event& e) const;
-  void collect(const flush& x, std::size_t p);
+  const sim_event* find(std::size_t p, offset at) const;
+  sim_place place_of(std::size_t p, const sim_event& e) const;
+  bool is_refused(const sim_place& x) const;
+  void add_effects(const sim_work& x, std::size_t source);
+  void collect_effects(const sim_work& x);
+  void move_waiting(seq& last);
+
+  // Checks of a commit, in simulation_checks.cpp.
   void check(const flush& x, std::size_t p, offset_range range);
-  std::string_view explain(const written_event& x, std::size_t lane,
+  std::string_view explain(const sim_effect& x, std::size_t lane,
                            std::size_t p) const;
   void check_floor(std::size_t p, offset from, offset to);
+  void check_flush(const sim_work& x);
+  void check_rows(const sim_work& x, const sim_effect& e);
+  bool may_wait(const sim_effect& x, std::size_t lane) const;
+  bool may_die(const sim_work& x, const sim_effect& e) const;
+  void check_number(std::size_t lane, seq number);
+
+  // What a commit writes, in simulation_rows.cpp.
+  void take(const sim_work& x);
+  void apply(const sim_work& x, const sim_effect& e, seq& letter, seq& aside);
+  void write_rows(const sim_effect& x);
 
   const std::vector<sim_partition>& partitions_;
   std::array<sabotage, 2> broken_;
@@ -200,12 +276,21 @@ private:
   std::deque<durable> history_;
 
   /// By lane.
-  std::vector<std::optional<flush>> open_;
+  std::vector<std::optional<sim_work>> open_;
   std::vector<std::vector<offset>> ever_;
 
   /// Dead letters that were written outside their flush.
   std::vector<std::pair<std::size_t, offset>> apart_;
-  std::vector<written_event> written_;
+
+  sim_habits habits_;
+  sim_time time_;
+  std::array<std::vector<known_event>, max_partitions> known_;
+
+  /// Of the transaction at hand, in the order of its sources.
+  std::vector<sim_effect> effects_;
+
+  /// That it takes from `waiting`.
+  std::vector<sim_waiting> taken_;
   uint64_t minted_ = 0;
   std::optional<std::string> failure_;
 };

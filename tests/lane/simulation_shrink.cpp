@@ -122,13 +122,19 @@ shrunk_run shrink(const variant& broken, uint64_t seed, std::size_t budget) {
 }
 
 std::string to_string(const shrunk_run& x) {
-  // The end of a run that is stuck goes on for ever.
-  constexpr std::size_t lines = 200;
+  // A run that is stuck goes on for ever.
+  constexpr std::size_t first = 150;
+  constexpr std::size_t last = 100;
+  auto left_out = x.trace.size() > first + last ? x.trace.size() - first - last
+                                                : 0;
   std::string result;
-  for (std::size_t i = 0; i < x.trace.size() && i < lines; ++i)
+  for (std::size_t i = 0; i < x.trace.size(); ++i) {
+    if (i == first && left_out > 0) {
+      result += "... " + std::to_string(left_out) + " more ...\n";
+      i += left_out;
+    }
     result += x.trace[i] + "\n";
-  if (x.trace.size() > lines)
-    result += "... and " + std::to_string(x.trace.size() - lines) + " more\n";
+  }
   return result + x.failure + "\n";
 }
 

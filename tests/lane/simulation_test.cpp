@@ -41,7 +41,8 @@ TEST_CASE("every run ends with each event once and in order", "[simulation]") {
     sum += world.counts();
   }
   CAPTURE(sum.rejoined, sum.switched, sum.reshaped, sum.failovers, sum.parts,
-          sum.dead_letters, sum.nacks, sum.dropped);
+          sum.dead_letters, sum.nacks, sum.dropped, sum.put_aside, sum.released,
+          sum.replayed);
   // Else nothing is said about what did not happen.
   CHECK(sum.rejoined > runs());
   CHECK(sum.switched > runs() / 4);
@@ -51,11 +52,14 @@ TEST_CASE("every run ends with each event once and in order", "[simulation]") {
   CHECK(sum.dead_letters > runs());
   CHECK(sum.nacks > runs());
   CHECK(sum.dropped > runs());
+  CHECK(sum.put_aside > runs());
+  CHECK(sum.released > runs() / 2);
+  CHECK(sum.replayed > runs() / 20);
 }
 
 TEST_CASE("a run repeats with its seed", "[simulation]") {
   auto run = [] {
-    choices draws{42};
+    choices draws{2};
     simulation world{{.broken = find_variant("no_claim"), .tracing = true},
                      draws};
     auto failure = world.run();

@@ -39,6 +39,23 @@ enum class sabotage : uint8_t {
   switch_unready,
   /// Dead letters are written whatever becomes of their flush.
   dead_letter_apart,
+  /// What a retry takes from `waiting` need not be there (rule 14b).
+  taken_unseen,
+  /// A flush that moves no offsets does not claim (rule 14b).
+  retry_unclaimed,
+  /// A replay leaves its dead letter to a later transaction (rule 14b).
+  letter_kept,
+  /// A change of the map leaves waiting events where they are (rule 25).
+  switch_leaves_waiting,
+
+  // -- the shell of a LANE WRITER ---------------------------------------------
+
+  /// No commit wakes a lane (section 4).
+  wake_lost,
+  /// No timer tries waiting events again (section 4).
+  timer_lost,
+  /// A new writer does not ask whether its lane has waiting events.
+  waiting_unasked,
 
   // -- the shell of a PARTITION CONSUMER --------------------------------------
 

@@ -17,6 +17,11 @@ std::string words(const flush& x) {
   for (const auto& part : x.sources)
     for (const auto& r : part.refused)
       result += std::format(" with a dead letter for {}", r.at.value);
+  for (const auto& part : x.sources)
+    for (const auto& w : part.waiting)
+      result += std::format(" and puts {} aside", w.record.at.value);
+  for (auto number : x.taken)
+    result += std::format(" what waited as {}", number.value);
   return result;
 }
 
@@ -29,9 +34,13 @@ std::size_t simulation::add_writer(std::size_t lane) {
   constexpr std::size_t queue_bytes[] = {64 << 20, 1'500};
   limits.flush_bytes = flush_bytes[draws_.pick(3)];
   limits.queue_bytes = queue_bytes[draws_.pick(2)];
+  if (draws_.chance(20))
+    limits.waiting_events = little_room;
   auto& x = writers_.emplace_back();
   x.lane = lane;
-  x.core = std::make_unique<lane_core>(db_.id(lane), limits);
+  x.next_ask = now_;
+  x.shape = db_.shape();
+  x.core = std::make_unique<lane_core>(db_.id(lane), limits, sim_traits());
   say("writer {} of lane {} begins", writers_.size() - 1, lane);
   return writers_.size() - 1;
 }
@@ -62,6 +71,7 @@ void simulation::pump(std::size_t who) {
     }
   };
   take_letters();
+  tend_waiting(w);
   if (w.step == lane_step::none && !w.waiting) {
     w.step = w.core->next_step();
     take_letters();
@@ -74,6 +84,13 @@ void simulation::pump(std::size_t who) {
       && why != lane_halt::row_missing)
     db_.fail("HALT: lane " + std::to_string(w.lane) + ": "
              + w.core->halt_reason());
+}
+
+void simulation::reconnect(std::size_t who) {
+  auto& w = writers_[who];
+  w.core->reconnected();
+  w.next_ask = now_;
+  pump(who);
 }
 
 void simulation::check_replies(const writer& w, const addressed_reply& x) {
@@ -95,21 +112,30 @@ void simulation::execute(std::size_t who, fate f) {
   writer_answer result;
   switch (step) {
     case lane_step::none:
-    case lane_step::read_waiting:
       return;
+    case lane_step::read_waiting:
+      if (f == fate::done)
+        result = read_waiting(w);
+      break;
     case lane_step::take_over:
       result = take_over(w.lane, f);
       break;
     case lane_step::load:
       if (f == fate::done)
-        result = {outcome::row, db_.read(w.lane)};
+        result = {.what = outcome::row,
+                  .row = db_.read(w.lane),
+                  .torn = draws_.chance(20)};
       break;
     case lane_step::resolve:
       result = resolve(w.lane, f);
       break;
     case lane_step::fetch:
       if (f != fate::nothing_happened)
-        result = {outcome::fetched, std::nullopt, f == fate::done};
+        result = {.what = outcome::fetched, .found = f == fate::done};
+      if (f == fate::outcome_unknown) {
+        auto wanted = w.core->wanted();
+        db_.lose_record(db_.slot_of(wanted.source), wanted.at);
+      }
       break;
     case lane_step::flush:
       result = flush_now(w, f);
@@ -120,95 +146,139 @@ void simulation::execute(std::size_t who, fate f) {
 
 simulation::writer_answer simulation::take_over(std::size_t lane, fate f) {
   if (lane >= db_.lanes())
-    return {outcome::missing};
-  if (f == fate::nothing_happened)
+    return {.what = outcome::no_row};
+  if (f == fate::nothing_happened || !settled(lane))
     return {};
-  if (db_.is_locked(lane)) {
-    if (!draws_.chance(50))
-      return {};
-    say("lane {}: the open transaction is ended", lane);
-    db_.settle(lane, false);
-  }
   if (!db_.is_active(lane))
-    return {outcome::inactive};
+    return {.what = outcome::inactive};
   auto row = db_.take_over(lane);
   say("lane {} is taken over, epoch {}", lane, row.epoch.value);
   if (f == fate::outcome_unknown)
     return {};
-  return {outcome::taken, std::move(row)};
+  return {.what = outcome::taken,
+          .row = std::move(row),
+          .torn = draws_.chance(20)};
+}
+
+/// Whether nobody holds the row any more.
+bool simulation::settled(std::size_t lane) {
+  if (!db_.is_locked(lane))
+    return true;
+  if (!draws_.chance(50))
+    return false;
+  say("lane {}: the open transaction is ended", lane);
+  db_.settle(lane, false);
+  return true;
 }
 
 simulation::writer_answer simulation::resolve(std::size_t lane, fate f) {
-  if (f != fate::done)
+  if (f != fate::done || !settled(lane))
     return {};
-  if (db_.is_locked(lane)) {
-    if (!draws_.chance(50))
-      return {};
-    say("lane {}: the open transaction is ended", lane);
-    db_.settle(lane, false);
-  }
-  return {outcome::row, db_.read(lane)};
+  return {.what = outcome::row, .row = db_.read(lane)};
 }
 
 simulation::writer_answer simulation::flush_now(writer& w, fate f) {
-  const auto& flight = w.core->flight();
+  sim_work work{w.core->flight()};
+  const auto& flight = work.what;
   if (is_broken(sabotage::dead_letter_apart))
     db_.write_apart(flight);
   if (f == fate::nothing_happened) {
     constexpr outcome all[] = {outcome::retry, outcome::lost, outcome::smaller};
-    return {all[draws_.pick(3)]};
+    return {.what = all[draws_.pick(3)]};
   }
   // It waits for the row, but not for ever.
   if (db_.is_locked(w.lane))
-    return {outcome::retry};
-  if (!db_.claim_holds(flight.claim))
-    return {outcome::refused};
-  if (db_.holds_poison(flight))
-    return {outcome::poison};
-  for (const auto& part : flight.sources) {
-    counts_.parts += part.keep_below < part.data->range.to ? 1 : 0;
-    counts_.dead_letters += part.refused.size();
+    return {.what = outcome::retry};
+  if (!db_.claim_holds(flight.claim) || !db_.can_take(work))
+    return {.what = outcome::refused};
+  auto trial = db_.attempt(work);
+  switch (trial.what) {
+    case sim_trial::verdict::fits:
+      break;
+    case sim_trial::verdict::poison:
+      return {.what = outcome::poison};
+    case sim_trial::verdict::no_parent:
+      return {.what = outcome::no_parent};
+    case sim_trial::verdict::missing:
+      return {.what = outcome::missing, .lacks = std::move(trial.lacks)};
   }
+  count(flight);
   if (f == fate::done) {
     say("lane {} commits{}", w.lane, words(flight));
-    db_.commit(flight);
-    return {outcome::committed};
+    db_.commit(work);
+    wake_others();
+    return {.what = outcome::committed};
   }
   switch (draws_.pick(3)) {
     case 0:
       say("lane {} commits{}, but the writer cannot know", w.lane,
           words(flight));
-      db_.commit(flight);
+      db_.commit(work);
       break;
     case 1:
       say("lane {} sends{}, and the transaction stays open", w.lane,
           words(flight));
-      db_.leave_open(flight);
+      db_.leave_open(std::move(work));
       break;
     default:
       say("lane {} does not commit{}, but the writer cannot know", w.lane,
           words(flight));
       break;
   }
-  return {outcome::lost};
+  return {.what = outcome::lost};
+}
+
+void simulation::count(const flush& x) {
+  for (const auto& part : x.sources) {
+    counts_.parts += part.keep_below < part.data->range.to ? 1 : 0;
+    counts_.dead_letters += part.refused.size();
+    counts_.put_aside += part.waiting.size();
+  }
+  auto dead = x.claim.ranges.empty() ? reject_count(x) : 0;
+  counts_.released += x.taken.size() - static_cast<std::size_t>(dead);
+  auto lane = static_cast<std::size_t>(x.claim.lane.number.value);
+  for (const auto& w : db_.waiting(lane))
+    if (std::ranges::contains(x.taken, w.number))
+      counts_.waited += static_cast<std::size_t>(
+        std::chrono::duration_cast<std::chrono::seconds>(now_ - w.since)
+          .count());
+}
+
+/// The rows of a flush were refused.
+void simulation::tell_refused(writer& w, outcome what,
+                              std::vector<missing_write> lacks) {
+  auto& core = *w.core;
+  if (what == outcome::missing) {
+    core.rows_missing(lacks, "no row");
+  } else if (what == outcome::poison) {
+    core.data_refused({"22003", "refused", "refused"});
+  } else if (!core.bisecting() && !core.flies_waiting()
+             && w.patience.refused(now_)) {
+    core.retry();
+  } else {
+    core.data_refused({std::string{lacks_parent}, "no parent", "no parent"});
+  }
 }
 
 void simulation::tell(std::size_t who) {
   static constexpr const char* words_of[]
     = {"nothing",      "no such lane", "an inactive lane", "taken over",
        "its row",      "a record",     "committed",        "refused",
-       "data refused", "in doubt",     "try again",        "try half of it"};
+       "data refused", "no parent",    "rows missing",     "in doubt",
+       "try again",    "half of it",   "waiting events"};
   auto& w = writers_[who];
   if (!w.waiting)
     return;
   auto x = *std::exchange(w.waiting, std::nullopt);
   auto& core = *w.core;
+  if (x.row && x.torn)
+    x.row->waiting = db_.waiting_entries(w.lane);
   say("writer {} hears: {}", who, words_of[static_cast<std::size_t>(x.what)]);
   switch (x.what) {
     case outcome::failed:
       core.step_failed();
       break;
-    case outcome::missing:
+    case outcome::no_row:
       core.halt(lane_halt::row_missing, "no row");
       break;
     case outcome::inactive:
@@ -219,6 +289,8 @@ void simulation::tell(std::size_t who) {
       break;
     case outcome::row:
       core.loaded(std::move(x.row));
+      if (!core.owns_row())
+        w.next_ask = now_;
       break;
     case outcome::fetched: {
       record_copy raw;
@@ -227,13 +299,20 @@ void simulation::tell(std::size_t who) {
       break;
     }
     case outcome::committed:
+      if (!core.flies_waiting())
+        w.patience.committed();
       core.committed();
       break;
     case outcome::refused:
       core.refused();
       break;
     case outcome::poison:
-      core.data_refused({"22003", "refused", "refused"});
+    case outcome::no_parent:
+    case outcome::missing:
+      tell_refused(w, x.what, std::move(x.lacks));
+      break;
+    case outcome::events:
+      core.waiting_read(std::move(x.retried));
       break;
     case outcome::lost:
       core.lost();
