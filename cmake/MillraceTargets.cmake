@@ -26,14 +26,28 @@ if(MILLRACE_SANITIZE MATCHES undefined)
     -fno-sanitize=undefined)
 endif()
 
-# millrace_library(NAME SOURCES … [PUBLIC libs…] [PRIVATE libs…])
-# One static library per folder.
+# A library's sources eight at a time in one run of the compiler: what headers
+# cost is paid once for all of them, a third of a build from nothing. Builds by
+# hand and clang-tidy see each source alone.
+option(MILLRACE_UNITY "Compile several sources of a library at once" OFF)
+
+# millrace_library(NAME SOURCES … [PUBLIC libs…] [PRIVATE libs…] [ALONE …])
+# One static library per folder. ALONE are those of its sources that have names
+# of their own in common with others.
 function(millrace_library name)
-  cmake_parse_arguments(arg "" "" "SOURCES;PUBLIC;PRIVATE" ${ARGN})
+  cmake_parse_arguments(arg "" "" "SOURCES;PUBLIC;PRIVATE;ALONE" ${ARGN})
   add_library(${name} STATIC ${arg_SOURCES})
   target_link_libraries(${name}
     PUBLIC millrace_options ${arg_PUBLIC}
     PRIVATE ${arg_PRIVATE})
+  set_target_properties(${name} PROPERTIES
+    UNITY_BUILD ${MILLRACE_UNITY} UNITY_BUILD_BATCH_SIZE 8)
+  set_source_files_properties(${arg_ALONE}
+    PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
+  if(MILLRACE_UNITY)
+    # What a source keeps to itself is in no main file then.
+    target_compile_options(${name} PRIVATE -Wno-subobject-linkage)
+  endif()
   millrace_precompile(${name})
 endfunction()
 

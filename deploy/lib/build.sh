@@ -16,7 +16,7 @@ progress_ninja() {
 
 # build_preset PRESET JOBS TARGET [CMAKE OPTION…]: into build/PRESET.
 build_preset() {
-  local preset=$1 jobs=$2 target=$3 options=(-DMILLRACE_PRECOMPILE=ON)
+  local preset=$1 jobs=$2 target=$3 options=(-DMILLRACE_PRECOMPILE=ON -DMILLRACE_UNITY=ON)
   shift 3
   if command -v ccache >/dev/null; then
     options+=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
