@@ -225,6 +225,54 @@ TEST_CASE_METHOD(lanes_fixture, "skip moves a halted lane forward only, within "
   stop(node);
 }
 
+TEST_CASE_METHOD(lanes_fixture, "retention that runs past a halted lane is its "
+                                "loss alone: the others of the partition go "
+                                "on") {
+  auto node = start_node();
+  send("{\"id\":1,\"v\":\"a\"}\n");
+  await(count, "1");
+  auto lane = busy_lane(*this);
+  // An event of the other lane.
+  int other = 1;
+  do {
+    send(std::format("{{\"id\":{},\"v\":\"a\"}}\n", ++other));
+    await(count, std::to_string(other));
+  } while (db.value("SELECT count(*) FROM millrace.lane WHERE next_seq > 1")
+           == "1");
+  auto first_lost = other;
+
+  REQUIRE(run({"lanes", "halt", lane, "--reason", "x"}).code == 0);
+  send(std::format("{{\"id\":1,\"v\":\"lost\"}}\n"
+                   "{{\"id\":{},\"v\":\"b\"}}\n",
+                   other));
+  await(count, std::to_string(other + 1));
+  auto client = kafka_client::open({{"bootstrap.servers", brokers_}});
+  REQUIRE(client);
+  REQUIRE(client->delete_records({topic, {0}}, offset{first_lost + 2}, 20s));
+  REQUIRE(run({"lanes", "resume", lane, "--reason", "y"}).code == 0);
+
+  await("SELECT string_agg(state, ' ' ORDER BY state) FROM millrace.lane WHERE "
+        "tenant = 'north' AND (state = 'active' OR reason LIKE "
+        "'RETENTION_LOSS%')",
+        "active halted");
+  send(std::format("{{\"id\":{},\"v\":\"c\"}}\n", other));
+  await(count, std::to_string(other + 2));
+
+  // The operator accepts the loss, and the lane goes on behind it.
+  auto skipped
+    = run({"lanes", "skip", lane, "--topic", topic, "--partition", "0", "--to",
+           std::to_string(first_lost + 2), "--reason", "expired", "--yes"});
+  INFO(skipped.err);
+  REQUIRE(skipped.code == 0);
+  REQUIRE(run({"lanes", "resume", lane, "--reason", "expired"}).code == 0);
+  send("{\"id\":1,\"v\":\"d\"}\n");
+  await(count, std::to_string(other + 3));
+  CHECK(db.value("SELECT string_agg(v, ' ' ORDER BY at) FROM "
+                 "tenant_north.notes WHERE id = 1")
+        == "a d");
+  stop(node);
+}
+
 TEST_CASE_METHOD(lanes_fixture, "skip asks, and y on standard input agrees") {
   send("{\"id\":1,\"v\":\"a\"}\n");
   ingest(count, "1");
