@@ -75,9 +75,12 @@ private:
                                       {"done", result_.done - before},
                                       {"planned_new", plan.make.size()},
                                       {"planned_old", plan.drop.size()}});
-    if (done && !plan.problems.empty())
-      return std::unexpected{
-        store_error{store_errc::refused, {}, plan.problems.front()}};
+    if (done && !plan.problems.empty()) {
+      std::string all;
+      for (const auto& x : plan.problems)
+        all += (all.empty() ? "" : "; ") + x;
+      return std::unexpected{store_error{store_errc::refused, {}, all}};
+    }
     return done;
   }
 
