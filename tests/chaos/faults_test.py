@@ -169,7 +169,9 @@ class Faults(Case):
             time.sleep(8)
             spent.append(self.beside_flushes(lab) - before)
             self.prove(lab)
-        self.assertLess(spent[1] - spent[0], 100, spent)
+        # A statement per idle lane would be thousands; the server is late with
+        # what it counts.
+        self.assertLess(spent[1] - spent[0], 500, spent)
 
     def beside_flushes(self, lab):
         """Transactions so far that were no flushes: of these there are more or

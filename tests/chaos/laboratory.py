@@ -234,7 +234,7 @@ class Laboratory:
     def produce(self, records, *, rate=None, wait=True):
         words = ["millrace", "produce", self.topic, FEED, "--bootstrap",
                  self.kafka, "--key", "symbol", "--partitions", PARTITIONS,
-                 "--limit", records, "-X", LINGER]
+                 "--limit", records, "-X", LINGER, "--timeout", "180s"]
         words += self.produce_more
         if rate:
             words += ["--rate", rate]
