@@ -15,7 +15,7 @@ namespace {
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 // Slow here: the rare ones are looked for in a release build.
-constexpr uint64_t limit = 200;
+constexpr uint64_t limit = 50;
 constexpr bool insists = false;
 #else
 constexpr uint64_t limit = 20'000;
