@@ -223,15 +223,9 @@ store_result<sql_result> connection::query(const std::string& sql,
   std::vector<const char*> values;
   for (const auto& x : params)
     values.push_back(x ? x->c_str() : nullptr);
-  if (PQsendQueryParams(impl_->raw, sql.c_str(),
-                        static_cast<int>(values.size()), nullptr, values.data(),
-                        nullptr, nullptr, 0)
-      == 0)
-    return lose(PQerrorMessage(impl_->raw));
-  auto result = answer();
-  if (!result)
-    return std::unexpected{std::move(result.error())};
-  return read_rows(result->get());
+  return rows(PQsendQueryParams(impl_->raw, sql.c_str(),
+                                static_cast<int>(values.size()), nullptr,
+                                values.data(), nullptr, nullptr, 0));
 }
 
 store_result<sql_result> connection::query(const std::string& sql,
@@ -249,10 +243,14 @@ store_result<sql_result> connection::query(const std::string& sql,
     lengths.push_back(static_cast<int>(x.bytes.size()));
   }
   std::vector<int> binary(params.size(), 1);
-  if (PQsendQueryParams(impl_->raw, sql.c_str(),
-                        static_cast<int>(values.size()), types.data(),
-                        values.data(), lengths.data(), binary.data(), 0)
-      == 0)
+  return rows(PQsendQueryParams(impl_->raw, sql.c_str(),
+                                static_cast<int>(values.size()), types.data(),
+                                values.data(), lengths.data(), binary.data(),
+                                0));
+}
+
+store_result<sql_result> connection::rows(int sent) {
+  if (sent == 0)
     return lose(PQerrorMessage(impl_->raw));
   auto result = answer();
   if (!result)

@@ -121,6 +121,9 @@ private:
   explicit connection(std::unique_ptr<impl> x);
 
   store_result<pq_result> answer();
+
+  /// The same as rows. `sent` is what libpq said of taking the question.
+  store_result<sql_result> rows(int sent);
   std::unexpected<store_error> lose(const std::string& why);
   store_result<void> begin();
   store_result<void> commit();
