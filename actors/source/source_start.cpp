@@ -1,4 +1,5 @@
-// The part of a SOURCE that is used once in a pipeline's life: where it begins.
+// The part of a SOURCE that asks for what a boot has to know: the logs of its
+// topics and, once in a pipeline's life, where it begins.
 
 #include "actors/cluster/log.hpp"
 #include "actors/source/source.hpp"
@@ -26,6 +27,61 @@ std::string joined(const std::vector<partition_log>& logs,
 }
 
 } // namespace
+
+std::expected<boot_request, kafka_error>
+source_state::prepare(const topic_survey& found) {
+  boot_request result;
+  result.pipeline = config_.pipeline;
+  result.map_fingerprint = config_.map_fingerprint;
+  result.lanes = config_.lanes;
+  result.tenants = config_.tenants;
+  // Later the program is not fresh any more: somebody else may have changed
+  // tables and shape since (rule 26).
+  result.adopt_shape = !booted_;
+  auto names = consumers_.incomplete(found);
+  auto compacted = ask_compacted(names);
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    const auto& topic = *found.find(names[i]);
+    std::vector<kafka_partition> logs;
+    for (int32_t n = 0; n < topic.partitions; ++n)
+      logs.push_back({topic.name, partition{n}});
+    auto marks = client_->watermarks(logs, config_.kafka_timeout);
+    if (!marks)
+      return std::unexpected{marks.error()};
+    auto gaps = config_.gaps == gap_policy::verify && compacted[i]
+                  ? gap_policy::allow
+                  : config_.gaps;
+    boot_topic to{topic.id, topic.name, {}, to_string(gaps)};
+    for (std::size_t n = 0; n < logs.size(); ++n) {
+      const auto& log = (*marks)[n];
+      if (!log)
+        return std::unexpected{log.error()};
+      auto& p = to.partitions.emplace_back(logs[n].number, log->low);
+      if (config_.start.start.from == start_position::latest)
+        p.first_start = log->high;
+    }
+    result.topics.push_back(std::move(to));
+  }
+  result.starts_known = !config_.start.needs_questions();
+  // Only for this request: if it fails, somebody else may be first.
+  if (std::exchange(starts_wanted_, false))
+    return with_first_starts(found, std::move(result));
+  return result;
+}
+
+/// Which of the topics are compacted. Who may not ask gets holes verified,
+/// which is slower and right as well.
+std::vector<bool>
+source_state::ask_compacted(const std::vector<std::string>& topics) {
+  if (config_.gaps != gap_policy::verify)
+    return std::vector<bool>(topics.size());
+  auto result = client_->are_compacted(topics, config_.kafka_timeout);
+  if (result)
+    return std::move(*result);
+  log::info("topic-settings-unknown", {{"pipeline", config_.reading},
+                                       {"reason", result.error().message}});
+  return std::vector<bool>(topics.size());
+}
 
 /// Rule 1: says of each partition of the request where it begins, or what is
 /// wrong. Nothing is kept of it: what the database takes counts.
