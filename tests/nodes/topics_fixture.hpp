@@ -6,6 +6,7 @@
 #include "actors/source/kafka_client.hpp"
 #include "actors/source/kafka_producer.hpp"
 #include "tests/nodes/process.hpp"
+#include "tests/source/kafka_must.hpp"
 #include "tests/support/dev_servers.hpp"
 
 #include <catch2/catch_test_macros.hpp>
@@ -23,18 +24,6 @@ using namespace std::chrono_literals;
 
 /// A slow machine must not fail a test; a broken node must not hang it.
 inline constexpr auto patience = 60s;
-
-template <class T>
-T must(std::expected<T, kafka_error> x) {
-  INFO((x ? std::string{} : to_string(x.error())));
-  REQUIRE(x);
-  return std::move(*x);
-}
-
-inline void must(const std::expected<void, kafka_error>& x) {
-  INFO((x ? std::string{} : to_string(x.error())));
-  REQUIRE(x);
-}
 
 /// A node that appends every record of its topics to `tenant_demo.seen`.
 class topics_fixture {

@@ -8,6 +8,7 @@
 #include "actors/source/kafka_consumer.hpp"
 #include "actors/source/kafka_mock.hpp"
 #include "actors/source/kafka_producer.hpp"
+#include "tests/source/kafka_must.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 
@@ -106,18 +107,6 @@ inline drain_result drain_until(kafka_consumer& consumer,
 }
 
 inline auto at_end = [](const drain_result& x) { return x.at_end; };
-
-template <class T>
-T must(std::expected<T, kafka_error> x) {
-  INFO((x ? std::string{} : to_string(x.error())));
-  REQUIRE(x);
-  return std::move(*x);
-}
-
-inline void must(const std::expected<void, kafka_error>& x) {
-  INFO((x ? std::string{} : to_string(x.error())));
-  REQUIRE(x);
-}
 
 /// Sends `n` records "v0", "v1", … to one partition.
 inline void fill(const kafka_properties& properties, const std::string& topic,
