@@ -71,6 +71,15 @@ class Case(unittest.TestCase):
 
         lab.wait_until(grown, 60, "a row")
 
+    def reach(self, lab, rows):
+        """Waits for that many rows. However quick the nodes are: where all
+        records have been produced, there are more."""
+        def reached():
+            self.flow_on(lab)
+            return lab.rows() >= rows
+
+        lab.wait_until(reached, 90, f"{rows} rows")
+
     def prove(self, lab):
         if lab.producer:
             lab.finish_producing()

@@ -228,7 +228,7 @@ class Laboratory:
             node = self.nodes.pop(name)
             node.send_signal(signal.SIGCONT)
             node.terminate()
-            code = node.wait(60)
+            code = node.wait(BUSY * 60)
             assert code == 0, f"node {name} ended with exit code {code}"
 
     def produce(self, records, *, rate=None, wait=True):
@@ -273,7 +273,8 @@ class Laboratory:
                 process.stdin.write(statement + ";\n")
             process.stdin.write("\\echo ready\n")
             process.stdin.flush()
-            readable, _, _ = select.select([process.stdout], [], [], 30)
+            readable, _, _ = select.select([process.stdout], [], [],
+                                           BUSY * 30)
             assert readable, f"no answer to {statements}"
             while process.stdout.readline().strip() != "ready":
                 assert process.poll() is None, process.stderr.read()
@@ -293,12 +294,6 @@ class Laboratory:
             return int(self.query("SELECT count(*) FROM tenant_demo.ticks")[0])
         except (RuntimeError, IndexError, subprocess.TimeoutExpired):
             return 0  # no table yet, or PostgreSQL is on its way back
-
-    def transactions(self):
-        """Committed in this database so far; the server is about a second
-        late with it."""
-        return int(self.query("SELECT xact_commit FROM pg_stat_database "
-                              "WHERE datname = current_database()")[0])
 
     # -- waiting and proof ----------------------------------------------------
 

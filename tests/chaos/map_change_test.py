@@ -11,7 +11,7 @@ import time
 
 import laboratory
 from case import RECORDS, Case, run
-from laboratory import FEED, Laboratory, free_ports, table
+from laboratory import BUSY, FEED, Laboratory, free_ports, table
 
 RATE = 1_000
 
@@ -86,7 +86,7 @@ class MapLaboratory(Laboratory):
             self.directory / "packs", *words)
         if not wait:
             return process
-        code = process.wait(90)
+        code = process.wait(BUSY * 90)
         print(f"  map change: {time.monotonic() - started:.1f} s, "
               f"code {code}", flush=True)
         return code
@@ -164,7 +164,7 @@ class MapChange(Nodes):
         lab.wait_until(lambda: self.number(
             lab, "SELECT count(*) FROM tenant_south.ticks") > 0, 60, "a row")
         for process in producers:
-            self.assertEqual(process.wait(60), 0)
+            self.assertEqual(process.wait(BUSY * 60), 0)
         records *= 2
         # Each record of either tenant in one place.
         places = ("SELECT src_partition, src_offset FROM tenant_north.ticks "
@@ -193,7 +193,7 @@ class MapChange(Nodes):
         lab.configure()
         self.assertEqual(lab.spawn(
             "migrate", "millrace", "migrate", "up", "--config", lab.config,
-            "--pack-dir", lab.directory / "packs").wait(60), 0)
+            "--pack-dir", lab.directory / "packs").wait(BUSY * 60), 0)
 
     def number(self, lab, sql):
         try:
@@ -248,7 +248,7 @@ class MapChange(Nodes):
         # brought to its end.
         lab.lanes = 2
         lab.start("two")
-        self.assertEqual(command.wait(90), 0)
+        self.assertEqual(command.wait(BUSY * 90), 0)
         lab.lanes = 4
         lab.configure()
         self.go_on(lab)
@@ -316,7 +316,7 @@ class MapChange(Nodes):
         done = lab.spawn(
             "change", "millrace", "lanes", "change", "--config", elsewhere,
             "--pipeline", "ticks", "--reason", "a test", "--yes", "--pack-dir",
-            lab.directory / "packs").wait(90)
+            lab.directory / "packs").wait(BUSY * 90)
         self.assertEqual(done, 0)
         lab.wait_until(lambda: "program of pipeline ticks" in lab.admin(
             "one", "/readyz?verbose"), 30, "the node to say what it lacks")

@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 from case import Case, run
-from laboratory import Laboratory
+from laboratory import BUSY, Laboratory
 
 TOP = Path(__file__).resolve().parent.parent.parent
 RECORDING = TOP / "deploy/data/pme-ledger-one-partition.ndjson.xz"
@@ -69,7 +69,7 @@ class Exchange(Laboratory):
         done = self.spawn("produce", "millrace", "produce", self.topic, file,
                           "--recorded", "--bootstrap", self.kafka,
                           "--partitions", partitions)
-        assert done.wait(60) == 0, "millrace produce failed"
+        assert done.wait(BUSY * 60) == 0, "millrace produce failed"
 
     def number(self, sql):
         try:

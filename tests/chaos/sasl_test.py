@@ -7,7 +7,7 @@
 import sys
 
 from case import Case, run
-from laboratory import Laboratory
+from laboratory import BUSY, Laboratory
 
 LOGIN = ("org.apache.kafka.common.security.plain.PlainLoginModule required "
          'username="broker" password="broker-secret" '
@@ -70,7 +70,7 @@ class Sasl(Case):
         lab.kafka_more = lab.kafka_more.replace('"PLAIN"', '"PLAYN"')
         node = lab.start_node("one")
         del lab.nodes["one"]
-        self.assertEqual(node.wait(60), 2)
+        self.assertEqual(node.wait(BUSY * 60), 2)
         place = str(lab.directory / "one.toml") + ": kafka.properties: "
         self.assertIn(place + "kafka client: Unsupported SASL mechanism",
                       lab.log_of("one"))

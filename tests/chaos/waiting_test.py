@@ -11,7 +11,7 @@ import json
 import sys
 
 from case import Case, run
-from laboratory import Laboratory
+from laboratory import BUSY, Laboratory
 
 ORDERS = 24
 TRADES = 240
@@ -90,7 +90,7 @@ class Shop(Laboratory):
         done = self.spawn("produce", "millrace", "produce", topic, file,
                           "--bootstrap", self.kafka, "--key", "key",
                           "--partitions", 2)
-        assert done.wait(60) == 0, "millrace produce failed"
+        assert done.wait(BUSY * 60) == 0, "millrace produce failed"
 
     def count(self, what):
         try:
