@@ -18,7 +18,7 @@ namespace millrace {
 
 /// Of everything that crosses between nodes: messages/ with their inspectors
 /// and type ids. Raise it with every change of a frozen byte sample.
-inline constexpr uint32_t wire_version = 1;
+inline constexpr uint32_t wire_version = 2;
 
 /// What of a pipeline two nodes must agree on.
 struct peer_pipeline {

@@ -1,7 +1,8 @@
 #pragma once
 
 // FNV-1a, 64 bits (http://www.isthe.com/chongo/tech/comp/fnv/): names for
-// staging tables and backends. Not for data.
+// staging tables and backends, and whether pieces belong together. Nothing that
+// somebody may forge.
 
 #include <cstdint>
 #include <string>

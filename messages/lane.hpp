@@ -4,6 +4,7 @@
 // find each other.
 
 #include "messages/batch.hpp"
+#include "messages/frame.hpp"
 #include "messages/lane_reply.hpp"
 #include "messages/record_copy.hpp"
 #include "messages/store.hpp"
@@ -145,15 +146,39 @@ bool inspect(Inspector& f, lane_route& x) {
                             f.field("writer", x.writer));
 }
 
-/// A record of the partition that a dead letter needs.
+/// A record of the partition that a dead letter needs: of its packed
+/// `record_copy`, the frame that begins at this byte.
 struct record_request {
   partition_id source;
   offset at;
+  uint64_t from = 0;
 };
 
 template <class Inspector>
 bool inspect(Inspector& f, record_request& x) {
-  return f.object(x).fields(f.field("source", x.source), f.field("at", x.at));
+  return f.object(x).fields(f.field("source", x.source), f.field("at", x.at),
+                            f.field("from", x.from));
+}
+
+template <class Inspector>
+bool inspect(Inspector& f, frame& x) {
+  return f.object(x).fields(f.field("sum", x.sum), f.field("total", x.total),
+                            f.field("from", x.from), f.field("bytes", x.bytes));
+}
+
+/// A piece of a packed batch that is too large for one frame.
+struct batch_frame {
+  frame piece;
+
+  /// As of `lane_batch`.
+  slot at;
+  caf::actor reply_to;
+};
+
+template <class Inspector>
+bool inspect(Inspector& f, batch_frame& x) {
+  return f.object(x).fields(f.field("piece", x.piece), f.field("at", x.at),
+                            f.field("reply-to", x.reply_to));
 }
 
 } // namespace millrace
@@ -174,6 +199,8 @@ CAF_BEGIN_TYPE_ID_BLOCK(millrace_lane, caf::first_custom_type_id)
   CAF_ADD_TYPE_ID(millrace_lane, (millrace::record_request))
   CAF_ADD_TYPE_ID(millrace_lane, (millrace::record_copy))
   CAF_ADD_ATOM(millrace_lane, millrace, woken_atom)
+  CAF_ADD_TYPE_ID(millrace_lane, (millrace::frame))
+  CAF_ADD_TYPE_ID(millrace_lane, (millrace::batch_frame))
 
 CAF_END_TYPE_ID_BLOCK(millrace_lane)
 
@@ -185,6 +212,8 @@ namespace millrace {
 using lane_writer_actor = caf::typed_actor<
   // Judges the batch; the answer comes as a `lane_answer` once it is known.
   caf::result<void>(lane_batch),
+  // The same, once all pieces of the batch are there.
+  caf::result<void>(batch_frame),
   // Leaves a halt behind and starts again from the row.
   caf::result<void>(resume_atom),
   // A lane of the tenant has written rows, which waiting events may need.
@@ -201,7 +230,7 @@ using partition_consumer_actor = caf::typed_actor<
   // A lane has a new writer: what the old one had is sent again.
   caf::result<void>(lane_route),
   // Reads one record again. An error means: not now, ask again.
-  caf::result<record_copy>(record_request),
+  caf::result<frame>(record_request),
   // Starts again from durable truth, also from a halt.
   caf::result<void>(resume_atom), caf::result<actor_report>(inspect_atom)>;
 

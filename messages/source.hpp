@@ -70,11 +70,13 @@ struct verify_request {
   offset_range range;
 };
 
-/// Rule 16: one record read once more, for its dead letter.
+/// Rule 16: one record read once more, for its dead letter; see
+/// `record_request`.
 struct fetch_request {
   std::string topic;
   partition_id source;
   offset at;
+  uint64_t from = 0;
 };
 
 /// The lanes in the database are not those that the consumer was made for. It
@@ -133,8 +135,9 @@ using source_actor = caf::typed_actor<
   caf::result<partition_queue_ptr>(assign_request),
   // Answers with the offsets that a second reader found.
   caf::result<std::vector<offset>>(verify_request),
-  // Answers with the record, or that the topic does not have it any more.
-  caf::result<record_copy>(fetch_request), caf::result<void>(position_hint),
+  // Answers with a frame of the record, or of one that says that the topic does
+  // not have it any more.
+  caf::result<frame>(fetch_request), caf::result<void>(position_hint),
   // Boots again and makes the consumer anew.
   caf::result<void>(lanes_changed),
   // To itself: the client has something to say.

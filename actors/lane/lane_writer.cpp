@@ -61,6 +61,7 @@ lane_writer_actor::behavior_type lane_writer_state::make_behavior() {
   ask_waiting();
   return {
     [this](lane_batch& x) { receive(x); },
+    [this](batch_frame& x) { receive(x); },
     [this](resume_atom) { resume(); },
     [this](woken_atom) { on_woken(); },
     [this](pool_reconnected) {
@@ -174,6 +175,8 @@ void lane_writer_state::forget_origins() {
     return;
   std::erase_if(origins_,
                 [this](const auto& x) { return !core_.owes(x.first); });
+  std::erase_if(framed_,
+                [this](const auto& x) { return !origins_.contains(x.first); });
   origins_limit_ = std::max<std::size_t>(64, 2 * origins_.size());
 }
 
@@ -248,32 +251,6 @@ void lane_writer_state::flush_now() {
             }
             pump();
           });
-}
-
-void lane_writer_state::fetch() {
-  auto what = core_.wanted();
-  auto failed = [this](const std::string& why) {
-    core_.step_failed();
-    vitals_.become("waiting for a record of a dead letter", why);
-    cool_down(delays_.next(std::chrono::seconds{0}, chance_));
-    pump();
-  };
-  auto i = consumers_.find(what.source);
-  if (i == consumers_.end() || !i->second) {
-    failed("nobody reads the partition");
-    return;
-  }
-  auto consumer = caf::actor_cast<partition_consumer_actor>(i->second);
-  self_
-    ->request(consumer, config_.record_timeout,
-              record_request{what.source, what.at})
-    .then(
-      [this](const record_copy& raw) {
-        delays_.reset();
-        core_.fetched(raw);
-        pump();
-      },
-      [failed](const caf::error& reason) { failed(reason_text(reason)); });
 }
 
 caf::actor spawn_lane_writer(caf::local_actor* parent,

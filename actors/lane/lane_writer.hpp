@@ -110,13 +110,20 @@ private:
   void receive(lane_batch& x);
   void resume();
 
+  // In lane_writer_frames.cpp.
+  void receive(batch_frame& x);
+  void bound_frames(origin latest);
+  void fetch();
+  void fetch_from(uint64_t byte);
+  void on_fetched(frame& x);
+  void on_not_fetched(const std::string& why);
+
   /// Passes the core's answers on and opens its next step.
   void pump();
   void send_replies();
   void take_over();
   void load(bool for_update);
   void flush_now();
-  void fetch();
   void on_flushed(flush_result& result);
   void on_failed(flush_result& result);
   void park(const std::string& why);
@@ -164,6 +171,12 @@ private:
   std::map<origin, caf::actor> origins_;
   uint32_t last_origin_ = 0;
   std::size_t origins_limit_ = 64;
+
+  /// Of batches that come in frames, by sender.
+  std::map<origin, frame_assembly> framed_;
+
+  /// Of the record that is wanted.
+  frame_assembly record_;
 
   /// The last sender for each partition: who can read its records.
   std::map<partition_id, caf::actor> consumers_;

@@ -1,5 +1,7 @@
 #include "actors/source/batch_post.hpp"
 
+#include "messages/packing.hpp"
+
 #include <caf/send.hpp>
 
 #include <algorithm>
@@ -111,10 +113,16 @@ void post_batch(const caf::actor& writer, lane_batch x,
     caf::anon_send(writer, std::move(x));
     return;
   }
-  for (auto& part : split_batch(x.data, max_remote_batch_bytes)) {
+  for (auto& part : split_batch(x.data, max_frame_bytes)) {
     metrics.peer_batches_sent->inc();
     metrics.peer_bytes_sent->inc(static_cast<int64_t>(size_bytes(*part)));
-    caf::anon_send(writer, lane_batch{std::move(part), x.at, x.reply_to});
+    if (size_bytes(*part) <= max_frame_bytes) {
+      caf::anon_send(writer, lane_batch{std::move(part), x.at, x.reply_to});
+      continue;
+    }
+    framed whole{pack(writer->home_system(), *part)};
+    for (uint64_t from = 0; from < whole.total(); from += max_frame_bytes)
+      caf::anon_send(writer, batch_frame{whole.cut(from), x.at, x.reply_to});
   }
 }
 

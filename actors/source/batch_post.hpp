@@ -10,11 +10,6 @@
 
 namespace millrace {
 
-/// Largest batch, by `size_bytes`, that leaves a node in one piece: with what
-/// is around it, its frame stays below 1 MiB. Frames of one connection follow
-/// each other, so that a larger one would hold up everybody's answers.
-inline constexpr std::size_t max_remote_batch_bytes = (1U << 20) - 8'192;
-
 /// Cuts a batch into such whose ranges follow each other and make up the whole
 /// range, each at most `max_bytes` large, except where a single record is
 /// larger: it goes alone. A batch that is small enough is returned as it is.
@@ -23,8 +18,9 @@ inline constexpr std::size_t max_remote_batch_bytes = (1U << 20) - 8'192;
 /// counted (`filtered`, `crossed`) is in the last piece; times are in all.
 std::vector<batch_ptr> split_batch(const batch_ptr& x, std::size_t max_bytes);
 
-/// Sends a batch to its LANE WRITER: as it is on this node, in pieces that a
-/// frame can hold, and counted, to another one.
+/// Sends a batch to its LANE WRITER: as it is on this node; to another one
+/// counted, and in pieces that a frame can hold, a record that is larger in
+/// several frames.
 void post_batch(const caf::actor& writer, lane_batch x,
                 pipeline_metrics& metrics);
 

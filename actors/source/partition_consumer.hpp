@@ -136,7 +136,7 @@ private:
   void on_answer(const lane_answer& x);
   void on_route(const lane_route& x);
   void follow(partition_feed::consequence x);
-  caf::result<record_copy> fetch(const record_request& x);
+  caf::result<frame> fetch(const record_request& x);
 
   // -- upkeep -----------------------------------------------------------------
 

@@ -4,6 +4,7 @@
 #include "actors/decode/header_bytes.hpp"
 #include "actors/source/partition_consumer.hpp"
 #include "actors/source/source.hpp"
+#include "messages/packing.hpp"
 
 #include <utility>
 
@@ -37,15 +38,32 @@ caf::error later(const kafka_error& x) {
 
 } // namespace
 
-caf::result<record_copy>
-partition_consumer_state::fetch(const record_request& x) {
+caf::result<frame> partition_consumer_state::fetch(const record_request& x) {
   if (x.source != config_.feed.source)
     return caf::make_error(source_errc::retry, "another partition");
-  return self_->delegate(peers_.source,
-                         fetch_request{config_.feed.topic, x.source, x.at});
+  return self_->delegate(peers_.source, fetch_request{config_.feed.topic,
+                                                      x.source, x.at, x.from});
 }
 
-caf::result<record_copy> source_state::fetch(const fetch_request& x) {
+caf::result<frame> source_state::fetch(const fetch_request& x) {
+  auto goes_on = x.from > 0 && large_record_
+                 && large_record_->source == x.source
+                 && large_record_->at == x.at;
+  if (!goes_on) {
+    large_record_.reset();
+    auto record = read_again(x);
+    if (!record)
+      return std::move(record.error());
+    large_record_.emplace(x.source, x.at,
+                          framed{pack(self_->system(), *record)});
+  }
+  auto result = large_record_->packed.cut(x.from);
+  if (result.from + result.bytes.size() == result.total)
+    large_record_.reset();
+  return result;
+}
+
+caf::expected<record_copy> source_state::read_again(const fetch_request& x) {
   if (!client_)
     return caf::make_error(source_errc::retry, "not connected yet");
   if (auto known = shelf_.find(x.source, x.at))

@@ -191,7 +191,8 @@ private:
         const std::expected<kafka_topic_info, kafka_error>& now);
   caf::result<partition_queue_ptr> assign(const assign_request& x);
   caf::result<std::vector<offset>> verify(const verify_request& x);
-  caf::result<record_copy> fetch(const fetch_request& x);
+  caf::result<frame> fetch(const fetch_request& x);
+  caf::expected<record_copy> read_again(const fetch_request& x);
   void keep_polling();
   void poll();
 
@@ -234,6 +235,15 @@ private:
 
   /// Records that were wanted again, and those beside them.
   record_shelf shelf_{std::size_t{8} << 20};
+
+  /// One that takes several frames, until it has been handed out.
+  struct framed_record {
+    partition_id source;
+    offset at;
+    framed packed;
+  };
+
+  std::optional<framed_record> large_record_;
   std::optional<kafka_side_reader> catch_up_;
   int64_t verified_ = 0;
 

@@ -1,6 +1,6 @@
 #include "actors/store/sql_text.hpp"
 
-#include "actors/store/fnv.hpp"
+#include "messages/fnv.hpp"
 
 #include <algorithm>
 #include <charconv>

@@ -1,8 +1,8 @@
 #include "actors/store/write_plan.hpp"
 
-#include "actors/store/fnv.hpp"
 #include "actors/store/fold_plan.hpp"
 #include "actors/store/sql_text.hpp"
+#include "messages/fnv.hpp"
 
 #include <algorithm>
 #include <map>

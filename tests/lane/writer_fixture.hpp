@@ -5,6 +5,7 @@
 
 #include "actors/cluster/log.hpp"
 #include "actors/lane/lane_writer.hpp"
+#include "messages/packing.hpp"
 #include "tests/lane/samples.hpp"
 #include "tests/support/deterministic.hpp"
 #include "tests/support/message_types.hpp"
@@ -30,6 +31,8 @@ struct heard {
 
   /// The answer to `wanted`, once the errors are used up.
   record_copy record;
+  std::size_t frame_bytes = max_frame_bytes;
+  std::function<void()> before_answer;
   std::deque<caf::error> record_errors;
 };
 
@@ -41,13 +44,17 @@ inline router_actor::behavior_type scripted_router(std::shared_ptr<heard> log) {
   };
 }
 
-inline caf::behavior scripted_consumer(std::shared_ptr<heard> log) {
+inline caf::behavior scripted_consumer(caf::event_based_actor* self,
+                                       std::shared_ptr<heard> log) {
   return {
     [log](const lane_answer& x) { log->answers.push_back(x); },
-    [log](const record_request& x) -> caf::result<record_copy> {
+    [self, log](const record_request& x) -> caf::result<frame> {
       log->wanted.push_back(x);
+      if (log->before_answer)
+        log->before_answer();
       if (log->record_errors.empty())
-        return log->record;
+        return framed{pack(self->system(), log->record), log->frame_bytes}.cut(
+          x.from);
       auto reason = log->record_errors.front();
       log->record_errors.pop_front();
       return reason;

@@ -230,11 +230,30 @@ TEST_CASE_METHOD(wire, "a lane route keeps its bytes") {
 }
 
 TEST_CASE_METHOD(wire, "a record request keeps its bytes") {
-  auto got = round_trip(record_request{sample_source(), {12}},
+  auto got = round_trip(record_request{sample_source(), {12}, 7},
                         "000102030405060708090a0b0c0d0e0f00000003"
-                        "000000000000000c");
+                        "000000000000000c0000000000000007");
   CHECK(got.source == sample_source());
   CHECK(got.at == offset{12});
+  CHECK(got.from == 7);
+}
+
+TEST_CASE_METHOD(wire, "a frame keeps its bytes") {
+  frame x{0x0102030405060708, 9, 5, std::string("\0f", 2)};
+  auto got = round_trip(x, "010203040506070800000000000000090000000000000005"
+                           "020066");
+  CHECK(got.total == 9);
+  CHECK(got.bytes.size() == 2);
+}
+
+TEST_CASE_METHOD(wire, "a frame of a batch keeps its bytes") {
+  batch_frame x{{1, 2, 0, "fg"}, slot{3}, {}};
+  auto got = round_trip(x,
+                        "0000000000000001000000000000000200000000000000000266"
+                        "67000000030000000000000000ff");
+  CHECK(got.piece.sum == 1);
+  CHECK(got.at == slot{3});
+  CHECK_FALSE(got.reply_to);
 }
 
 TEST_CASE_METHOD(wire, "a record copy keeps its bytes") {
@@ -260,7 +279,7 @@ peer_hello sample_hello() {
   return result;
 }
 
-constexpr auto hello_hex = "00000001036f6e6501020304050607080101701112131415"
+constexpr auto hello_hex = "00000002036f6e6501020304050607080101701112131415"
                            "161718000000040000000000000000ff";
 
 } // namespace
@@ -335,6 +354,8 @@ TEST_CASE("type ids stand where they stood, since they travel as numbers") {
   CHECK(caf::type_id_v<resume_atom> == first + 10);
   CHECK(caf::type_id_v<record_request> == first + 11);
   CHECK(caf::type_id_v<record_copy> == first + 12);
+  CHECK(caf::type_id_v<frame> == first + 14);
+  CHECK(caf::type_id_v<batch_frame> == first + 15);
   CHECK(caf::type_id_v<inspect_atom> == first + 100);
   CHECK(caf::type_id_v<actor_report> == first + 105);
   CHECK(caf::type_id_v<peer_hello> == first + 400);

@@ -1,4 +1,5 @@
 #include "actors/source/batch_post.hpp"
+#include "messages/packing.hpp"
 #include "tests/support/deterministic.hpp"
 #include "tests/support/message_types.hpp"
 
@@ -7,6 +8,7 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+#include <optional>
 #include <random>
 #include <set>
 
@@ -166,7 +168,7 @@ TEST_CASE_METHOD(deterministic, "a piece with all that is around it fits into "
     whole.lane.tenant.assign(41, 't');
     whole.topic.assign(249, 't');
     auto parts = split_batch(std::make_shared<const batch>(whole),
-                             max_remote_batch_bytes);
+                             max_frame_bytes);
     CHECK(parts.size() > 1);
     for (const auto& part : parts) {
       caf::byte_buffer bytes;
@@ -175,4 +177,29 @@ TEST_CASE_METHOD(deterministic, "a piece with all that is around it fits into "
       CHECK(bytes.size() + 1'024 <= std::size_t{1} << 20);
     }
   }
+}
+
+TEST_CASE_METHOD(deterministic, "a record of many megabytes travels in frames "
+                                "of less than 1 MiB") {
+  batch large;
+  large.range = {{0}, {1}};
+  large.events = 1;
+  auto& no = large.rejects.emplace_back();
+  no.has_value = true;
+  no.value.assign(std::size_t{5} << 20, 'x');
+  framed whole{pack(sys, large)};
+  frame_assembly other_side;
+  std::optional<std::string> got;
+  int frames = 0;
+  for (uint64_t from = 0; from < whole.total(); from += max_frame_bytes) {
+    batch_frame x{whole.cut(from), slot{1}, {}};
+    CHECK(pack(sys, x).size() + 1'024 <= std::size_t{1} << 20);
+    ++frames;
+    got = other_side.add(std::move(x.piece));
+  }
+  CHECK(frames == 6);
+  REQUIRE(got);
+  auto back = unpack<batch>(sys, *got);
+  REQUIRE(back);
+  CHECK(back->rejects.at(0).value == no.value);
 }

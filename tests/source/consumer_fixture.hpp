@@ -160,7 +160,7 @@ struct source_script {
 
   // Records read once more.
   std::vector<fetch_request> fetched;
-  record_copy record;
+  frame record;
   caf::error fetch_error;
 };
 
@@ -205,7 +205,7 @@ scripted_source(source_actor::pointer self,
         script->answer_verify();
       return result;
     },
-    [=](const fetch_request& x) -> caf::result<record_copy> {
+    [=](const fetch_request& x) -> caf::result<frame> {
       script->fetched.push_back(x);
       if (script->fetch_error)
         return script->fetch_error;

@@ -263,25 +263,25 @@ TEST_CASE_METHOD(consumer_fixture, "where gaps is strict, a hole halts the "
 
 TEST_CASE_METHOD(consumer_fixture, "a record that a dead letter needs is asked "
                                    "of the SOURCE, in whatever state") {
-  kafka->record.found = true;
-  kafka->record.key = "k";
+  kafka->record.bytes = "a record";
   store->views.hold = true;
   start();
   auto ask = [this](const partition_id& which) {
     auto pending = self->request(aut, caf::infinite,
-                                 record_request{which, {11}});
+                                 record_request{which, {11}, 5});
     drain();
-    caf::expected<record_copy> result{caf::make_error(caf::sec::none)};
-    pending.receive([&](record_copy& x) { result = std::move(x); },
+    caf::expected<frame> result{caf::make_error(caf::sec::none)};
+    pending.receive([&](frame& x) { result = std::move(x); },
                     [&](caf::error& x) { result = std::move(x); });
     return result;
   };
   auto got = ask(partition_id{});
   REQUIRE(got);
-  CHECK(got->key == "k");
+  CHECK(got->bytes == "a record");
   REQUIRE(kafka->fetched.size() == 1);
   CHECK(kafka->fetched[0].topic == "t");
   CHECK(kafka->fetched[0].at == offset{11});
+  CHECK(kafka->fetched[0].from == 5);
   // Its failure is the asker's.
   kafka->fetch_error = caf::make_error(source_errc::retry, "no broker");
   CHECK(ask(partition_id{}).error() == source_errc::retry);
