@@ -36,6 +36,8 @@ enum class schema_sight : uint8_t {
   usable,
   /// A table, column or privilege is missing: no flush gets through.
   unusable,
+  /// The server is short of memory, disk or connections, whatever the tables.
+  no_room,
 };
 
 /// Sent by a SESSION to its POOL.
@@ -53,7 +55,7 @@ struct session_notice {
   uint32_t index = 0;
   kind what = kind::idle;
 
-  /// Why it is down, or tables are unusable.
+  /// Why it is down, tables are unusable, or there is no room.
   store_errc code = store_errc::unavailable;
   std::string reason;
 
@@ -65,7 +67,7 @@ struct session_notice {
   /// a fall.
   int64_t server_started_us = 0;
 
-  /// Done with a flush.
+  /// Done with a flush, or with something else for which there is no room.
   schema_sight tables = schema_sight::unknown;
 };
 
@@ -168,11 +170,14 @@ namespace millrace {
 /// The POOL interface: the sessions of one tenant. Every request is handed to
 /// an idle SESSION, which answers the requester itself; it waits in a bounded
 /// queue when none is idle. Errors are `store_errc`.
+///
+/// A lane that is told to wait gets `resume_atom` when it may go on: after
+/// `misconfigured` for a flush (the tenant is parked), and after `back_off` for
+/// a flush, a takeover or a load, as an error or as a flush's action.
 using pool_actor = caf::typed_actor<
-  // Runs one flush. Its outcome is a value. `overloaded`, `unavailable` and
-  // `misconfigured` (the tenant is parked; `resume_atom` follows when it is
-  // not any more) mean that nothing was sent; after any other error it is in
-  // doubt.
+  // Runs one flush. Its outcome is a value. `overloaded`, `unavailable`,
+  // `misconfigured` and `back_off` mean that nothing was sent; after any other
+  // error it is in doubt.
   caf::result<flush_result>(flush),
   // Takes the lane over; `lane_inactive` or `no_lane` when it cannot be.
   caf::result<lane_row>(takeover_request),

@@ -16,9 +16,9 @@ namespace {
 
 constexpr std::chrono::seconds patience{3};
 
-constexpr std::array<std::string_view, 6> unwell_states{
-  "halted",    "parked", "waiting", "waiting for PostgreSQL",
-  "no answer", "refused"};
+constexpr std::array<std::string_view, 7> unwell_states{
+  "halted",      "parked",    "waiting", "waiting for PostgreSQL",
+  "backing off", "no answer", "refused"};
 
 /// Puts the figures into their gauges, and zero into those that have none any
 /// more.

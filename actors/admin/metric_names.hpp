@@ -253,6 +253,13 @@ inline constexpr metric_info tenants_parked{
   {"tenant"},
   "1 while no lane of the tenant can write, as its tables are unusable."};
 
+inline constexpr metric_info tenants_backing_off{
+  "millrace_tenants_backing_off",
+  metric_kind::gauge,
+  "tenants",
+  {"tenant"},
+  "1 while the tenant's lanes wait, as the server is short of something."};
+
 inline constexpr metric_info reconnects{
   "millrace_reconnects_total",
   metric_kind::counter,
@@ -374,6 +381,7 @@ inline constexpr std::array all{&events_read,
                                 &sessions,
                                 &database_sessions,
                                 &tenants_parked,
+                                &tenants_backing_off,
                                 &reconnects,
                                 &coordinator_active,
                                 &peers_connected,

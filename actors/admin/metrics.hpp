@@ -140,6 +140,7 @@ struct pool_metrics {
   int_gauge* sessions_connecting;
   int_gauge* sessions_down;
   int_gauge* parked;
+  int_gauge* backing_off;
   int_counter* reconnects;
   database_metrics database;
 };

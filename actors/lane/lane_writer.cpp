@@ -245,6 +245,9 @@ void lane_writer_state::flush_now() {
               cool_down(delays_.next(std::chrono::seconds{0}, chance_));
             } else if (reason == store_errc::misconfigured) {
               on_parked_tenant(reason_text(reason));
+            } else if (reason == store_errc::back_off) {
+              core_.retry();
+              on_no_room(reason_text(reason));
             } else {
               metrics_.in_doubt->inc();
               core_.lost();

@@ -128,6 +128,7 @@ private:
   void on_failed(flush_result& result);
   void park(const std::string& why);
   void on_parked_tenant(const std::string& why);
+  void on_no_room(const std::string& why);
   void on_refused_data(flush_result& result);
   void on_step_error(const caf::error& reason);
   void on_halted();
@@ -209,7 +210,7 @@ private:
   /// The latest one counts.
   uint64_t cooling_number_ = 0;
 
-  /// Waits for its tenant's tables, by itself or as the POOL says.
+  /// Waits for its tenant's tables or for room, by itself or as the POOL says.
   bool parked_ = false;
   int64_t flushes_ = 0;
   int64_t rows_ = 0;

@@ -91,9 +91,12 @@ void lane_writer_state::on_failed(flush_result& result) {
         config_.on_other_columns(text);
       park(text);
       break;
+    case failure_action::back_off:
+      core_.retry();
+      on_no_room(text);
+      break;
     case failure_action::retry:
     case failure_action::halve:
-    case failure_action::back_off:
       log::warn("flush-retry",
                 {{"lane", to_string(config_.lane)}, {"reason", text}});
       if (result.action == failure_action::halve)
@@ -126,6 +129,14 @@ void lane_writer_state::on_parked_tenant(const std::string& why) {
   cool_down(2 * config_.park_delays.max);
 }
 
+/// The server is short of something: the POOL says whose turn it is to try, or
+/// that all go on. Should that get lost, this lane comes by itself.
+void lane_writer_state::on_no_room(const std::string& why) {
+  vitals_.become("waiting for PostgreSQL", why);
+  parked_ = true;
+  cool_down(2 * config_.delays.max);
+}
+
 void lane_writer_state::on_refused_data(flush_result& result) {
   ++bisected_;
   auto searching = core_.bisecting();
@@ -155,6 +166,9 @@ void lane_writer_state::on_step_error(const caf::error& reason) {
   } else if (reason == store_errc::lane_inactive) {
     core_.halt(lane_halt::by_row, text);
     on_halted();
+  } else if (reason == store_errc::back_off) {
+    core_.step_failed();
+    on_no_room(text);
   } else {
     core_.step_failed();
     auto park = reason == store_errc::misconfigured

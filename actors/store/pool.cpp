@@ -1,7 +1,6 @@
 #include "actors/store/pool.hpp"
 
 #include "actors/store/session.hpp"
-#include "messages/lane.hpp"
 
 #include <caf/send.hpp>
 #include <caf/typed_response_promise.hpp>
@@ -41,6 +40,7 @@ pool_state::pool_state(pool_actor::pointer self, pool_config config)
               caf::anon_send(to, pool_nudge{});
           }},
     parking_{config_.park_patience},
+    back_off_{config_.room_delays, config_.room_patience},
     retries_{config_.delays},
     chance_{std::random_device{}()} {
   if (!config_.spawn)
@@ -55,6 +55,7 @@ pool_state::pool_state(pool_actor::pointer self, pool_config config)
 pool_state::~pool_state() {
   sessions_.clear();
   parking_ = tenant_parking{config_.park_patience};
+  back_off_ = tenant_back_off{config_.room_delays, config_.room_patience};
   seat_.stand_back();
   show();
 }
@@ -138,21 +139,22 @@ caf::typed_response_promise<actor_report> pool_state::inspect() {
 template <class Result, class Request>
 caf::typed_response_promise<Result> pool_state::submit(Request& x) {
   ++requests_;
-  std::optional<lane_id> flush_of;
-  if constexpr (std::is_same_v<Request, flush>)
-    flush_of = x.claim.lane;
+  std::optional<lane_work> work;
   // The promise takes the sender with it.
-  auto asker = self_->current_sender();
+  if constexpr (std::is_same_v<Request, flush>)
+    work = {x.claim.lane, true, self_->current_sender()};
+  else if constexpr (std::is_same_v<Request, takeover_request>
+                     || std::is_same_v<Request, load_request>)
+    work = {x.lane, false, self_->current_sender()};
   auto promise = self_->make_response_promise<Result>();
-  if (is_parked_for(flush_of, asker)) {
-    promise.deliver(parked_error());
+  if (auto wait = held_back(work)) {
+    promise.deliver(std::move(*wait));
   } else if (auto* free = find_idle()) {
-    free->now = condition::busy;
-    free->flushes = std::move(flush_of);
+    assign(*free, std::move(work));
     show();
     promise.delegate(free->handle, std::move(x));
   } else if (hopeless()) {
-    promise.deliver(caf::make_error(last_code_, last_reason_));
+    promise.deliver(no_connection(work));
   } else if (waiting_.size() >= config_.queue_limit) {
     promise.deliver(caf::make_error(
       store_errc::overloaded, "the pool of tenant " + config_.tenant + " has "
@@ -160,7 +162,7 @@ caf::typed_response_promise<Result> pool_state::submit(Request& x) {
                                 + " requests waiting"));
   } else {
     waiting_.push_back(
-      {std::move(flush_of), std::move(asker),
+      {std::move(work),
        [promise, x = std::move(x)](const session_actor& to) mutable {
          promise.delegate(to, std::move(x));
        },
@@ -177,21 +179,26 @@ void pool_state::dispatch() {
       break;
     auto next = std::move(waiting_.front());
     waiting_.pop_front();
-    if (is_parked_for(next.flush_of, next.asker)) {
-      next.refuse(parked_error());
+    if (auto wait = held_back(next.work)) {
+      next.refuse(*wait);
       continue;
     }
-    free->now = condition::busy;
-    free->flushes = std::move(next.flush_of);
+    assign(*free, std::move(next.work));
     next.hand_over(free->handle);
   }
   show();
 }
 
+void pool_state::assign(slot& to, std::optional<lane_work> work) {
+  to.now = condition::busy;
+  to.work = std::move(work);
+  if (to.work)
+    begin(*to.work);
+}
+
 void pool_state::fail_waiting() {
-  auto why = caf::make_error(last_code_, last_reason_);
   for (auto& x : std::exchange(waiting_, {}))
-    x.refuse(why);
+    x.refuse(no_connection(x.work));
 }
 
 void pool_state::show() {
@@ -200,6 +207,7 @@ void pool_state::show() {
   metrics_.sessions_connecting->value(count(condition::connecting));
   metrics_.sessions_down->value(count(condition::down));
   metrics_.parked->value(parking_.parked() ? 1 : 0);
+  metrics_.backing_off->value(back_off_.holds() ? 1 : 0);
   database_use next{open() + count(condition::closing), count(condition::busy),
                     seat_.waits() ? 1 : 0};
   metrics_.database.move(shown_, next);

@@ -5,6 +5,7 @@
 #include "actors/cluster/vitals.hpp"
 #include "actors/store/session_config.hpp"
 #include "actors/store/session_slots.hpp"
+#include "actors/store/tenant_back_off.hpp"
 #include "actors/store/tenant_parking.hpp"
 #include "messages/store.hpp"
 
@@ -55,6 +56,14 @@ struct pool_config {
   /// replaced by the next one that comes. Longer than lanes wait between tries.
   std::chrono::milliseconds park_patience{60'000};
 
+  /// While the server is short of something: between tries.
+  backoff_config room_delays{.initial = std::chrono::milliseconds{100},
+                             .max = std::chrono::milliseconds{10'000}};
+
+  /// Then: a lane whose turn it is to try, and that does not come for so long,
+  /// is passed over. It may have to read a record once more before.
+  std::chrono::milliseconds room_patience{1'000};
+
   /// Between attempts to connect.
   backoff_config delays{.initial = std::chrono::milliseconds{100},
                         .max = std::chrono::milliseconds{5'000},
@@ -78,6 +87,10 @@ std::optional<std::string> validate(const pool_config& config);
 /// A flush that finds the tenant's tables unusable *parks* the tenant: flushes
 /// of its other lanes are refused until one of that lane gets through, and then
 /// told to go on (rule 20).
+///
+/// When the server is short of memory, disk or connections, the tenant *backs
+/// off*: flushes, takeovers and loads of its lanes are refused. One lane at a
+/// time is told to try, and when its flush gets through all others are.
 ///
 /// While no session can connect, requests are refused at once with the reason,
 /// waiting ones too: nothing of them was sent, so whoever asked can decide
@@ -108,6 +121,16 @@ private:
     closed,
   };
 
+  /// What a lane asks for, and may have to wait for.
+  struct lane_work {
+    lane_id lane;
+    bool is_flush = false;
+    caf::strong_actor_ptr asker;
+
+    /// Tries whether there is room again.
+    bool probe = false;
+  };
+
   struct slot {
     session_actor handle;
     condition now = condition::connecting;
@@ -115,8 +138,8 @@ private:
     /// A new connection here stands in for one that is lost.
     bool had_connection = false;
 
-    /// Whose flush it runs, if it does.
-    std::optional<lane_id> flushes;
+    /// What it does for a lane, if it does.
+    std::optional<lane_work> work;
 
     /// Since when it is connected, and idle.
     time_point up_since;
@@ -125,25 +148,37 @@ private:
 
   /// A request that waits: exactly one of the two is called.
   struct waiting {
-    std::optional<lane_id> flush_of;
-    caf::strong_actor_ptr asker;
+    std::optional<lane_work> work;
     std::move_only_function<void(const session_actor&)> hand_over;
     std::move_only_function<void(const caf::error&)> refuse;
   };
 
   template <class Result, class Request>
   caf::typed_response_promise<Result> submit(Request& x);
+  void assign(slot& to, std::optional<lane_work> work);
 
   /// Itself, and its sessions as children.
   caf::typed_response_promise<actor_report> inspect();
 
-  // -- unusable tables (rule 20) ----------------------------------------------
+  // -- what lanes wait for (rule 20): in pool_holds.cpp -----------------------
 
-  /// Then `asker` is told later to go on.
-  bool is_parked_for(const std::optional<lane_id>& flush_of,
-                     const caf::strong_actor_ptr& asker);
-  caf::error parked_error() const;
+  /// Why a lane has to wait, if it has to. Then it is told later to go on.
+  std::optional<caf::error> held_back(const std::optional<lane_work>& work);
+
+  /// The same while there is no connection.
+  caf::error no_connection(const std::optional<lane_work>& work);
+
+  /// A lane's work is sent, and what has become of it.
+  void begin(lane_work& x);
+  void judge(slot& x, const session_notice& how);
   void judge_tables(const lane_id& lane, const session_notice& x);
+  void judge_room(const lane_work& work, const session_notice& x);
+  void call_probe();
+  void call_next();
+
+  /// The tenant does not back off any more.
+  void go_on();
+  void wake_held();
   void tell_state();
 
   void on_notice(const session_notice& x);
@@ -185,6 +220,11 @@ private:
 
   /// Lanes whose flushes were refused because of it.
   std::vector<caf::actor> parked_;
+  tenant_back_off back_off_;
+
+  /// Lanes that wait because of it, in the order of their turns; or for a
+  /// connection that the server has none of to spare.
+  std::vector<caf::actor> held_;
 
   /// What the metrics that the pools share hold of this one.
   database_use shown_;

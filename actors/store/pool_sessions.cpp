@@ -1,5 +1,5 @@
-// The second half of a POOL: its sessions, how many there are, and what their
-// flushes say of the tenant's tables. The first half, pool.cpp, takes requests.
+// The second part of a POOL: its sessions, and how many there are. The first
+// part, pool.cpp, takes requests; what lanes wait for is in pool_holds.cpp.
 
 #include "actors/cluster/log.hpp"
 #include "actors/store/pool.hpp"
@@ -72,13 +72,14 @@ void pool_state::on_connected(slot& x, const session_notice& how) {
   }
   x.up_since = now();
   retries_.reset();
+  if (!back_off_.holds())
+    wake_held();
   tell_state();
   on_idle(x, false);
 }
 
 void pool_state::on_done(slot& x, const session_notice& how) {
-  if (auto lane = std::exchange(x.flushes, std::nullopt))
-    judge_tables(*lane, how);
+  judge(x, how);
   on_idle(x, how.wrote);
 }
 
@@ -100,6 +101,7 @@ void pool_state::on_lost(slot& x, const session_notice& why) {
   if (std::exchange(x.now, condition::down) != condition::down)
     log::warn("session-down",
               {{"tenant", config_.tenant}, {"reason", why.reason}});
+  judge(x, why);
   last_code_ = why.code;
   last_reason_ = why.reason;
   if (hopeless()) {
@@ -113,6 +115,7 @@ void pool_state::on_down(const caf::down_msg& x) {
   auto gone = [&x](const auto& handle) { return handle.address() == x.source; };
   std::erase_if(listeners_, gone);
   std::erase_if(parked_, gone);
+  std::erase_if(held_, gone);
   for (auto& s : sessions_)
     if (s.handle && gone(s.handle)) {
       if (s.now != condition::closing) {
@@ -120,45 +123,11 @@ void pool_state::on_down(const caf::down_msg& x) {
                                      {"reason", to_string(x.reason)}});
         eager_ = true;
       }
+      judge(s, {});
       s.now = condition::closed;
       s.handle = nullptr;
     }
   tend();
-}
-
-// -- unusable tables ----------------------------------------------------------
-
-bool pool_state::is_parked_for(const std::optional<lane_id>& flush_of,
-                               const caf::strong_actor_ptr& asker) {
-  if (!flush_of || parking_.admits(*flush_of, now()))
-    return false;
-  if (auto who = caf::actor_cast<caf::actor>(asker);
-      who && !std::ranges::contains(parked_, who))
-    parked_.push_back(std::move(who));
-  return true;
-}
-
-caf::error pool_state::parked_error() const {
-  return caf::make_error(store_errc::misconfigured, parking_.reason());
-}
-
-void pool_state::judge_tables(const lane_id& lane, const session_notice& x) {
-  if (!parking_.saw(lane, x.tables, x.reason, now()))
-    return;
-  tell_state();
-  if (parking_.parked()) {
-    log::error("tenant-parked", {{"tenant", config_.tenant},
-                                 {"lane", to_string(lane)},
-                                 {"reason", x.reason}});
-    return;
-  }
-  log::info("tenant-resumed", {{"tenant", config_.tenant}});
-  for (const auto& who : std::exchange(parked_, {}))
-    caf::anon_send(who, resume_atom_v);
-}
-
-void pool_state::tell_state() {
-  vitals_.become(parking_.parked() ? "parked" : "running", parking_.reason());
 }
 
 // -- how many -----------------------------------------------------------------
@@ -166,6 +135,7 @@ void pool_state::tell_state() {
 void pool_state::tend() {
   if (next_look_ && now() >= *next_look_)
     next_look_.reset();
+  call_probe();
   close_idle();
   make_way();
   grow();

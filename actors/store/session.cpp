@@ -189,7 +189,7 @@ void session_state::step() {
   auto wrote = result.verdict == flush_verdict::committed && result.rows > 0;
   auto tables = sight_of(result);
   std::string why;
-  if (tables == schema_sight::unusable) {
+  if (tables == schema_sight::unusable || tables == schema_sight::no_room) {
     add_mend(result);
     why = result.sqlstate + ": " + result.message;
   }
@@ -206,7 +206,11 @@ caf::typed_response_promise<Result> session_state::act(Act what) {
   }
   ++acts_;
   store_result<Result> result = what();
-  done();
+  if (!result && result.error().code == store_errc::back_off)
+    done(false, schema_sight::no_room,
+         result.error().sqlstate + ": " + result.error().message);
+  else
+    done();
   if (result)
     promise.deliver(std::move(*result));
   else

@@ -16,6 +16,8 @@ schema_sight sight_of(const flush_result& x) noexcept {
     case failure_action::bisect:
     case failure_action::missing:
       return schema_sight::usable;
+    case failure_action::back_off:
+      return schema_sight::no_room;
     default:
       return schema_sight::unknown;
   }
@@ -50,6 +52,7 @@ bool tenant_parking::saw(const lane_id& lane, schema_sight what,
                          const std::string& reason, time_point now) {
   switch (what) {
     case schema_sight::unknown:
+    case schema_sight::no_room:
       return false;
     case schema_sight::usable:
       // Of another lane it says nothing: it writes other tables, perhaps, or

@@ -10,9 +10,9 @@
 
 namespace millrace {
 
-/// What a flush says about its tenant's tables (rule 20). Other columns than
-/// rows were encoded for are no trouble of the tables: another program mends
-/// that (rule 26).
+/// What a flush says about its tenant's tables, and whether there is room for
+/// its rows (rule 20). Other columns than rows were encoded for are no trouble
+/// of the tables: another program mends that (rule 26).
 schema_sight sight_of(const flush_result& x) noexcept;
 
 /// Adds to the message of a flush that failed what mends it, if somebody has

@@ -161,8 +161,7 @@ TEST_CASE_METHOD(writer_fixture, "a pool without room is asked again, and "
 
 TEST_CASE_METHOD(writer_fixture, "a passing failure is tried again after a "
                                  "delay") {
-  for (auto action : {failure_action::retry, failure_action::back_off,
-                      failure_action::halve}) {
+  for (auto action : {failure_action::retry, failure_action::halve}) {
     script->flushes.queued.push_back(outcome(flush_verdict::failed, action));
     auto before = script->flushes.asked.size();
     auto from = script->row.next_off[0].value;
@@ -215,6 +214,42 @@ TEST_CASE_METHOD(writer_fixture, "a lane whose tenant is parked waits for the "
     advance(1s);
   }
   CHECK(said() == texts{"ack 20"});
+  CHECK(report().state == "writing");
+}
+
+TEST_CASE_METHOD(writer_fixture, "a lane for which the server has no room "
+                                 "waits for the pool's word, for a while at "
+                                 "most") {
+  auto comes = GENERATE(true, false);
+  auto no_room = caf::make_error(store_errc::back_off,
+                                 std::string{"53100: disk full"});
+  SECTION("its flush found it out") {
+    auto result = outcome(flush_verdict::failed, failure_action::back_off);
+    result.sqlstate = "53100";
+    result.message = "disk full";
+    script->flushes.queued.push_back(result);
+  }
+  SECTION("another lane's did") {
+    script->flushes.queued.push_back(no_room);
+  }
+  SECTION("its takeover did") {
+    script->takeovers.queued.push_back(no_room);
+  }
+  give({.from = 10, .to = 20, .rows = {11}});
+  give({.from = 20, .to = 30, .rows = {21}});
+  CHECK(report().state == "waiting for PostgreSQL");
+  CHECK(report().note == "53100: disk full");
+  advance(1'999ms);
+  CHECK(said().empty());
+  // Nothing was written, so nothing is in doubt.
+  CHECK(script->loads.asked.empty());
+  if (comes) {
+    self->send(aut, resume_atom_v);
+    drain();
+  } else {
+    advance(1ms);
+  }
+  CHECK(said() == texts{"ack 20", "ack 30"});
   CHECK(report().state == "writing");
 }
 

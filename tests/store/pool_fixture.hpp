@@ -78,6 +78,7 @@ struct pool_fixture : deterministic {
     config.tenant = "demo";
     config.sessions = 2;
     config.queue_limit = 2;
+    config.room_delays.jitter = 0;
     config.slots = slots;
     config.spawn = [this](pool_actor::pointer parent, uint32_t index,
                           session_slot right) {

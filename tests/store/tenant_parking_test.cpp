@@ -53,6 +53,7 @@ TEST_CASE_METHOD(fixture, "a lane that finds the tables unusable parks its "
   CHECK_FALSE(saw(0, unusable));
   CHECK_FALSE(saw(0, usable));
   CHECK_FALSE(saw(1, unknown));
+  CHECK_FALSE(saw(1, no_room));
   CHECK(aut.parked());
   CHECK(saw(1, usable));
   CHECK_FALSE(aut.parked());
@@ -83,7 +84,7 @@ TEST_CASE("what a flush says about the tables") {
   CHECK(sight_of(failed(bisect, "23502")) == usable);
   CHECK(sight_of(failed(missing, "MR003")) == usable);
   CHECK(sight_of(failed(wait_partition, "23514")) == unknown);
-  CHECK(sight_of(failed(back_off, "53100")) == unknown);
+  CHECK(sight_of(failed(back_off, "53100")) == no_room);
 }
 
 TEST_CASE("what parks says what mends it") {
