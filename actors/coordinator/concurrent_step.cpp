@@ -1,6 +1,6 @@
 #include "actors/coordinator/concurrent_step.hpp"
 
-#include "actors/coordinator/migration.hpp"
+#include "messages/sha256.hpp"
 
 #include <algorithm>
 #include <array>

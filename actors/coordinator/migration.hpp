@@ -56,9 +56,6 @@ struct migration_set {
   std::vector<std::string> problems = {};
 };
 
-/// SHA-256 as lower-case hex.
-std::string sha256_hex(std::string_view text);
-
 /// `set/NNN_words.sql`
 std::string file_of(std::string_view set, const migration& x);
 

@@ -1,7 +1,6 @@
 #include "actors/coordinator/migration.hpp"
+#include "messages/sha256.hpp"
 #include "migrations/embedded.hpp"
-
-#include <openssl/evp.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -188,18 +187,6 @@ private:
 };
 
 } // namespace
-
-std::string sha256_hex(std::string_view text) {
-  unsigned char digest[EVP_MAX_MD_SIZE];
-  unsigned int size = 0;
-  EVP_Digest(text.data(), text.size(), digest, &size, EVP_sha256(), nullptr);
-  std::string result;
-  for (unsigned int i = 0; i < size; ++i) {
-    result += "0123456789abcdef"[digest[i] >> 4];
-    result += "0123456789abcdef"[digest[i] & 0xf];
-  }
-  return result;
-}
 
 std::string file_of(std::string_view set, const migration& x) {
   if (x.repeatable())

@@ -2,6 +2,7 @@
 
 #include "actors/store/sql_text.hpp"
 #include "actors/store/sql_values.hpp"
+#include "messages/sha256.hpp"
 
 #include <format>
 #include <utility>

@@ -1,3 +1,4 @@
+#include "messages/sha256.hpp"
 #include "tests/coordinator/migrator_fixture.hpp"
 
 #include <catch2/catch_test_macros.hpp>
