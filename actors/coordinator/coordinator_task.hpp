@@ -2,6 +2,7 @@
 
 #include "actors/cluster/vitals.hpp"
 #include "actors/coordinator/lease_store.hpp"
+#include "actors/coordinator/task_result.hpp"
 #include "actors/store/session_config.hpp"
 #include "messages/lane.hpp"
 
@@ -12,22 +13,8 @@
 #include <functional>
 #include <memory>
 #include <string>
-#include <string_view>
 
 namespace millrace {
-
-/// What a task did in one go.
-struct task_result {
-  /// What did not succeed, for a person; empty: nothing.
-  std::string failure;
-
-  /// Others held locks, or the server lacked something: worth another try
-  /// before long.
-  bool passing = false;
-
-  /// Things done.
-  int64_t done = 0;
-};
 
 /// One go. Runs in a thread of its own and may block; ends soon once `stop` is
 /// set. Begins nothing unless the lease holds, and each of its transactions
@@ -37,10 +24,6 @@ struct task_result {
 /// a renewal was only answered late.
 using task_work = std::function<task_result(connection&, const held_lease&,
                                             const std::atomic<bool>& stop)>;
-
-/// What a task says that has not begun, or gone on, because the lease did not
-/// hold as far as this process knew.
-inline constexpr std::string_view lease_in_doubt = "the lease is in doubt";
 
 struct coordinator_task_config {
   /// Unique among a coordinator's: `migrator`, `partition roller`.

@@ -49,14 +49,15 @@ store_result<lease_row> lease_store::look() {
   auto found = conn_.query(
     "SELECT epoch, node, CASE WHEN lease_until > clock_timestamp() THEN "
     "ceil(extract(epoch FROM least(lease_until - clock_timestamp(), interval "
-    "'1 day')) * 1000)::bigint ELSE 0 END FROM millrace.coordinator");
+    "'1 day')) * 1000)::bigint ELSE 0 END, owner FROM millrace.coordinator");
   if (!found)
     return std::unexpected{std::move(found.error())};
   if (found->rows.empty())
     return no_row();
   const auto& row = found->rows[0];
   return lease_row{int_of(row[0]), row[1].value_or(""),
-                   std::chrono::milliseconds{int_of(row[2])}};
+                   std::chrono::milliseconds{int_of(row[2])},
+                   row[3] ? uuid_of(row[3]) : uuid{}};
 }
 
 store_result<std::optional<lease_grant>>

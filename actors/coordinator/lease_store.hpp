@@ -31,6 +31,9 @@ struct lease_row {
 
   /// By the database's clock; not above 0: the term is over.
   std::chrono::milliseconds left{0};
+
+  /// Of the term.
+  uuid owner = {};
 };
 
 /// The application_name of a session that works in the term of that number. A

@@ -224,6 +224,30 @@ partition_plan plan_partitions(const partition_policy& policy,
   return std::move(result);
 }
 
+partition_reach reach_of(const partition_policy& policy,
+                         const known_table& table, partition_time now) {
+  partition_calendar calendar{policy.rules.every, zone_of(policy, table.type)};
+  now = now_of(policy, table.type, now);
+  auto last = now + policy.rules.ahead;
+  auto gaps = covered_time{table.partitions}.gaps({now, end});
+  partition_reach result;
+  if (!gaps.empty())
+    result.until = gaps.front().from;
+  auto has = [&](const partition_period& x) {
+    return (!result.until || x.to <= *result.until)
+           && result.ahead < max_counted_periods;
+  };
+  auto counts = has(calendar.around(now));
+  for (auto x = calendar.around(calendar.around(now).to);;
+       x = calendar.around(x.to)) {
+    counts = counts && has(x);
+    result.ahead += counts;
+    result.wanted += x.from <= last;
+    if (!counts && x.from > last)
+      return result;
+  }
+}
+
 // -- statements ---------------------------------------------------------------
 
 std::vector<std::string> make_statements(const partition_policy& policy,

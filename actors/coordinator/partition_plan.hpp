@@ -14,6 +14,10 @@ struct partition_policy {
   std::string schema;
   std::string table;
   partition_config rules;
+
+  // Who declares it.
+  std::string pipeline = {};
+  std::string tenant = {};
 };
 
 /// `schema.table`, for people.
@@ -73,6 +77,20 @@ struct old_partition {
   friend bool operator==(const old_partition&, const old_partition&) = default;
 };
 
+/// A removal that was noted, and that nothing keeps from its end.
+struct begun_removal {
+  old_partition what;
+
+  /// PostgreSQL's number of it: another table may have its name by now.
+  int64_t oid = 0;
+
+  /// Half of it was done when it is not.
+  bool detached = false;
+
+  /// Otherwise somebody else has dropped it, and only the note is left.
+  bool there = true;
+};
+
 struct partition_plan {
   /// What is needed first comes first.
   std::vector<new_partition> make;
@@ -99,6 +117,27 @@ inline constexpr std::size_t max_new_partitions = 500;
 /// rule: only what they leave open is made. Pure.
 partition_plan plan_partitions(const partition_policy& policy,
                                const known_table& table, partition_time now);
+
+/// How far ahead a table has its partitions.
+struct partition_reach {
+  /// Periods after the one of now that have a partition, without a gap from now
+  /// on; not more than `max_counted_periods`.
+  int64_t ahead = 0;
+
+  /// How many there shall be.
+  int64_t wanted = 0;
+
+  /// Where the first gap begins; nothing: there is none.
+  std::optional<partition_time> until;
+
+  friend bool operator==(const partition_reach&, const partition_reach&)
+    = default;
+};
+
+inline constexpr int64_t max_counted_periods = 2'000;
+
+partition_reach reach_of(const partition_policy& policy,
+                         const known_table& table, partition_time now);
 
 // -- statements ---------------------------------------------------------------
 

@@ -8,13 +8,8 @@
 
 namespace millrace {
 
-/// The work of the PARTITION ROLLER: makes and removes partitions so that the
-/// tables are as their policies say, by the database's clock, each in a short
-/// transaction under the lease.
-///
-/// A table that cannot be looked after does not keep the others from it. Where
-/// somebody holds a lock, the table is left and comes again before long: what
-/// was made ahead lasts until then.
+/// The work of the PARTITION ROLLER: a go over the tables, see
+/// `roll_partitions`, with what it did in the log.
 task_work partitions_in_term(std::vector<partition_policy> policies,
                              std::chrono::milliseconds lock_timeout);
 

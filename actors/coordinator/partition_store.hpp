@@ -4,15 +4,13 @@
 #include "actors/coordinator/partition_plan.hpp"
 
 #include <chrono>
-#include <optional>
 #include <string>
 #include <vector>
 
 namespace millrace {
 
-/// Partitions of one database: what the catalog says of them, and what is done
-/// about them, each step in a short transaction under the lease with a bounded
-/// wait for its locks. Blocks.
+/// What is done about partitions of one database, each step in a short
+/// transaction under the lease with a bounded wait for its locks. Blocks.
 ///
 /// Errors: `refused` with a sentence about the table, or what PostgreSQL said.
 class partition_store {
@@ -23,11 +21,6 @@ public:
   /// Makes this the only session that removes or makes partitions here, and
   /// sets how long a lock is waited for. False when another one is at it.
   store_result<bool> take(std::chrono::milliseconds lock_timeout);
-
-  /// The database's clock.
-  store_result<partition_time> now();
-
-  store_result<known_table> read(const partition_policy& policy);
 
   store_result<void> make_default(const partition_policy& policy,
                                   const std::string& name);
@@ -40,17 +33,14 @@ public:
                             const known_table& table,
                             const old_partition& what);
 
-  /// Brings removals to their end whose partition is detached, or nearly so;
-  /// how many those were. Of those that got no further than to be noted, the
-  /// policy decides anew.
-  store_result<int64_t> finish(const partition_policy& policy);
+  /// Brings a removal to its end whose partition is detached, or nearly so.
+  store_result<void> finish(const partition_policy& policy,
+                            const begun_removal& begun);
 
 private:
   store_result<void> transaction(const std::vector<std::string>& statements);
   store_result<void> remove_concurrently(const partition_policy& policy,
                                          const old_partition& what);
-  store_result<void> finish_one(const partition_policy& policy,
-                                const old_partition& what, int64_t oid);
 
   connection& conn_;
   const held_lease& lease_;

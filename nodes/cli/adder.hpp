@@ -77,4 +77,7 @@ void add_generate(CLI::App& root, adder& all);
 /// `millrace migrate …`
 void add_migrate(CLI::App& root, adder& all);
 
+/// `millrace partitions …`
+void add_partitions(CLI::App& root, adder& all);
+
 } // namespace millrace::cli

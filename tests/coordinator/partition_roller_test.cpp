@@ -1,4 +1,6 @@
+#include "actors/coordinator/partition_catalog.hpp"
 #include "actors/coordinator/partition_roller.hpp"
+#include "actors/coordinator/partition_round.hpp"
 #include "actors/coordinator/partition_store.hpp"
 #include "tests/coordinator/migrator_fixture.hpp"
 
@@ -196,7 +198,10 @@ TEST_CASE_METHOD(fixture, "a table that took the name of a partition that is "
              "millrace.partition_removal (schema_name, table_name, "
              "partition_name, partition_oid, bounds) VALUES ('shop', "
              "'shop.tickers', 'precious', 1, '')");
-  CHECK(roll().failure.empty());
+  CHECK_FALSE(partition_catalog{conn}.removals(policy)->at(0).there);
+  auto done = roll();
+  CHECK(done.failure.empty());
+  CHECK(done.done == 5);
   CHECK(exists("precious"));
   CHECK(removals() == "0");
 }
@@ -234,6 +239,55 @@ TEST_CASE_METHOD(fixture,
   CHECK(done.failure.empty());
   CHECK(done.done == 4);
   CHECK_FALSE(exists("tickers_2025_03_02"));
+}
+
+TEST_CASE_METHOD(fixture, "a default partition is made and an old partition "
+                          "dropped in one go") {
+  db.execute("CREATE TABLE shop.old PARTITION OF shop.tickers FOR VALUES FROM "
+             "('2025-01-01 00:00:00+00') TO ('2025-01-02 00:00:00+00')");
+  policy.rules.late = late_rows::catch_all;
+  policy.rules.keep = days{30};
+  auto done = roll();
+  CHECK(done.failure.empty());
+  CHECK(done.done == 7);
+  CHECK(exists("tickers_default"));
+  CHECK_FALSE(exists("old"));
+}
+
+TEST_CASE_METHOD(fixture, "the catalog tells how large partitions are, and "
+                          "which removals have begun") {
+  REQUIRE(roll().done == 5);
+  auto today = "tickers_" + day(0);
+  db.execute("INSERT INTO shop.tickers (id, ts) SELECT i, now() FROM "
+             "generate_series(1, 50) i; ANALYZE shop."
+             + today);
+  partition_catalog catalog{conn};
+  REQUIRE(catalog.prepare());
+  auto sizes = catalog.sizes(policy);
+  REQUIRE(sizes);
+  CHECK(sizes->size() == 5);
+  for (const auto& x : *sizes) {
+    CHECK(x.schema == "shop");
+    CHECK(x.bytes > 0);
+    CHECK(x.rows
+          == (x.name == today ? std::optional<int64_t>{50} : std::nullopt));
+  }
+  CHECK(catalog.removals(policy)->empty());
+  auto note = [this](const std::string& name) {
+    db.execute("INSERT INTO millrace.partition_removal (schema_name, "
+               "table_name, partition_name, partition_oid, bounds) VALUES "
+               "('shop', 'shop.tickers', '"
+               + name + "', 'shop." + name + "'::regclass::oid, '')");
+  };
+  note("tickers_" + day(1));
+  note("tickers_" + day(2));
+  db.execute("ALTER TABLE shop.tickers DETACH PARTITION shop.tickers_"
+             + day(2));
+  auto begun = catalog.removals(policy);
+  REQUIRE(begun);
+  REQUIRE(begun->size() == 1);
+  CHECK(begun->front().what.name == "tickers_" + day(2));
+  CHECK(begun->front().detached);
 }
 
 TEST_CASE_METHOD(fixture, "bigint milliseconds, dates and times of a zone are "
@@ -290,5 +344,5 @@ TEST_CASE_METHOD(fixture, "of two sessions one is at the partitions") {
   CHECK(store.take(1s).value());
   auto done = roll();
   CHECK(done.passing);
-  CHECK(done.failure == "another session is at the partitions");
+  CHECK(done.failure == partitions_busy);
 }

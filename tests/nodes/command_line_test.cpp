@@ -31,7 +31,7 @@ TEST_CASE("help goes to standard output and names commands and exit codes") {
   CHECK(x.err.empty());
   for (const auto* name :
        {"node", "validate", "migrate", "produce", "generate", "status", "lanes",
-        "dlq", "waiting", "config", "completion", "version"})
+        "dlq", "waiting", "partitions", "config", "completion", "version"})
     CHECK_THAT(x.out, ContainsSubstring(std::string{"\n  "} + name + ' '));
   for (const auto& code : cli::exit_codes)
     CHECK_THAT(x.out, ContainsSubstring(std::string{code.meaning}));
@@ -77,7 +77,11 @@ TEST_CASE("every command has help of its own") {
                         words{"waiting"},
                         words{"waiting", "list"},
                         words{"waiting", "count"},
-                        words{"waiting", "show"}}) {
+                        words{"waiting", "show"},
+                        words{"partitions"},
+                        words{"partitions", "list"},
+                        words{"partitions", "plan"},
+                        words{"partitions", "run"}}) {
     auto usage = std::string{"Usage: millrace"};
     for (const auto& word : command)
       usage += ' ' + word;

@@ -1,0 +1,181 @@
+// `millrace partitions …` against a real server.
+
+#include "tests/nodes/json.hpp"
+#include "tests/nodes/process.hpp"
+#include "tests/support/dev_servers.hpp"
+
+#include <catch2/catch_test_macros.hpp>
+#include <catch2/matchers/catch_matchers_string.hpp>
+
+using namespace millrace::test;
+using Catch::Matchers::ContainsSubstring;
+
+namespace {
+
+using words = std::vector<std::string>;
+
+/// Two tenants whose ticks shall reach further than the migrations begin them.
+struct fixture {
+  fixture() {
+    auto up = millrace::test::run({"migrate", "up", "--config", file},
+                                  environment());
+    INFO(up.out << up.err);
+    REQUIRE(up.code == 0);
+    // One that is beyond its retention.
+    for (const auto* tenant : {"north", "south"})
+      db.execute("CREATE TABLE tenant_" + std::string{tenant}
+                 + ".old PARTITION OF tenant_" + tenant
+                 + ".ticks FOR VALUES FROM ('2025-01-01 00:00:00+00') TO "
+                   "('2025-01-02 00:00:00+00')");
+  }
+
+  process::variables environment() const {
+    return {{"DB_URL", db.url()}};
+  }
+
+  outcome run(words args) const {
+    args.insert(args.begin(), "partitions");
+    args.insert(args.end(), {"--config", file});
+    return millrace::test::run(args, environment());
+  }
+
+  std::string children(const std::string& tenant) const {
+    return db.value("SELECT count(*) FROM pg_inherits WHERE inhparent = "
+                    "'tenant_"
+                    + tenant + ".ticks'::regclass");
+  }
+
+  /// As if a node coordinated.
+  void let_coordinate() const {
+    db.execute("UPDATE millrace.coordinator SET epoch = 7, owner = "
+               "gen_random_uuid(), node = 'one', lease_until = now() + "
+               "interval '1 h'");
+  }
+
+  scratch_database db{"parts"};
+  scratch_folder folder;
+  std::string file = folder.write("node.toml", R"toml([postgresql]
+url = { env = "DB_URL" }
+[kafka]
+bootstrap = "127.0.0.1:1"
+[[tenant]]
+name = "north"
+[[tenant]]
+name = "south"
+[pipeline.ticks]
+pack = "ticks"
+topics = ["ticks"]
+tenant = "header('tenant')"
+[[pipeline.ticks.partition]]
+tables = ["ticks"]
+ahead = "20d"
+keep = "90d"
+)toml");
+};
+
+} // namespace
+
+TEST_CASE_METHOD(fixture, "partitions are listed with bounds, state and size, "
+                          "and how far ahead they go") {
+  auto before = children("north");
+  auto x = run({"list", "--tenant", "north", "--json"});
+  INFO(x.out << x.err);
+  CHECK(x.code == 0);
+  json_document all{x.out};
+  REQUIRE(all.size() == 1);
+  CHECK(all.text("/0/table") == "ticks");
+  CHECK(all.text("/0/schema") == "tenant_north");
+  CHECK(all.text("/0/key_type") == "timestamptz");
+  CHECK(all.integer("/0/ahead_declared") == 20);
+  CHECK(all.integer("/0/ahead") < 20);
+  CHECK(all.text("/0/partitions/0/name") == "old");
+  CHECK(all.text("/0/partitions/0/state") == "attached");
+  CHECK(all.text("/0/partitions/0/to") == "2025-01-02 00:00:00+00");
+  CHECK(all.integer("/0/partitions/0/bytes") > 0);
+  auto text = run({"list"});
+  CHECK_THAT(text.out,
+             ContainsSubstring("tenant_north.ticks: pipeline ticks, tenant "
+                               "north; by day, ")
+               && ContainsSubstring(" of 20 ahead, until ")
+               && ContainsSubstring("\nold ")
+               && ContainsSubstring("  planned  ")
+               && ContainsSubstring("tenant_south.ticks: "));
+  CHECK(children("north") == before);
+}
+
+TEST_CASE_METHOD(fixture, "a plan tells what a go would do, with the SQL, and "
+                          "changes nothing") {
+  auto before = children("north");
+  auto x = run({"plan", "--tenant", "north"});
+  INFO(x.out << x.err);
+  CHECK(x.code == 0);
+  CHECK_THAT(
+    x.out, ContainsSubstring("tenant_north.ticks: pipeline ticks, tenant "
+                             "north; would\n  make, attach ticks_")
+             && ContainsSubstring("    CREATE TABLE \"tenant_north\".\"ticks_")
+             && ContainsSubstring("  detach, drop old\n")
+             && ContainsSubstring("DETACH PARTITION \"tenant_north\".\"old\" "
+                                  "CONCURRENTLY;\n"));
+  CHECK_THAT(x.out, !ContainsSubstring("south"));
+  json_document json{run({"plan", "--json"}).out};
+  CHECK(json.size() == 2);
+  CHECK(json.text("/0/steps/0/actions/0") == "make");
+  CHECK_THAT(json.text("/0/steps/0/sql/0"), ContainsSubstring("CREATE TABLE "));
+  CHECK(children("north") == before);
+  REQUIRE(run({"run"}).code == 0);
+  CHECK_THAT(run({"plan"}).out, ContainsSubstring("north: nothing to do\n"));
+}
+
+TEST_CASE_METHOD(fixture, "run makes and removes at once what is declared, and "
+                          "gives the lease back") {
+  auto x = run({"run", "--tenant", "north"});
+  INFO(x.out << x.err);
+  CHECK(x.code == 0);
+  CHECK_THAT(x.err, ContainsSubstring("tenant_north.ticks: made ticks_")
+                      && ContainsSubstring("tenant_north.ticks: dropped old"));
+  CHECK_THAT(x.out, ContainsSubstring(" dropped; 20 of 20 ahead\n"));
+  CHECK(db.value("SELECT to_regclass('tenant_north.old') IS NULL") == "t");
+  CHECK(db.value("SELECT to_regclass('tenant_south.old') IS NULL") == "f");
+  CHECK(db.value("SELECT lease_until <= clock_timestamp() FROM "
+                 "millrace.coordinator")
+        == "t");
+  auto again = run({"run", "--tenant", "north", "--json"});
+  CHECK(again.err.empty());
+  json_document json{again.out};
+  CHECK(json.integer("/tables/0/ahead") == 20);
+  CHECK_THAT(again.out, ContainsSubstring(R"("made":[],"dropped":[])")
+                          && ContainsSubstring(R"("failures":[])"));
+}
+
+TEST_CASE_METHOD(fixture, "while a node coordinates, run works in its term and "
+                          "leaves it the lease") {
+  let_coordinate();
+  auto until = db.value("SELECT lease_until FROM millrace.coordinator");
+  auto x = run({"run"});
+  INFO(x.out << x.err);
+  CHECK(x.code == 0);
+  CHECK_THAT(x.err, ContainsSubstring("node one coordinates"));
+  CHECK(db.value("SELECT to_regclass('tenant_south.old') IS NULL") == "t");
+  CHECK(db.value("SELECT lease_until FROM millrace.coordinator") == until);
+  CHECK(db.value("SELECT epoch FROM millrace.coordinator") == "7");
+}
+
+TEST_CASE_METHOD(fixture, "a table that cannot be looked after does not keep "
+                          "the others from it") {
+  db.execute("ALTER TABLE tenant_north.ticks RENAME TO elsewhere");
+  for (const auto* command : {"list", "plan", "run"}) {
+    auto x = run({command});
+    INFO(x.out << x.err);
+    CHECK(x.code == 1);
+    CHECK_THAT(x.err, ContainsSubstring("tenant_north.ticks")
+                        && ContainsSubstring("does not exist"));
+    CHECK_THAT(x.out, ContainsSubstring("tenant_south.ticks: "));
+  }
+  CHECK(db.value("SELECT to_regclass('tenant_south.old') IS NULL") == "t");
+}
+
+TEST_CASE_METHOD(fixture, "filters that leave no table are refused") {
+  auto x = run({"run", "--table", "nothing"});
+  CHECK(x.code == 2);
+  CHECK_THAT(x.err, ContainsSubstring("[[pipeline.NAME.partition]]"));
+}
