@@ -1,6 +1,7 @@
 #include "nodes/readiness_watch.hpp"
 
 #include "actors/admin/metrics.hpp"
+#include "actors/coordinator/task_result.hpp"
 #include "actors/lane/cursor_types.hpp"
 #include "actors/lane/lane_writer.hpp"
 
@@ -51,11 +52,11 @@ readiness_watch::~readiness_watch() {
 }
 
 void readiness_watch::look() {
-  std::set<std::string> unwell;
+  std::set<std::string> posted;
   self_->request(root_, patience, inspect_atom_v)
     .receive(
       [&](const actor_report& tree) {
-        visit(tree, "", unwell);
+        visit(tree, "", posted);
         count(tree);
         board_->set("tree", true);
       },
@@ -64,13 +65,13 @@ void readiness_watch::look() {
                     "the supervisors do not answer: " + caf::to_string(reason));
       });
   for (const auto& name : posted_)
-    if (!unwell.contains(name))
+    if (!posted.contains(name))
       board_->drop(name);
-  posted_ = std::move(unwell);
+  posted_ = std::move(posted);
 }
 
 void readiness_watch::visit(const actor_report& x, const std::string& path,
-                            std::set<std::string>& unwell) {
+                            std::set<std::string>& posted) {
   auto name = path.empty() ? x.name : path + " / " + x.name;
   // Each partition tells of it; it is one lane.
   auto is_row = x.kind == lane_row_kind;
@@ -82,10 +83,14 @@ void readiness_watch::visit(const actor_report& x, const std::string& path,
     if ((is_row || x.kind == lane_writer_state::name) && x.state == "halted")
       detail += "; once mended: millrace lanes resume " + x.name;
     board_->set(name, false, std::move(detail));
-    unwell.insert(name);
+    posted.insert(name);
+  }
+  if (x.state == behind_state) {
+    board_->set(name, true, "warning: " + x.note);
+    posted.insert(name);
   }
   for (const auto& child : x.children)
-    visit(child, name, unwell);
+    visit(child, name, posted);
 }
 
 void readiness_watch::count(const actor_report& tree) {

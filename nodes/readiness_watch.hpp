@@ -16,7 +16,8 @@ namespace millrace {
 /// Looks at the tree now and then and posts what is not well: an actor that is
 /// halted, parked, waiting, or does not answer makes the node not ready, under
 /// its own name and with its own reason. So does a lane whose row is halted,
-/// whoever did that. How many they are is told by metrics.
+/// whoever did that. What is only behind is told with a check that is well. How
+/// many they are is told by metrics.
 class readiness_watch {
 public:
   readiness_watch(caf::actor_system& sys, supervisor_actor root,
@@ -28,7 +29,7 @@ public:
 
 private:
   void visit(const actor_report& x, const std::string& path,
-             std::set<std::string>& unwell);
+             std::set<std::string>& posted);
   void count(const actor_report& tree);
 
   caf::scoped_actor self_;

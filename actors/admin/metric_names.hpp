@@ -2,7 +2,8 @@
 
 // Every metric of Millrace: name, unit, labels, help. Nothing else in the
 // project spells a metric's name. Labels are bounded by configuration
-// (pipelines, tenants, topics and their partitions) or by an enumeration.
+// (pipelines, tenants, tables, topics and their partitions) or by an
+// enumeration.
 
 #include <array>
 #include <cstdint>
@@ -276,6 +277,14 @@ inline constexpr metric_info coordinator_active{
   {"database"},
   "1 while this node coordinates the database, else 0."};
 
+inline constexpr metric_info partitions_ahead{
+  "millrace_partitions_ahead",
+  metric_kind::gauge,
+  "periods",
+  {"pipeline", "tenant", "table"},
+  "Periods after the one of now that have a partition, without a gap; 0 on "
+  "nodes that do not coordinate."};
+
 // -- between nodes -----------------------------------------------------------
 
 inline constexpr metric_info peers_connected{
@@ -384,6 +393,7 @@ inline constexpr std::array all{&events_read,
                                 &tenants_backing_off,
                                 &reconnects,
                                 &coordinator_active,
+                                &partitions_ahead,
                                 &peers_connected,
                                 &peer_batches_sent,
                                 &peer_bytes_sent,

@@ -231,6 +231,13 @@ int_gauge* coordinator_active_gauge(caf::actor_system& sys,
   return find_gauge(sys, metric_names::coordinator_active, {database});
 }
 
+int_gauge*
+partitions_ahead_gauge(caf::actor_system& sys, std::string_view pipeline,
+                       std::string_view tenant, std::string_view table) {
+  return find_gauge(sys, metric_names::partitions_ahead,
+                    {pipeline, tenant, table});
+}
+
 int_gauge* peers_connected_gauge(caf::actor_system& sys) {
   return find_gauge(sys, metric_names::peers_connected, {});
 }

@@ -160,6 +160,11 @@ int_gauge* partitions_halted_gauge(caf::actor_system& sys,
 int_gauge* coordinator_active_gauge(caf::actor_system& sys,
                                     std::string_view database);
 
+/// COORDINATOR TASK, for each table by time. Set it to 0 when it ends.
+int_gauge*
+partitions_ahead_gauge(caf::actor_system& sys, std::string_view pipeline,
+                       std::string_view tenant, std::string_view table);
+
 /// PEERS.
 int_gauge* peers_connected_gauge(caf::actor_system& sys);
 

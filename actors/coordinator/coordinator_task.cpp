@@ -22,6 +22,9 @@ coordinator_task_state::coordinator_task_state(
 coordinator_task_state::~coordinator_task_state() {
   if (job_)
     job_->stop = true;
+  // Whoever coordinates now tells of them.
+  for (auto* x : ahead_)
+    x->value(0);
 }
 
 coordinator_task_actor::behavior_type coordinator_task_state::make_behavior() {
@@ -40,7 +43,8 @@ void coordinator_task_state::begin() {
   if (job_)
     return;
   ++goes_;
-  vitals_.become("working", trouble_);
+  if (lacking_.empty())
+    vitals_.become("working", trouble_);
   job_ = std::make_shared<job>();
   auto helper = self_->home_system().spawn<caf::detached>(
     [config = config_, lease = lease_, x = job_](caf::event_based_actor*) {
@@ -67,9 +71,23 @@ void coordinator_task_state::work(const coordinator_task_config& config,
 void coordinator_task_state::on_done() {
   auto done = std::move(std::exchange(job_, nullptr)->result);
   done_ += done.done;
+  show(done.ahead);
   auto known = done.failure == trouble_;
   trouble_ = std::move(done.failure);
-  vitals_.become("idle", trouble_);
+  auto lacked = lacking_;
+  // A go that saw nothing knows nothing better.
+  if (trouble_.empty() || !done.ahead.empty())
+    lacking_ = std::move(done.lacking);
+  if (lacking_.empty()) {
+    vitals_.become("idle", trouble_);
+  } else {
+    vitals_.become(behind_state,
+                   trouble_.empty() ? lacking_ : trouble_ + "; " + lacking_);
+    if (lacking_ != lacked)
+      log::warn("coordinator-task-behind", {{"task", config_.name},
+                                            {"database", config_.database},
+                                            {"reason", lacking_}});
+  }
   if (trouble_.empty()) {
     if (config_.interval > std::chrono::milliseconds{0})
       self_->delayed_send(self_, config_.interval, go_on_atom_v);
@@ -82,6 +100,16 @@ void coordinator_task_state::on_done() {
                                           {"reason", trouble_}});
   self_->delayed_send(self_, done.passing ? config_.retry_soon : config_.retry,
                       go_on_atom_v);
+}
+
+void coordinator_task_state::show(
+  const std::vector<partitions_ahead>& figures) {
+  for (const auto& x : figures) {
+    auto* gauge = partitions_ahead_gauge(self_->system(), x.pipeline, x.tenant,
+                                         x.table);
+    gauge->value(x.periods);
+    ahead_.insert(gauge);
+  }
 }
 
 caf::actor spawn_coordinator_task(caf::local_actor* parent,

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "actors/admin/metrics.hpp"
 #include "actors/cluster/vitals.hpp"
 #include "actors/coordinator/lease_store.hpp"
 #include "actors/coordinator/task_result.hpp"
@@ -12,7 +13,9 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
+#include <vector>
 
 namespace millrace {
 
@@ -54,7 +57,8 @@ using coordinator_task_actor = caf::typed_actor<
 /// The work is done by a helper with a thread and a session of its own. The
 /// session's name tells the term, so that a takeover can end it; a helper that
 /// outlives its term is refused by the database. Failures are tried again, and
-/// logged when they are other ones than before.
+/// logged when they are other ones than before. While something is not as it is
+/// declared to be, it is `behind`.
 class coordinator_task_state {
 public:
   static inline const char* name = "millrace.coordinator-task";
@@ -77,6 +81,7 @@ private:
 
   void begin();
   void on_done();
+  void show(const std::vector<partitions_ahead>& figures);
 
   coordinator_task_actor::pointer self_;
   coordinator_task_config config_;
@@ -84,8 +89,12 @@ private:
   vitals vitals_{name, "idle"};
   std::shared_ptr<job> job_;
 
-  /// What did not succeed the last time.
+  /// What did not succeed the last time, and what was not as declared.
   std::string trouble_;
+  std::string lacking_;
+
+  /// Of tables that were looked at in this term.
+  std::set<int_gauge*> ahead_;
   int64_t goes_ = 0;
   int64_t failures_ = 0;
   int64_t done_ = 0;

@@ -178,6 +178,35 @@ TEST_CASE_METHOD(fixture,
   });
 }
 
+TEST_CASE_METHOD(fixture, "how far ahead tables are is told by the node that "
+                          "coordinates alone, and what is lacking until it is "
+                          "there") {
+  auto settings = config("one");
+  auto short_of = std::make_shared<std::atomic<bool>>(true);
+  settings.tasks[0].work = [short_of](connection&, const held_lease&,
+                                      const std::atomic<bool>&) {
+    task_result result;
+    result.ahead = {{"feed", "demo", "tickers", *short_of ? 1 : 14}};
+    if (*short_of)
+      result.lacking = "shop.tickers has 1 of 14";
+    return result;
+  };
+  candidate_node one{std::move(settings)};
+  auto task = [&] {
+    auto report = one.inspect();
+    return report.children.empty() ? actor_report{} : report.children[0];
+  };
+  auto* gauge = partitions_ahead_gauge(one.sys, "feed", "demo", "tickers");
+  wait([&] { return gauge->value() == 1; });
+  wait([&] { return task().state == behind_state; });
+  CHECK(task().note == "shop.tickers has 1 of 14");
+  *short_of = false;
+  wait([&] { return gauge->value() == 14; });
+  wait([&] { return task().state != behind_state; });
+  one.stop();
+  CHECK(gauge->value() == 0);
+}
+
 TEST_CASE_METHOD(fixture, "a task that met a lease in doubt goes on once the "
                           "renewal was answered after all") {
   auto settings = task("one");

@@ -254,6 +254,34 @@ TEST_CASE_METHOD(fixture, "a default partition is made and an old partition "
   CHECK_FALSE(exists("old"));
 }
 
+TEST_CASE_METHOD(fixture,
+                 "a go tells how far ahead each table is, and which are "
+                 "not as far as declared") {
+  policy.pipeline = "feed";
+  policy.tenant = "demo";
+  auto done = roll();
+  REQUIRE(done.ahead.size() == 1);
+  CHECK(done.ahead[0].pipeline == "feed");
+  CHECK(done.ahead[0].tenant == "demo");
+  CHECK(done.ahead[0].table == "tickers");
+  CHECK(done.ahead[0].periods == 3);
+  CHECK(done.lacking.empty());
+  policy.rules.ahead = days{5};
+  auto holder = open();
+  auto held = holder.in_transaction([&]() -> store_result<void> {
+    REQUIRE(holder.run("LOCK TABLE shop.tickers IN SHARE UPDATE EXCLUSIVE "
+                       "MODE"));
+    done = roll(50ms);
+    return {};
+  });
+  REQUIRE(held);
+  CHECK(done.passing);
+  CHECK(done.ahead.at(0).periods == 3);
+  CHECK(done.lacking
+        == "shop.tickers has partitions for 3 of 5 periods ahead; see millrace "
+           "partitions plan");
+}
+
 TEST_CASE_METHOD(fixture, "the catalog tells how large partitions are, and "
                           "which removals have begun") {
   REQUIRE(roll().done == 5);

@@ -138,6 +138,25 @@ TEST_CASE_METHOD(fixture, "a lane that is halted, by whatever node, makes the "
   CHECK(lanes_halted_gauge(sys, "orders")->value() == 0);
 }
 
+TEST_CASE_METHOD(fixture,
+                 "what is behind is told as a warning, and the node is "
+                 "ready all the same") {
+  look({entry("partition roller", "millrace.coordinator-task", "behind",
+              "shop.tickers has 1 of 14")});
+  CHECK(ready(board->checks()));
+  auto told = [this] {
+    std::string result;
+    for (const auto& x : board->checks())
+      result += x.name + ": " + x.detail + '\n';
+    return result;
+  };
+  CHECK(
+    told()
+    == "node / partition roller: warning: shop.tickers has 1 of 14\ntree: \n");
+  look({entry("partition roller", "millrace.coordinator-task", "idle")});
+  CHECK(told() == "tree: \n");
+}
+
 TEST_CASE_METHOD(fixture, "what is gone from the tree counts as none") {
   look({consumer("t/0", "halted"), writer("orders/demo/1", "parked", "42P01")});
   CHECK(unwell()
