@@ -88,6 +88,14 @@ struct reject {
 
   /// The record's timestamp in milliseconds since 1970, or -1.
   int64_t timestamp_ms = -1;
+
+  /// Where `value` is only the beginning: length and SHA-256 (32 bytes) of the
+  /// record's whole value. -1 and empty where it is all there.
+  int64_t value_bytes = -1;
+  std::string value_sha256;
+
+  /// The lane halts in front of it instead of writing a dead letter.
+  bool halts = false;
 };
 
 /// A half-open offset range of one partition for one lane, with its rows.

@@ -61,7 +61,9 @@ bool inspect(Inspector& f, reject& x) {
     f.field("sqlstate", x.sqlstate), f.field("reason", x.reason),
     f.field("has-key", x.has_key), f.field("has-value", x.has_value),
     f.field("key", x.key), f.field("value", x.value),
-    f.field("headers", x.headers), f.field("timestamp-ms", x.timestamp_ms));
+    f.field("headers", x.headers), f.field("timestamp-ms", x.timestamp_ms),
+    f.field("value-bytes", x.value_bytes),
+    f.field("value-sha256", x.value_sha256), f.field("halts", x.halts));
 }
 
 template <class Inspector>

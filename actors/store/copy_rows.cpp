@@ -159,7 +159,7 @@ void sum_bytes(copy_rows& x) {
 
 // -- dead letters -------------------------------------------------------------
 
-constexpr int16_t letter_fields = 16;
+constexpr int16_t letter_fields = 18;
 constexpr int16_t waiting_fields = 15;
 
 /// Long enough for any reason of ours; payloads quote themselves into it.
@@ -230,6 +230,17 @@ void put_reason(std::vector<std::byte>& out, const reject& r) {
   put_bytes(out, clean_text(r.reason, max_reason_bytes));
 }
 
+/// What is known of a value that was cut.
+void put_whole_value(std::vector<std::byte>& out, const reject& r) {
+  if (r.value_bytes < 0) {
+    put_null(out);
+    put_null(out);
+    return;
+  }
+  put_int(out, r.value_bytes);
+  put_bytes(out, r.value_sha256);
+}
+
 /// Whether rows of writes that are made always stand beside a dead letter, or
 /// were written when its event was put aside.
 bool is_always_made(const flush& work, const flush_source& source, offset at) {
@@ -270,7 +281,8 @@ std::size_t sequence(std::string_view x) noexcept {
 const std::string_view dead_letter_copy
   = "COPY millrace.dead_letter (pipeline, tenant, shard, seq, topic, "
     "topic_name, partition, \"offset\", key, headers, value, \"timestamp\", "
-    "stage, sqlstate, reason, always_made) FROM STDIN (FORMAT binary)";
+    "stage, sqlstate, reason, always_made, value_bytes, value_sha256) FROM "
+    "STDIN (FORMAT binary)";
 
 const std::string_view waiting_copy
   = "COPY millrace.waiting (pipeline, tenant, shard, seq, topic, topic_name, "
@@ -311,6 +323,7 @@ copy_rows dead_letter_rows(const flush& work) {
       put_reason(result.owned, *r);
       put(result.owned, int32_t{1});
       put(result.owned, int8_t{is_always_made(work, source, r->at)});
+      put_whole_value(result.owned, *r);
     }
   }
   if (result.rows > 0)

@@ -77,7 +77,8 @@ std::string info_columns() {
   return "d.pipeline, d.tenant, d.shard, d.seq, d.topic, d.partition, "
          "d.\"offset\", d.topic_name, d.stage, d.sqlstate, d.reason, "
          "to_char(d.at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'), "
-         + std::string{size_of_one};
+         + std::string{size_of_one}
+         + ", d.value_bytes, encode(d.value_sha256, 'hex')";
 }
 
 dead_letter_id id_of(const sql_row& row) {
@@ -95,7 +96,9 @@ dead_letter_info info_of(const sql_row& row) {
           row[9].value_or(""),
           std::string{text_of(row[10])},
           row[11].value_or(""),
-          int_of(row[12])};
+          int_of(row[12]),
+          row[13] ? std::optional{int_of(row[13])} : std::nullopt,
+          row[14].value_or("")};
 }
 
 std::optional<std::string> bytes_of(const std::optional<std::string>& x) {
@@ -113,7 +116,8 @@ kept_events::kept_events(connection& conn, kept_in where)
     table_{where == kept_in::dead_letter
              ? "millrace.dead_letter d"
              : "(SELECT w.*, 'waiting' AS stage, w.since AS at, true AS "
-               "always_made FROM millrace.waiting w) d"} {
+               "always_made, NULL::bigint AS value_bytes, NULL::bytea AS "
+               "value_sha256 FROM millrace.waiting w) d"} {
 }
 
 store_result<std::vector<dead_letter_info>>
@@ -153,14 +157,14 @@ kept_events::find(const dead_letter_id& id) {
     const auto& row = found->rows.front();
     dead_letter result;
     static_cast<dead_letter_info&>(result) = info_of(row);
-    result.key = bytes_of(row[13]);
-    result.value = bytes_of(row[14]);
-    auto headers = parse_headers(hex_bytes(text_of(row[15])));
+    result.key = bytes_of(row[15]);
+    result.value = bytes_of(row[16]);
+    auto headers = parse_headers(hex_bytes(text_of(row[17])));
     if (!headers)
       throw bad_value(to_string(id) + ": its headers cannot be read");
     result.headers = std::move(*headers);
-    result.timestamp_ms = row[16] ? int_of(row[16]) : -1;
-    result.always_made = row[17] == "t";
+    result.timestamp_ms = row[18] ? int_of(row[18]) : -1;
+    result.always_made = row[19] == "t";
     return result;
   });
 }
@@ -273,7 +277,7 @@ store_result<int64_t> dead_letters::discard(const dead_letter_filter& which) {
         "jsonb_build_object('topic', topic, 'topic_name', topic_name, "
         "'partition', partition, 'offset', \"offset\", 'stage', stage, "
         "'sqlstate', sqlstate, 'reason', reason, 'sha256', "
-        "encode(sha256(value), 'hex')) FROM gone",
+        "encode(coalesce(value_sha256, sha256(value)), 'hex')) FROM gone",
     params);
   if (!done)
     return std::unexpected{done.error()};

@@ -60,6 +60,11 @@ struct dead_letter_info {
 
   /// Of key, headers and value.
   int64_t bytes = 0;
+
+  /// Where only the beginning of the value was kept: length and SHA-256
+  /// (hexadecimal) of all of it. Nothing and empty where it is all there.
+  std::optional<int64_t> value_bytes;
+  std::string value_sha256;
 };
 
 /// A header as Kafka had it.
@@ -166,7 +171,7 @@ public:
        const std::optional<dead_letter_key>& after, int64_t limit);
 
   /// Removes them. Each leaves a row in `admin_action` with its coordinates
-  /// and the SHA-256 of its value. Returns how many there were.
+  /// and the SHA-256 of its whole value. Returns how many there were.
   store_result<int64_t> discard(const dead_letter_filter& which);
 
   /// A replay failed: why, in place of what was there. False when the dead

@@ -1,5 +1,6 @@
 #include "nodes/cli/dlq_event.hpp"
 
+#include <format>
 #include <optional>
 #include <string>
 #include <utility>
@@ -50,6 +51,16 @@ decoded_event decode_event(decoder& by, const prepared_pipeline& pipeline,
   for (const auto& header : x.headers)
     headers.push_back({header.name, header.value});
   return millrace::decode_event(by, pipeline, x.source, record_of(x, headers));
+}
+
+std::optional<std::string> why_incomplete(const dead_letter& x) {
+  if (!x.value_bytes)
+    return std::nullopt;
+  return std::format("only the first {} of the {} bytes of its value were kept "
+                     "(limits.oversized = \"cut\"): raise "
+                     "limits.max_record_bytes and have the record produced "
+                     "again, then discard this",
+                     x.value.value_or("").size(), *x.value_bytes);
 }
 
 std::optional<std::string> tenant_named_by(decoder& routing,

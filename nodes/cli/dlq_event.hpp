@@ -16,6 +16,10 @@ namespace millrace::cli {
 decoded_event decode_event(decoder& by, const prepared_pipeline& pipeline,
                            const dead_letter& x);
 
+/// Why its event cannot be made again: its value was cut. Nothing where all of
+/// it is there.
+std::optional<std::string> why_incomplete(const dead_letter& x);
+
 /// The tenant that a dead letter of `_unrouted` names; nothing when it names
 /// none. Needs no tables: `routing` is what `compile_routing` made.
 std::optional<std::string> tenant_named_by(decoder& routing,

@@ -183,6 +183,8 @@ admin_result<replay_result> replayer::replay(const dead_letter_key& which) {
     return admin_fail(x.error());
   if (!*x || (*x)->source != which.source || (*x)->at != which.at)
     return replay_result{replay_verdict::gone, "it is gone"};
+  if (auto why = why_incomplete(**x))
+    return replay_result{replay_verdict::refused, std::move(*why)};
   const auto& prepared = (*by)->by;
   auto event = decode_event((*by)->decode, prepared, **x);
   if (event.what == outcome::filtered)

@@ -23,8 +23,8 @@ enum class replay_verdict : uint8_t {
   replayed,
   /// It failed again: it is kept, with the new reason.
   failed,
-  /// It was not tried: its lane stands still, or an older event could replace
-  /// a newer row.
+  /// It was not tried: its lane stands still, an older event could replace a
+  /// newer row, or its value was cut.
   refused,
   /// Somebody else has replayed or discarded it.
   gone,

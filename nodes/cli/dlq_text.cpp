@@ -32,6 +32,10 @@ void write_info(json_writer& out, const dead_letter_info& x) {
   out.key("reason").string(x.reason);
   out.key("at").string(x.time);
   out.key("bytes").integer(x.bytes);
+  if (x.value_bytes) {
+    out.key("value_bytes").integer(*x.value_bytes);
+    out.key("value_sha256").string(x.value_sha256);
+  }
 }
 
 void write_bytes(json_writer& out, const std::string& name,
@@ -90,7 +94,8 @@ std::string dead_letters_text(const std::vector<dead_letter_info>& all) {
     rows.push_back(
       {to_string(x.id.lane), std::to_string(x.id.number.value),
        std::format("{}/{}@{}", x.topic, x.source.number.value, x.at.value),
-       code_of(x.stage, x.sqlstate), std::to_string(x.bytes), x.time,
+       code_of(x.stage, x.sqlstate),
+       std::to_string(x.bytes) + (x.value_bytes ? " (cut)" : ""), x.time,
        clean_text(x.reason, max_reason_bytes)});
   return table_text(rows);
 }
@@ -122,6 +127,11 @@ std::string dead_letter_text(const dead_letter& x) {
   for (const auto& header : x.headers)
     result += "header:    " + printable(header.name) + " = "
               + shown(header.value) + '\n';
+  if (x.value_bytes)
+    result += std::format("cut:       the value's first {} of {} bytes are "
+                          "kept; SHA-256 of all: {}\n",
+                          x.value.value_or("").size(), *x.value_bytes,
+                          x.value_sha256);
   return result + "value:     " + shown(x.value) + '\n';
 }
 

@@ -23,7 +23,8 @@ std::string dead_letters_json(const std::vector<dead_letter_info>& all);
 /// Bytes as text where they are readable, else `0x` and hexadecimal.
 std::string dead_letter_text(const dead_letter& x);
 
-/// `key`, `value` and headers' values as text where they are readable, as
+/// `value_bytes` and `value_sha256` where only the beginning of the value was
+/// kept. `key`, `value` and headers' values as text where they are readable, as
 /// `key_hex` and so on where they are not; null where they were null.
 std::string dead_letter_json(const dead_letter& x);
 

@@ -10,7 +10,7 @@ namespace millrace::test {
 /// 0 in partition 1.
 struct owned {
   lane_row row = sample_row({10, 0}, {0, 0});
-  lane_core core{sample_lane, {.flush_bytes = 1'000, .queue_bytes = 4'000}};
+  lane_core core{sample_lane, {.flush_bytes = 1'200, .queue_bytes = 4'000}};
 
   owned() {
     // The takeover happens at a first batch; this one says nothing new.

@@ -71,6 +71,27 @@ TEST_CASE("a dead letter as JSON keeps null, text and bytes apart") {
   CHECK((*y).at_key("key").is_null());
 }
 
+TEST_CASE("a value that was cut is shown as such, with what is known of all of "
+          "it") {
+  auto cut = sample();
+  cut.bytes = 5;
+  CHECK_FALSE(dead_letter_text(cut).contains("cut:"));
+  CHECK_FALSE(dead_letters_text({cut}).contains("(cut)"));
+  CHECK_FALSE(dead_letter_json(cut).contains("value_bytes"));
+  cut.value_bytes = 9'000'000;
+  cut.value_sha256 = "00ff";
+  CHECK_THAT(dead_letter_text(cut),
+             ContainsSubstring("cut:       the value's first 2 of 9000000 "
+                               "bytes are kept; SHA-256 of all: 00ff\n"));
+  CHECK_THAT(dead_letters_text({cut}), ContainsSubstring("  5 (cut)  "));
+  json_document x{dead_letter_json(cut)};
+  CHECK(x.integer("/value_bytes") == 9'000'000);
+  CHECK(x.text("/value_sha256") == "00ff");
+  json_document all{dead_letters_json({cut})};
+  CHECK(all.integer("/0/value_bytes") == 9'000'000);
+  CHECK(all.text("/0/value_sha256") == "00ff");
+}
+
 TEST_CASE("wrong dlq commands are refused before a server is asked") {
   struct wrong {
     std::vector<std::string> args;

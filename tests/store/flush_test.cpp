@@ -278,6 +278,32 @@ TEST_CASE_METHOD(fixture, "a dead letter keeps the record byte for byte, null "
   CHECK(found[2][9] == "null");
 }
 
+TEST_CASE_METHOD(fixture, "a dead letter whose value was cut has length and "
+                          "SHA-256 of all of it, and others have neither") {
+  auto data = batch_of(100, 110);
+  auto cut = reject_at(101);
+  cut.has_value = true;
+  cut.value = "begin";
+  cut.value_bytes = 9'000'000'000;
+  cut.value_sha256 = std::string(31, '\xab') + '\0';
+  auto whole = reject_at(102);
+  whole.has_value = true;
+  whole.value = "all";
+  data.rejects = {cut, whole};
+  commit(std::move(data));
+  auto found = db.rows("SELECT convert_from(value, 'UTF8'), "
+                       "coalesce(value_bytes::text, 'null'), "
+                       "coalesce(encode(value_sha256, 'hex'), 'null') FROM "
+                       "millrace.dead_letter ORDER BY seq");
+  using strings = std::vector<std::string>;
+  std::string sum;
+  for (int i = 0; i < 31; ++i)
+    sum += "ab";
+  REQUIRE(found.size() == 2);
+  CHECK(found[0] == strings{"begin", "9000000000", sum + "00"});
+  CHECK(found[1] == strings{"all", "null", "null"});
+}
+
 TEST_CASE_METHOD(fixture, "big flushes never block longer than their slice") {
   auto data = batch_of(100, 300'100);
   std::string text(60, 'x');
