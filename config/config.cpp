@@ -95,6 +95,18 @@ std::string to_string(gap_policy x) {
   return "unknown";
 }
 
+std::string to_string(oversized_policy x) {
+  switch (x) {
+    case oversized_policy::keep:
+      return "keep";
+    case oversized_policy::cut:
+      return "cut";
+    case oversized_policy::halt:
+      return "halt";
+  }
+  return "unknown";
+}
+
 std::string to_string(partition_every x) {
   switch (x) {
     case partition_every::hour:

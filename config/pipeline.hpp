@@ -246,6 +246,18 @@ enum class partitioning_kind : uint8_t {
 
 std::string to_string(partitioning_kind x);
 
+/// What becomes of a record that is larger than `max_record_bytes`.
+enum class oversized_policy : uint8_t {
+  /// A dead letter that has all of it.
+  keep,
+  /// A dead letter with the beginning of its value, and the SHA-256 of all.
+  cut,
+  /// Its lane halts in front of it.
+  halt,
+};
+
+std::string to_string(oversized_policy x);
+
 /// Limits of one pipeline on one node.
 struct pipeline_limits {
   /// A batch is cut when it holds this much, ...
@@ -266,6 +278,7 @@ struct pipeline_limits {
 
   /// Larger records are rejected.
   int64_t max_record_bytes = 8 << 20;
+  oversized_policy oversized = oversized_policy::keep;
 
   /// Events with more rows, or with larger ones together, are rejected.
   int32_t max_event_rows = 10'000;

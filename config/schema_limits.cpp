@@ -63,7 +63,19 @@ section<pipeline_limits> make_limits() {
              "go on is read separately."))),
       limit(bind<&c::max_record_bytes>(
         bytes("max_record_bytes", "\"8MiB\"", kib, 256 * mib,
-              "Larger records become dead letters."))),
+              "Records with a larger value become dead letters, or as "
+              "`oversized` says."))),
+      limit(bind<&c::oversized>(
+        {.path = "oversized",
+         .type = choice,
+         .default_value = "\"keep\"",
+         .choices = choices(oversized_policy::keep, oversized_policy::halt),
+         .description
+         = "What becomes of records above `max_record_bytes`. `keep`: dead "
+           "letters that have all of them, so that nothing is lost unless one "
+           "of the others is set. `cut`: dead letters with key, headers, the "
+           "first 64 KiB of the value, its length and its SHA-256; they cannot "
+           "be replayed. `halt`: the lane halts in front of the record."})),
       limit(bind<&c::max_event_rows>(
         {.path = "max_event_rows",
          .type = integer,

@@ -301,6 +301,7 @@ private:
     data_->map_fingerprint = map_.hash();
     const auto& limits = config_.limits;
     data_->max_record_bytes = static_cast<std::size_t>(limits.max_record_bytes);
+    data_->oversized = limits.oversized;
     data_->max_event_rows = static_cast<std::size_t>(limits.max_event_rows);
     data_->max_event_bytes = static_cast<std::size_t>(limits.max_event_bytes);
     std::vector<table_columns> columns;

@@ -5,6 +5,7 @@
 #include "actors/decode/header_bytes.hpp"
 #include "actors/decode/reason.hpp"
 #include "actors/decode/row_encoder.hpp"
+#include "messages/sha256.hpp"
 
 #include <algorithm>
 #include <functional>
@@ -14,6 +15,13 @@
 namespace millrace {
 
 using namespace detail;
+
+namespace {
+
+/// What is kept of a payload that is cut.
+constexpr std::size_t kept_value_bytes = std::size_t{64} << 10;
+
+} // namespace
 
 class decoder::impl {
 public:
@@ -62,6 +70,9 @@ private:
   bool crossed();
 
   void add_reject(batch& to);
+
+  /// The payload, or its beginning where it is too large and may be cut.
+  void set_value(reject& to, std::string_view whole);
 
   /// Keeps the first failure: what follows from it tells nothing new.
   void note(failure&& x);
@@ -288,10 +299,21 @@ void decoder::impl::add_reject(batch& to) {
   x.has_key = record.key.has_value();
   x.has_value = record.value.has_value();
   x.key = record.key.value_or(std::string_view{});
-  x.value = record.value.value_or(std::string_view{});
+  set_value(x, record.value.value_or(std::string_view{}));
   for (const auto& header : facts_.headers())
     append_header(x.headers, header);
   x.timestamp_ms = record.timestamp_ms;
+}
+
+void decoder::impl::set_value(reject& to, std::string_view whole) {
+  auto cuts = facts_.is_oversized()
+              && data_.oversized != oversized_policy::keep;
+  to.halts = cuts && data_.oversized == oversized_policy::halt;
+  to.value = cuts ? whole.substr(0, kept_value_bytes) : whole;
+  if (to.value.size() == whole.size())
+    return;
+  to.value_bytes = static_cast<int64_t>(whole.size());
+  to.value_sha256 = sha256(whole);
 }
 
 // -- decoder ------------------------------------------------------------------

@@ -28,7 +28,7 @@ bool evaluator::open(const record_view& record) {
     return program_.takes_tombstones
            || fail(reject_stage::decode, std::string{no_tombstones});
   }
-  if (record.value->size() > program_.max_record_bytes) {
+  if (is_oversized()) {
     scanner_.reset();
     return fail(reject_stage::decode,
                 std::format("found a payload of {} bytes, expected at most {} "

@@ -38,6 +38,11 @@ public:
   /// of a program that takes them has nothing to be read.
   bool open(const record_view& record);
 
+  /// The record's payload is larger than the program takes.
+  bool is_oversized() const noexcept {
+    return record_->value && record_->value->size() > program_.max_record_bytes;
+  }
+
   /// The payload was found to be no JSON after all.
   void distrust_payload() noexcept {
     payload_good_ = false;

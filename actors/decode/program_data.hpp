@@ -169,6 +169,7 @@ struct program_data {
 
   /// Larger payloads are rejects and are not read.
   std::size_t max_record_bytes = 0;
+  oversized_policy oversized = oversized_policy::keep;
 
   /// Per slot: a column's encoder reads the number's text in any case and
   /// checks it, so the scan need not.

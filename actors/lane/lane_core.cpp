@@ -30,6 +30,8 @@ std::string to_string(lane_halt x) {
       return "claim refused without a reason";
     case lane_halt::rejects:
       return "too many events rejected";
+    case lane_halt::oversized:
+      return "record too large";
   }
   return "unknown";
 }
@@ -248,6 +250,8 @@ lane_step lane_core::next_step() {
     return lane_step::fetch;
   }
   auto end = how_far();
+  if (!stop_before_halt(end))
+    return lane_step::none;
   find_waiters(end);
   if (const auto* x = first_without_record()) {
     wanted_ = {x->source, x->id.second};

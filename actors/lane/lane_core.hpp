@@ -281,6 +281,8 @@ private:
   void plan(queue_prefix end);
   void add_to_flight(const queued& x, offset trim);
   queue_prefix how_far();
+  bool stop_before_halt(queue_prefix& end);
+  void halt_before(const batch& data, const reject& r);
   std::optional<queue_prefix> up_to_culprit();
   std::vector<batch_part> parts(const std::deque<queued>& xs) const;
   void check_breaker();

@@ -178,6 +178,41 @@ std::optional<queue_prefix> lane_core::up_to_culprit() {
   return std::nullopt;
 }
 
+/// Shortens `end` to what comes before a reject that halts the lane, so that
+/// it stands at the very record. False when nothing does: it is halted then.
+bool lane_core::stop_before_halt(queue_prefix& end) {
+  for (std::size_t i = 0; i < queue_.size() && i <= end.whole; ++i) {
+    const auto& x = queue_[i];
+    const auto& data = *x.data;
+    auto from
+      = std::max({x.trim_below, row_->effective(x.at), data.range.from});
+    auto bad = std::ranges::find_if(data.rejects, [from](const reject& r) {
+      return r.halts && r.at >= from;
+    });
+    if (bad == data.rejects.end())
+      continue;
+    if (i == end.whole && (!end.cut || *end.cut <= bad->at))
+      break;
+    if (i == 0 && bad->at == from) {
+      halt_before(data, *bad);
+      return false;
+    }
+    end = {i, bad->at > from ? std::optional{bad->at} : std::nullopt};
+    break;
+  }
+  return true;
+}
+
+void lane_core::halt_before(const batch& data, const reject& r) {
+  halt(lane_halt::oversized,
+       std::format("{}; limits.oversized = \"halt\": raise "
+                   "limits.max_record_bytes, or set oversized to \"cut\" or "
+                   "\"keep\", and restart; or pass the record over with "
+                   "'millrace lanes skip {} --topic {} --partition {} --to {}'",
+                   describe(data, r, r.reason), to_string(id_), data.topic,
+                   data.source.number.value, r.at.value + 1));
+}
+
 std::vector<batch_part> lane_core::parts(const std::deque<queued>& xs) const {
   std::vector<batch_part> result;
   for (const auto& x : xs)

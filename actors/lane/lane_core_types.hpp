@@ -89,6 +89,8 @@ enum class lane_halt : uint8_t {
   stuck,
   /// Too many events would become dead letters.
   rejects,
+  /// A record is above the limit, and the configuration wants a halt then.
+  oversized,
 };
 
 std::string to_string(lane_halt x);

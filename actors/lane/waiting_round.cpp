@@ -71,7 +71,12 @@ bool waiting_round::plan(const lane_row& row, flush& to) {
     const auto& data = x.event.data;
     if (!x.dead && !data->rejects.empty()) {
       x.dead = true;
-      x.event.raw.record = data->rejects.front();
+      // The record's bytes are whole here, whatever the mapping cuts.
+      const auto& why = data->rejects.front();
+      auto& record = x.event.raw.record;
+      record.stage = why.stage;
+      record.sqlstate = why.sqlstate;
+      record.reason = why.reason;
     }
     if (x.dead) {
       x.flies = true;

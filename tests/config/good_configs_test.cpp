@@ -129,7 +129,8 @@ TEST_CASE("what a pack leaves open can be said beside it") {
                     "lanes = 16\nstart = \"latest\"\n"
                     "partitioning = \"hypertable\"\n"
                     "max_reject_ratio = 1\n"
-                    "limits.linger = \"20ms\"\n")
+                    "limits.linger = \"20ms\"\n"
+                    "limits.oversized = \"cut\"\n")
              .pipelines.at(0);
   CHECK(x.name == "quotes");
   CHECK(x.pack == "ticks");
@@ -139,6 +140,7 @@ TEST_CASE("what a pack leaves open can be said beside it") {
   CHECK(x.partitioning == partitioning_kind::hypertable);
   CHECK(x.max_reject_ratio == 1);
   CHECK(x.limits.linger == 20ms);
+  CHECK(x.limits.oversized == oversized_policy::cut);
   CHECK(x.limits.batch_rows == 10'000);
   CHECK(x.events.size() == 1);
 }

@@ -89,6 +89,91 @@ TEST_CASE("a payload above the limit is a reject that is not read") {
   CHECK(reject.value == longer);
 }
 
+namespace {
+
+/// The reject that a payload of 100,000 bytes becomes where 2,000 are allowed.
+reject oversized(oversized_policy policy) {
+  auto config = pipeline("t", {{"v", ".v"}});
+  config.limits.max_record_bytes = 2'000;
+  config.limits.oversized = policy;
+  decoder decode{
+    compiled(config, {{"s", "t", {test::column("v", "text", 25)}, {}}})};
+  memory_sink sink;
+  auto value = std::string(100'000, 'a');
+  header_view headers[]{{"h", "x"}};
+  record_view record;
+  record.key = "k";
+  record.value = value;
+  record.headers = headers;
+  record.offset = 7;
+  CHECK(decode.decode(record, sink) == outcome::rejected);
+  // What fits is no business of the option, however wrong it is.
+  auto small = std::string(2'000, 'a');
+  record.value = small;
+  CHECK(decode.decode(record, sink) == outcome::rejected);
+  auto all = sink.of("demo").rejects;
+  REQUIRE(all.size() == 2);
+  CHECK(all[1].value == small);
+  CHECK(all[1].value_bytes == -1);
+  CHECK_FALSE(all[1].halts);
+  CHECK(all[0].at == offset{7});
+  CHECK(all[0].key == "k");
+  CHECK(all[0].headers == std::string_view{"\0\0\0\1h\0\0\0\1x", 10});
+  CHECK(all[0].reason
+        == "found a payload of 100000 bytes, expected at most 2000 "
+           "(limits.max_record_bytes)");
+  return all[0];
+}
+
+/// Of 100,000 times `a`.
+const auto sum_of_all
+  = "6d1cf22d7cc09b085dfc25ee1a1f3ae0265804c607bc2074ad253bcc82fd81ee"s;
+
+} // namespace
+
+TEST_CASE("a payload above the limit is kept whole unless told otherwise") {
+  CHECK(pipeline_limits{}.oversized == oversized_policy::keep);
+  auto x = oversized(oversized_policy::keep);
+  CHECK(x.value.size() == 100'000);
+  CHECK(x.value_bytes == -1);
+  CHECK(x.value_sha256.empty());
+  CHECK_FALSE(x.halts);
+}
+
+TEST_CASE("a payload above the limit may be cut to its beginning, length and "
+          "SHA-256") {
+  auto x = oversized(oversized_policy::cut);
+  CHECK(x.value == std::string(65'536, 'a'));
+  CHECK(x.value_bytes == 100'000);
+  CHECK(hex(x.value_sha256) == sum_of_all);
+  CHECK_FALSE(x.halts);
+}
+
+TEST_CASE("a payload above the limit may halt its lane") {
+  auto x = oversized(oversized_policy::halt);
+  CHECK(x.halts);
+  CHECK(x.value.size() == 65'536);
+  CHECK(hex(x.value_sha256) == sum_of_all);
+}
+
+TEST_CASE("a payload above a small limit that is no longer than what is kept "
+          "of one is whole") {
+  auto config = pipeline("t", {{"v", ".v"}});
+  config.limits.max_record_bytes = 2'000;
+  config.limits.oversized = oversized_policy::cut;
+  decoder decode{
+    compiled(config, {{"s", "t", {test::column("v", "text", 25)}, {}}})};
+  memory_sink sink;
+  auto value = std::string(65'536, 'a');
+  record_view record;
+  record.value = value;
+  CHECK(decode.decode(record, sink) == outcome::rejected);
+  const auto& reject = sink.of("demo").rejects.at(0);
+  CHECK(reject.value == value);
+  CHECK(reject.value_bytes == -1);
+  CHECK(reject.value_sha256.empty());
+}
+
 TEST_CASE("NaN and Infinity are not JSON") {
   for (auto x : {R"({"v":NaN})", R"({"v":Infinity})", R"({"v":-Infinity})",
                  R"({"other":NaN})", R"({"o":[nan]})"})

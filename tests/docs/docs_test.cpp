@@ -145,7 +145,7 @@ TEST_CASE("every metric is in the guide") {
 TEST_CASE("every reason to halt is a heading of the runbook") {
   auto anchors = pages().at(source_dir / "docs/runbook.md").anchors;
   for (auto x : {lane_halt::by_row, lane_halt::row_missing, lane_halt::data,
-                 lane_halt::stuck}) {
+                 lane_halt::stuck, lane_halt::rejects, lane_halt::oversized}) {
     INFO(to_string(x));
     CHECK(anchors.contains(anchor_of(to_string(x))));
   }
