@@ -157,6 +157,13 @@ TEST_CASE_METHOD(fixture,
   CHECK(told() == "tree: \n");
 }
 
+TEST_CASE_METHOD(fixture, "a tenant that backs off makes the node not ready") {
+  look({entry("pool", "millrace.pool", "backing off")});
+  CHECK(unwell() == "node / pool: backing off\n");
+  look({entry("pool", "millrace.pool", "running")});
+  CHECK(unwell().empty());
+}
+
 TEST_CASE_METHOD(fixture, "what is gone from the tree counts as none") {
   look({consumer("t/0", "halted"), writer("orders/demo/1", "parked", "42P01")});
   CHECK(unwell()

@@ -24,6 +24,7 @@ struct session_script {
   std::vector<session_actor> sessions;
   /// Index of the session that did each load.
   std::vector<uint32_t> loads;
+  int views = 0;
   std::vector<caf::typed_response_promise<lane_row>> open;
   std::vector<caf::typed_response_promise<flush_result>> flushes;
 };
@@ -49,7 +50,10 @@ scripted_session(session_actor::pointer self,
       return log->open.back();
     },
     [refuse](boot_request&) -> caf::result<boot_result> { return refuse(); },
-    [refuse](view_request&) -> caf::result<partition_view> { return refuse(); },
+    [refuse, log](view_request&) -> caf::result<partition_view> {
+      ++log->views;
+      return refuse();
+    },
     [refuse](floor_request&) -> caf::result<floor_answer> { return refuse(); },
     [refuse](waiting_request&) -> caf::result<waiting_answer> {
       return refuse();
