@@ -173,7 +173,8 @@ namespace millrace {
 ///
 /// A lane that is told to wait gets `resume_atom` when it may go on: after
 /// `misconfigured` for a flush (the tenant is parked), and after `back_off` for
-/// a flush, a takeover or a load, as an error or as a flush's action.
+/// a flush, a takeover, a load or events that wait, as an error or as a flush's
+/// action.
 using pool_actor = caf::typed_actor<
   // Runs one flush. Its outcome is a value. `overloaded`, `unavailable`,
   // `misconfigured` and `back_off` mean that nothing was sent; after any other

@@ -18,6 +18,29 @@ namespace {
 /// statement. Less than a supervisor's own patience.
 constexpr std::chrono::milliseconds session_patience{200};
 
+/// The lane whose step this is, if it is one on the way to its next flush.
+template <class Request>
+const lane_id* lane_of_step(const Request&) {
+  return nullptr;
+}
+
+const lane_id* lane_of_step(const flush& x) {
+  return &x.claim.lane;
+}
+
+const lane_id* lane_of_step(const takeover_request& x) {
+  return &x.lane;
+}
+
+const lane_id* lane_of_step(const load_request& x) {
+  return &x.lane;
+}
+
+/// An idle lane asks how many events wait.
+const lane_id* lane_of_step(const waiting_request& x) {
+  return x.max_events > 0 ? &x.lane : nullptr;
+}
+
 } // namespace
 
 std::optional<std::string> validate(const pool_config& config) {
@@ -141,11 +164,8 @@ caf::typed_response_promise<Result> pool_state::submit(Request& x) {
   ++requests_;
   std::optional<lane_work> work;
   // The promise takes the sender with it.
-  if constexpr (std::is_same_v<Request, flush>)
-    work = {x.claim.lane, true, self_->current_sender()};
-  else if constexpr (std::is_same_v<Request, takeover_request>
-                     || std::is_same_v<Request, load_request>)
-    work = {x.lane, false, self_->current_sender()};
+  if (const auto* lane = lane_of_step(x))
+    work = {*lane, std::is_same_v<Request, flush>, self_->current_sender()};
   auto promise = self_->make_response_promise<Result>();
   if (auto wait = held_back(work)) {
     promise.deliver(std::move(*wait));

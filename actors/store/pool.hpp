@@ -89,8 +89,9 @@ std::optional<std::string> validate(const pool_config& config);
 /// told to go on (rule 20).
 ///
 /// When the server is short of memory, disk or connections, the tenant *backs
-/// off*: flushes, takeovers and loads of its lanes are refused. One lane at a
-/// time is told to try, and when its flush gets through all others are.
+/// off*: flushes of its lanes are refused, and what comes before: takeovers,
+/// loads, reading what waits. One lane at a time is told to try, and when its
+/// flush gets through all others are.
 ///
 /// While no session can connect, requests are refused at once with the reason,
 /// waiting ones too: nothing of them was sent, so whoever asked can decide

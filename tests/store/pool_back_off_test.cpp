@@ -26,7 +26,7 @@ struct story {
 };
 
 struct back_off_fixture : test::pool_fixture {
-  enum class step : int32_t { flush, takeover, load };
+  enum class step : int32_t { flush, takeover, load, read_waiting, count };
 
   std::shared_ptr<story> heard_by_lanes = std::make_shared<story>();
   std::vector<caf::actor> writers;
@@ -66,6 +66,13 @@ struct back_off_fixture : test::pool_fixture {
         case step::load:
           me->request(pool, caf::infinite, load_request{id, false})
             .then([](lane_row&) {}, refused);
+          break;
+        case step::read_waiting:
+        case step::count:
+          me->request(pool, caf::infinite,
+                      waiting_request{id, seq{},
+                                      step{what} == step::count ? 0 : 128})
+            .then([](waiting_answer&) {}, refused);
           break;
       }
     };
@@ -225,9 +232,13 @@ TEST_CASE_METHOD(back_off_fixture, "lanes are not taken over or loaded either, "
   done(0, schema_sight::no_room);
   asks(1, step::load);
   asks(2, step::takeover);
-  CHECK(held() == lanes{1, 2});
+  asks(3, step::read_waiting);
+  CHECK(held() == lanes{1, 2, 3});
   CHECK(log->loads.empty());
-  // Consumers go on.
+  // Idle lanes and consumers go on.
+  asks(4, step::count);
+  CHECK(held() == lanes{1, 2, 3});
+  done(0, schema_sight::unknown);
   auto view = self->request(aut, caf::infinite, view_request{});
   drain();
   CHECK(log->views == 1);
@@ -240,7 +251,7 @@ TEST_CASE_METHOD(back_off_fixture, "lanes are not taken over or loaded either, "
   CHECK(flushes() == 1);
   CHECK(told() == lanes{0});
   done(0, schema_sight::usable);
-  CHECK(told() == lanes{0, 1, 2});
+  CHECK(told() == lanes{0, 1, 2, 3});
 }
 
 TEST_CASE_METHOD(back_off_fixture, "a probe whose connection is lost is "
