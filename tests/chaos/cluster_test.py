@@ -5,6 +5,7 @@ other; whatever happens to either, every record is in the tables exactly once.
     cluster_test.py --bin FOLDER [NAME_OF_A_TEST…]
 """
 
+import base64
 import json
 import random
 import shutil
@@ -73,6 +74,22 @@ class Cluster(Case):
                 if x.startswith("millrace_peer_batches_sent_total{")]
         self.assertGreater(float(sent[0].split()[-1]), 0)
         self.prove(lab)
+
+    def test_a_record_that_takes_many_frames(self):
+        lab = self.reader_and_writer()
+        lab.produce(1_000)
+        value = b"no tick " * (5 << 17)
+        file = lab.directory / "large.ndjson"
+        file.write_text(json.dumps(
+            {"value_b64": base64.b64encode(value).decode()}) + "\n")
+        lab.tell("millrace", "produce", lab.topic, file, "--recorded",
+                 "--bootstrap", lab.kafka, "-X", "message.max.bytes=16000000")
+        lab.start_peer("reader")
+        lab.start_peer("writer")
+        self.prove(lab)
+        self.assertEqual(lab.query(
+            "SELECT octet_length(value) FROM millrace.dead_letter"),
+            [str(len(value))])
 
     def test_each_reads_and_writes_a_half(self):
         lab = self.spread()
