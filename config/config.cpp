@@ -135,6 +135,8 @@ std::string to_string(late_rows x) {
   switch (x) {
     case late_rows::wait:
       return "wait";
+    case late_rows::reject:
+      return "reject";
     case late_rows::catch_all:
       return "default";
   }

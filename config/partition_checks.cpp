@@ -67,6 +67,9 @@ void check(reader& in, const partition_config& x, const std::string& path) {
   if (x.ahead / length_of(x.every) > max_ahead)
     complain("ahead", format_duration(x.ahead),
              std::format("at most {} partitions ahead", max_ahead));
+  if (x.late == late_rows::reject && x.keep.count() == 0)
+    complain("late", "\"reject\" without `keep`",
+             "`keep` beside it: only what is older is rejected");
   if (!x.name.empty() && (!names_all(x) || !is_identifier(x.name)))
     complain("name", in_quotes(x.name),
              "a text with {table} and what tells the periods apart: {YYYY}, "

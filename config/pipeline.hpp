@@ -317,11 +317,13 @@ std::string to_string(partition_key x);
 enum class late_rows : uint8_t {
   /// Nowhere: its lane waits until there is one.
   wait,
+  /// As with `wait`, but one that is older than what is kept is a dead letter.
+  reject,
   /// Into a default partition, and from there into one of its own.
   catch_all,
 };
 
-/// As in the file: `wait` or `default`.
+/// As in the file: `wait`, `reject` or `default`.
 std::string to_string(late_rows x);
 
 /// Tables whose partitions are made ahead of time, and removed in time.

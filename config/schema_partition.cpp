@@ -72,6 +72,8 @@ section<partition_config> make_partition() {
          .choices = choices(late_rows::wait, late_rows::catch_all),
          .description = "What becomes of a row that no partition takes. "
                         "`wait`: its lane waits until there is one. "
+                        "`reject`: the same, but a row that is older than "
+                        "`keep` makes its event a dead letter. "
                         "`default`: a default partition takes it, and from "
                         "there it moves into a partition that is made for "
                         "it."}),

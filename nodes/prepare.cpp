@@ -158,6 +158,19 @@ missing_row policy_of(const write_config& x) {
   }
 }
 
+/// What the pipeline says of a table in the tenant's schema.
+std::optional<late_rule> late_rule_of(const pipeline_config& pipeline,
+                                      const tenant_config& tenant,
+                                      const write_target& target) {
+  if (target.schema == tenant.schema
+      && pipeline.partitioning != partitioning_kind::hypertable)
+    for (const auto& x : pipeline.partitions)
+      if (x.late == late_rows::reject
+          && std::ranges::contains(x.tables, target.table))
+        return late_rule{x.keep, x.timezone};
+  return std::nullopt;
+}
+
 write_plan_ptr plan_for(const pipeline_config& pipeline,
                         const program& compiled, const tenant_config& tenant) {
   std::vector<write_target> targets;
@@ -183,6 +196,7 @@ write_plan_ptr plan_for(const pipeline_config& pipeline,
         = write.columns[static_cast<std::size_t>(write.guard)].name;
     target.on_missing = policy_of(*as_written.at(i));
     target.always = as_written[i]->always;
+    target.late = late_rule_of(pipeline, tenant, target);
     targets.push_back(std::move(target));
   }
   return make_write_plan(pipeline.name, tenant.name, compiled.shape(), targets);

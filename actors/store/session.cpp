@@ -2,6 +2,7 @@
 
 #include "actors/store/coordinate_key.hpp"
 #include "actors/store/lane_store.hpp"
+#include "actors/store/late_rows.hpp"
 #include "actors/store/missing_parents.hpp"
 #include "actors/store/tenant_parking.hpp"
 
@@ -185,6 +186,7 @@ void session_state::step() {
   auto result = run_->result();
   judge_unique_violation(*conn_, result, run_->plan());
   judge_missing_parents(*conn_, result, run_->work());
+  judge_late_rows(*conn_, result, run_->work());
   run_.reset();
   auto wrote = result.verdict == flush_verdict::committed && result.rows > 0;
   auto tables = sight_of(result);

@@ -155,7 +155,7 @@ write_plan_ptr make_write_plan(std::string_view pipeline,
     result->traits.push_back(trait_of(targets[i]));
     auto& to = result->targets.emplace_back(targets[i].schema, targets[i].table,
                                             targets[i].columns,
-                                            targets[i].types);
+                                            targets[i].types, targets[i].late);
     to.types.resize(to.columns.size());
     tables[quote_identifier(targets[i].schema, targets[i].table)].push_back(
       {&targets[i], i});

@@ -3,9 +3,11 @@
 #include "messages/flush.hpp"
 #include "messages/ids.hpp"
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -23,6 +25,15 @@ enum class write_method : uint8_t {
   update,
   /// COPY of keys into a staging table, then DELETE.
   remove,
+};
+
+/// Which rows are too late for a table: those that no partition takes and that
+/// are older than it keeps.
+struct late_rule {
+  std::chrono::milliseconds keep{0};
+
+  /// Which keys without a time zone are of.
+  std::string timezone = "UTC";
 };
 
 /// One write of a pipeline as the store must know it. Block i of a batch
@@ -58,6 +69,9 @@ struct write_target {
   /// Of `columns`, as "oid:modifier": what rows are encoded for. Empty: each
   /// flush takes the table as it is.
   std::vector<std::string> types = {};
+
+  /// Nothing: rows that no partition takes wait for one.
+  std::optional<late_rule> late = {};
 };
 
 /// Several writes into one table, or one that is not an upsert: all rows of a
@@ -177,6 +191,7 @@ struct block_target {
   /// are as many empty ones.
   std::vector<std::string> columns;
   std::vector<std::string> types;
+  std::optional<late_rule> late;
 };
 
 /// The writes of one (pipeline, tenant), in the order of their qualified

@@ -57,6 +57,17 @@ TEST_CASE(
   CHECK(x.partitions[1].key == partition_key::milliseconds);
 }
 
+TEST_CASE("late rows can be rejected where it is said how long rows are kept") {
+  std::string text = "[[pipeline.ticks.partition]]\ntables = [\"ticks\"]\n"
+                     "late = \"reject\"\n";
+  auto kept = parsed(text + "keep = \"30d\"\n");
+  CHECK(ticks(kept).partitions[0].late == late_rows::reject);
+  CHECK(test::messages(parsed(text))
+        == "x.toml:12:8: pipeline.ticks.partition[0].late: found \"reject\" "
+           "without `keep`, expected `keep` beside it: only what is older is "
+           "rejected\n");
+}
+
 TEST_CASE("partitions that cannot be are refused, each with its place") {
   auto all = parsed("[[pipeline.ticks.partition]]\ntables = [\"a\"]\n"
                     "timezone = \"Europe/Atlantis\"\nevery = \"year\"\n"

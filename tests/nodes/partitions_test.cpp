@@ -1,11 +1,9 @@
-// `millrace partitions …` against a real server.
+// `millrace partitions …` against a real server, and what a node does with rows
+// that are too late.
 
-#include "tests/nodes/json.hpp"
-#include "tests/nodes/process.hpp"
-#include "tests/support/dev_servers.hpp"
+#include "tests/nodes/lanes_fixture.hpp"
 
-#include <catch2/catch_test_macros.hpp>
-#include <catch2/matchers/catch_matchers_string.hpp>
+#include <chrono>
 
 using namespace millrace::test;
 using Catch::Matchers::ContainsSubstring;
@@ -178,4 +176,37 @@ TEST_CASE_METHOD(fixture, "filters that leave no table are refused") {
   auto x = run({"run", "--table", "nothing"});
   CHECK(x.code == 2);
   CHECK_THAT(x.err, ContainsSubstring("[[pipeline.NAME.partition]]"));
+}
+
+TEST_CASE_METHOD(lanes_fixture, "an event whose row is older than its table "
+                                "keeps becomes a dead letter, and the others "
+                                "are written") {
+  db.execute("DROP TABLE tenant_north.notes; CREATE TABLE tenant_north.notes "
+             "(id bigint NOT NULL, v text, at bigint) PARTITION BY RANGE (id)");
+  write_config(false, true, R"toml([[pipeline.notes.partition]]
+tables = ["notes"]
+key = "milliseconds"
+ahead = "2d"
+keep = "30d"
+late = "reject"
+)toml");
+  auto now = std::chrono::duration_cast<std::chrono::milliseconds>(
+               std::chrono::system_clock::now().time_since_epoch())
+               .count();
+  auto node = start_node();
+  send(std::format("{{\"id\":1000,\"v\":\"late\"}}\n"
+                   "{{\"id\":{},\"v\":\"now\"}}\n"
+                   "{{\"id\":2000,\"v\":\"late\"}}\n",
+                   now));
+  await("SELECT count(*) FROM millrace.dead_letter", "2");
+  await("SELECT string_agg(v, ' ') FROM tenant_north.notes", "now");
+  CHECK(db.value("SELECT string_agg(stage || ' ' || sqlstate, ', ') FROM "
+                 "millrace.dead_letter")
+        == "store 23514, store 23514");
+  CHECK_THAT(db.value("SELECT min(reason) FROM millrace.dead_letter"),
+             ContainsSubstring("the row is older than table "
+                               "tenant_north.notes keeps: id is 1000, and rows "
+                               "are kept from "));
+  CHECK(db.value("SELECT count(*) FROM tenant_north.latest") == "1");
+  stop(node);
 }
