@@ -11,7 +11,7 @@ namespace {
 using clock = held_lease::clock;
 
 /// Between two looks somebody may be faster.
-constexpr int max_attempts = 5;
+constexpr int max_looks = 5;
 
 } // namespace
 
@@ -22,7 +22,7 @@ hand_term::begin(const session_config& session, const std::string& node,
   if (!conn)
     return std::unexpected{std::move(conn.error())};
   lease_store store{*conn, node};
-  for (auto attempt = 0; attempt < max_attempts; ++attempt) {
+  for (auto attempt = 0; attempt < max_looks; ++attempt) {
     auto row = store.look();
     if (!row)
       return std::unexpected{std::move(row.error())};
