@@ -86,6 +86,7 @@ class Cluster(Case):
                  "--bootstrap", lab.kafka, "-X", "message.max.bytes=16000000")
         lab.start_peer("reader")
         lab.start_peer("writer")
+        lab.wait_for_rows(1_000)
         self.prove(lab)
         self.assertEqual(lab.query(
             "SELECT octet_length(value) FROM millrace.dead_letter"),
