@@ -4,11 +4,13 @@
 #include "actors/cluster/directory.hpp"
 #include "actors/cluster/log.hpp"
 #include "actors/cluster/supervisor.hpp"
-#include "nodes/message_types.hpp"
+#include "messages/registration.hpp"
 #include "nodes/readiness_watch.hpp"
 #include "nodes/reload.hpp"
 #include "nodes/signals.hpp"
 #include "nodes/tree.hpp"
+
+#include <caf/init_global_meta_objects.hpp>
 
 #include <array>
 #include <atomic>
@@ -154,7 +156,9 @@ int run_node(const config& given, const node_options& options) {
     log::error("node-refused", {{"reason", *wrong}});
     return exit_config;
   }
-  init_node_types();
+  register_messages();
+  caf::core::init_global_meta_objects();
+  init_network_types();
   escalation trouble;
   auto code = exit_ok;
   caf_config settings;

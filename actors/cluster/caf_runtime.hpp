@@ -5,7 +5,6 @@
 
 #include <caf/actor_system.hpp>
 #include <caf/actor_system_config.hpp>
-#include <caf/init_global_meta_objects.hpp>
 
 #include <chrono>
 #include <cstddef>
@@ -31,15 +30,6 @@ struct caf_config {
 
 /// Names the first value that makes no sense, or returns nothing.
 std::optional<std::string> validate(const caf_config& config);
-
-/// Registers message types with CAF; once, before the first actor system:
-///
-///   init_message_types<caf::id_block::millrace, …>();
-template <class... Blocks>
-void init_message_types() {
-  (caf::init_global_meta_objects<Blocks>(), ...);
-  caf::core::init_global_meta_objects();
-}
 
 /// The actor system of a node, from construction to an orderly end.
 class caf_runtime {

@@ -102,7 +102,6 @@ std::optional<std::string> validate(const network_config& config) {
 }
 
 void init_network_types() {
-  caf::init_global_meta_objects<caf::id_block::millrace_cluster>();
   caf::io::middleman::init_global_meta_objects();
   caf::openssl::manager::init_global_meta_objects();
 }

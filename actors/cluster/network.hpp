@@ -27,8 +27,7 @@ struct network_config {
 /// Names the first file that cannot be read, or returns nothing.
 std::optional<std::string> validate(const network_config& config);
 
-/// Registers what travels between nodes with CAF; before the first actor
-/// system.
+/// Registers what CAF's network modules send; before the first actor system.
 void init_network_types();
 
 /// Has the actor system made from `raw` bring a network along. Nodes of

@@ -7,6 +7,7 @@
 #include "actors/cluster/log.hpp"
 #include "actors/cluster/supervisor.hpp"
 #include "tests/admin/raw_http.hpp"
+#include "tests/support/message_types.hpp"
 
 #include <caf/actor_cast.hpp>
 #include <caf/event_based_actor.hpp>
@@ -28,7 +29,6 @@ using Catch::Matchers::ContainsSubstring;
 namespace {
 
 const bool prepared = [] {
-  init_message_types<caf::id_block::millrace_supervision>();
   log::setup({.level = log::level::off});
   return true;
 }();

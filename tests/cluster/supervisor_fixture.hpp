@@ -4,9 +4,9 @@
 #include "actors/cluster/supervisor.hpp"
 #include "actors/cluster/vitals.hpp"
 #include "tests/support/deterministic.hpp"
+#include "tests/support/message_types.hpp"
 
 #include <caf/event_based_actor.hpp>
-#include <caf/init_global_meta_objects.hpp>
 
 #include <map>
 #include <memory>
@@ -64,10 +64,8 @@ inline caf::behavior play(caf::event_based_actor* self,
   };
 }
 
-/// Silences the log, and registers what the supervisor sends, before any actor
-/// system exists.
+/// Silences the log before any actor system exists.
 inline const bool prepared = [] {
-  caf::init_global_meta_objects<caf::id_block::millrace_supervision>();
   log::setup({.level = log::level::off});
   return true;
 }();

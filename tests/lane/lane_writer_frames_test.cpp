@@ -67,7 +67,7 @@ TEST_CASE_METHOD(frames_fixture, "a frame that is lost loses its batch, which "
 TEST_CASE_METHOD(frames_fixture, "frames of two senders do not disturb each "
                                  "other") {
   auto other_heard = std::make_shared<heard>();
-  auto other = sys.spawn(scripted_consumer, other_heard);
+  auto other = spawn_scripted_consumer(sys, other_heard);
   auto one = frames_of(large(10), consumer);
   auto two = frames_of(large(10), other);
   for (std::size_t i = 0; i < one.size(); ++i) {
@@ -107,7 +107,7 @@ struct small_lane : frames_fixture {
 TEST_CASE_METHOD(small_lane, "what waits for its other frames is bounded: that "
                              "of another sender goes, as if it were lost") {
   auto other_heard = std::make_shared<heard>();
-  auto other = sys.spawn(scripted_consumer, other_heard);
+  auto other = spawn_scripted_consumer(sys, other_heard);
   auto one = frames_of(large(10), consumer);
   auto two = frames_of(large(10), other);
   give_frame(one[0]);

@@ -99,7 +99,7 @@ TEST_CASE_METHOD(fixture, "while the record cannot be read the lane waits and "
 TEST_CASE_METHOD(fixture, "a consumer that is gone is not asked for ever: the "
                           "next one that sends is") {
   poison(11);
-  auto old = sys.spawn(scripted_consumer, std::make_shared<heard>());
+  auto old = spawn_scripted_consumer(sys, std::make_shared<heard>());
   self->send(aut, lane_batch{make_sample({.from = 10, .to = 12, .rows = {10}}),
                              slot{0}, old});
   drain();
@@ -143,7 +143,7 @@ TEST_CASE_METHOD(fixture, "too many rejects halt the lane before they are "
 
 TEST_CASE_METHOD(fixture, "two consumers of one partition are both answered") {
   auto other_log = std::make_shared<heard>();
-  auto other = sys.spawn(scripted_consumer, other_log);
+  auto other = spawn_scripted_consumer(sys, other_log);
   script->flushes.hold = true;
   give({.from = 10, .to = 20, .rows = {11}});
   self->send(aut, lane_batch{make_sample({.from = 20, .to = 25, .number = 2}),
@@ -163,7 +163,7 @@ TEST_CASE_METHOD(fixture, "two consumers of one partition are both answered") {
 TEST_CASE_METHOD(fixture, "senders are forgotten once they are answered") {
   for (int64_t i = 0; i < 200; ++i) {
     auto one_log = std::make_shared<heard>();
-    auto one = sys.spawn(scripted_consumer, one_log);
+    auto one = spawn_scripted_consumer(sys, one_log);
     auto from = 10 + i;
     self->send(aut, lane_batch{make_sample({.from = from, .to = from + 1}),
                                slot{0}, one});

@@ -1,6 +1,8 @@
 #include "actors/admin/metrics.hpp"
 #include "tests/lane/writer_fixture.hpp"
 
+#include <catch2/generators/catch_generators.hpp>
+
 using namespace millrace;
 using namespace millrace::test;
 using namespace std::chrono_literals;
@@ -62,7 +64,7 @@ TEST_CASE_METHOD(writer_fixture, "keys that updates and deletes have not found "
 TEST_CASE_METHOD(writer_fixture, "answers go to where the batch of that "
                                  "partition came from") {
   auto other_log = std::make_shared<heard>();
-  auto other = sys.spawn(scripted_consumer, other_log);
+  auto other = spawn_scripted_consumer(sys, other_log);
   script->flushes.hold = true;
   give({.from = 10, .to = 20, .rows = {11}});
   self->send(aut, lane_batch{make_sample({.from = 0, .to = 5, .partition = 1}),

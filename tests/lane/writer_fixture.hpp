@@ -36,31 +36,12 @@ struct heard {
   std::deque<caf::error> record_errors;
 };
 
-inline router_actor::behavior_type scripted_router(std::shared_ptr<heard> log) {
-  return {
-    [log](const lane_route& x) { log->routes.push_back(x); },
-    [](caf::subscribe_atom, const caf::actor&) {},
-    [](inspect_atom) { return actor_report{}; },
-  };
-}
+/// A PARTITION CONSUMER.
+caf::actor spawn_scripted_consumer(caf::actor_system& sys,
+                                   std::shared_ptr<heard> log);
 
-inline caf::behavior scripted_consumer(caf::event_based_actor* self,
-                                       std::shared_ptr<heard> log) {
-  return {
-    [log](const lane_answer& x) { log->answers.push_back(x); },
-    [self, log](const record_request& x) -> caf::result<frame> {
-      log->wanted.push_back(x);
-      if (log->before_answer)
-        log->before_answer();
-      if (log->record_errors.empty())
-        return framed{pack(self->system(), log->record), log->frame_bytes}.cut(
-          x.from);
-      auto reason = log->record_errors.front();
-      log->record_errors.pop_front();
-      return reason;
-    },
-  };
-}
+router_actor spawn_scripted_router(caf::actor_system& sys,
+                                   std::shared_ptr<heard> log);
 
 inline flush_result outcome(flush_verdict verdict,
                             failure_action action = failure_action::none) {
@@ -74,85 +55,33 @@ inline flush_result outcome(flush_verdict verdict,
   return result;
 }
 
+/// In a source of its own, which alone pays for the actors' templates.
 struct writer_fixture : deterministic {
   std::shared_ptr<pool_script> script = std::make_shared<pool_script>();
   std::shared_ptr<heard> log = std::make_shared<heard>();
-  pool_actor pool = sys.spawn(scripted_pool, script);
-  router_actor router = sys.spawn(scripted_router, log);
-  caf::actor consumer = sys.spawn(scripted_consumer, log);
+  pool_actor pool = spawn_scripted_pool(sys, script);
+  router_actor router = spawn_scripted_router(sys, log);
+  caf::actor consumer = spawn_scripted_consumer(sys, log);
   lane_writer_actor aut;
 
   /// `prepare` runs before the writer is there, and may change its settings.
   explicit writer_fixture(
-    const std::function<void(lane_writer_config&, pool_script&)>& prepare
-    = {}) {
-    log::setup({.level = log::level::off});
-    script->row = sample_row({10, 0}, {0, 0});
-    lane_writer_config config;
-    config.lane = sample_lane;
-    config.node = "n1";
-    config.store_timeout = 60s;
-    config.delays = {.initial = 100ms, .max = 1s, .jitter = 0};
-    config.park_delays = {.initial = 1s, .max = 30s, .jitter = 0};
-    config.park_retry = 30s;
-    if (prepare)
-      prepare(config, *script);
-    aut = sys.spawn<lane_writer>(std::move(config), pool, router);
-    drain();
-  }
+    const std::function<void(lane_writer_config&, pool_script&)>& prepare = {});
 
-  ~writer_fixture() {
-    // Open promises would keep their requesters waiting.
-    script->flushes.held.clear();
-    script->loads.held.clear();
-    script->listeners.clear();
-    script->sleepers.clear();
-    log->routes.clear();
-    self->send_exit(aut, caf::exit_reason::user_shutdown);
-    self->send_exit(pool, caf::exit_reason::user_shutdown);
-    self->send_exit(router, caf::exit_reason::user_shutdown);
-    self->send_exit(consumer, caf::exit_reason::user_shutdown);
-    drain();
-  }
+  ~writer_fixture();
 
-  void give(const batch_spec& x) {
-    self->send(aut, lane_batch{make_sample(x), slot{x.partition}, consumer});
-    drain();
-  }
+  void give(const batch_spec& x);
 
   /// Sends what was released.
-  void settle() {
-    self->send(pool, session_notice{});
-    drain();
-  }
+  void settle();
 
   /// Everything that the consumer was told since the last call.
-  texts said() {
-    texts result;
-    for (const auto& answer : std::exchange(log->answers, {})) {
-      CHECK(answer.lane == sample_lane);
-      for (const auto& reply : answer.replies)
-        result.push_back(to_text(reply));
-    }
-    return result;
-  }
+  texts said();
 
-  actor_report report() {
-    auto pending = self->request(aut, caf::infinite, inspect_atom_v);
-    drain();
-    actor_report result;
-    pending.receive([&](actor_report& x) { result = std::move(x); },
-                    [&](caf::error& x) { result.state = to_string(x); });
-    return result;
-  }
+  actor_report report();
 
   /// The reason of the writer's end, once it has ended.
-  std::optional<caf::error> end() {
-    std::optional<caf::error> result;
-    self->receive([&](caf::down_msg& x) { result = x.reason; },
-                  caf::after(0s) >> [] {});
-    return result;
-  }
+  std::optional<caf::error> end();
 };
 
 } // namespace millrace::test

@@ -6,6 +6,7 @@
 #include "actors/store/session.hpp"
 #include "messages/lane.hpp"
 #include "tests/support/deterministic.hpp"
+#include "tests/support/message_types.hpp"
 
 #include <caf/event_based_actor.hpp>
 #include <caf/typed_event_based_actor.hpp>

@@ -2,6 +2,7 @@
 
 #include "actors/store/pool.hpp"
 #include "tests/store/store_fixture.hpp"
+#include "tests/support/message_types.hpp"
 
 #include <caf/actor_system.hpp>
 #include <caf/actor_system_config.hpp>
