@@ -3,7 +3,7 @@
 // Every metric of Millrace: name, unit, labels, help. Nothing else in the
 // project spells a metric's name. Labels are bounded by configuration
 // (pipelines, tenants, tables, topics and their partitions) or by an
-// enumeration.
+// enumeration. As long as there are metrics, since it is one table.
 
 #include <array>
 #include <cstdint>

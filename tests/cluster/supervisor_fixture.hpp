@@ -5,6 +5,7 @@
 #include "actors/cluster/vitals.hpp"
 #include "tests/support/deterministic.hpp"
 #include "tests/support/message_types.hpp"
+#include "tests/support/watching.hpp"
 
 #include <caf/event_based_actor.hpp>
 
@@ -139,22 +140,12 @@ struct supervised : deterministic {
   }
 
   actor_report tree(caf::timespan patience = 0s) {
-    auto pending = self->request(aut, caf::infinite, inspect_atom_v);
-    drain();
-    if (patience.count() > 0)
-      advance(patience);
-    actor_report result;
-    pending.receive([&](actor_report& x) { result = std::move(x); },
-                    [&](caf::error& x) { result.state = to_string(x); });
-    return result;
+    return report_of(*this, aut, patience);
   }
 
   /// The reason of the supervisor's end, once it has ended.
   std::optional<caf::error> end() {
-    std::optional<caf::error> result;
-    self->receive([&](caf::down_msg& x) { result = x.reason; },
-                  caf::after(0s) >> [] {});
-    return result;
+    return end_seen(*this);
   }
 };
 

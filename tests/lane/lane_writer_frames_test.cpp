@@ -12,6 +12,16 @@ constexpr std::size_t frame_bytes = 100;
 struct frames_fixture : writer_fixture {
   using writer_fixture::writer_fixture;
 
+  /// A second sender.
+  std::shared_ptr<heard> other_heard = std::make_shared<heard>();
+  caf::actor other = spawn_scripted_consumer(sys, other_heard);
+
+  ~frames_fixture() {
+    other_heard->answers.clear();
+    self->send_exit(other, caf::exit_reason::user_shutdown);
+    drain();
+  }
+
   std::vector<batch_frame> frames_of(const batch_spec& x,
                                      const caf::actor& from) {
     framed whole{pack(sys, *make_sample(x)), frame_bytes};
@@ -25,6 +35,13 @@ struct frames_fixture : writer_fixture {
   void give_frame(const batch_frame& x) {
     self->send(aut, x);
     drain();
+  }
+
+  /// The next flush has a row that PostgreSQL does not take.
+  void refuse_next() {
+    auto refused = outcome(flush_verdict::failed, failure_action::bisect);
+    refused.sqlstate = "23514";
+    script->flushes.queued.push_back(refused);
   }
 
   /// As many events as take several frames.
@@ -66,8 +83,6 @@ TEST_CASE_METHOD(frames_fixture, "a frame that is lost loses its batch, which "
 
 TEST_CASE_METHOD(frames_fixture, "frames of two senders do not disturb each "
                                  "other") {
-  auto other_heard = std::make_shared<heard>();
-  auto other = spawn_scripted_consumer(sys, other_heard);
   auto one = frames_of(large(10), consumer);
   auto two = frames_of(large(10), other);
   for (std::size_t i = 0; i < one.size(); ++i) {
@@ -76,9 +91,6 @@ TEST_CASE_METHOD(frames_fixture, "frames of two senders do not disturb each "
   }
   CHECK(said() == texts{"ack 30"});
   CHECK_FALSE(other_heard->answers.empty());
-  other_heard->answers.clear();
-  self->send_exit(other, caf::exit_reason::user_shutdown);
-  drain();
 }
 
 TEST_CASE_METHOD(frames_fixture, "frames that make no batch are dropped") {
@@ -106,8 +118,6 @@ struct small_lane : frames_fixture {
 
 TEST_CASE_METHOD(small_lane, "what waits for its other frames is bounded: that "
                              "of another sender goes, as if it were lost") {
-  auto other_heard = std::make_shared<heard>();
-  auto other = spawn_scripted_consumer(sys, other_heard);
   auto one = frames_of(large(10), consumer);
   auto two = frames_of(large(10), other);
   give_frame(one[0]);
@@ -119,9 +129,6 @@ TEST_CASE_METHOD(small_lane, "what waits for its other frames is bounded: that "
   CHECK(said().empty());
   give_frame(one[0]);
   CHECK(said() == texts{"ack 30"});
-  other_heard->answers.clear();
-  self->send_exit(other, caf::exit_reason::user_shutdown);
-  drain();
 }
 
 TEST_CASE_METHOD(frames_fixture, "a record that takes several frames is read "
@@ -130,11 +137,7 @@ TEST_CASE_METHOD(frames_fixture, "a record that takes several frames is read "
   for (int i = 0; i < 100; ++i)
     log->record.value += std::to_string(i);
   log->frame_bytes = 50;
-  flush_result refused;
-  refused.verdict = flush_verdict::failed;
-  refused.action = failure_action::bisect;
-  refused.sqlstate = "23514";
-  script->flushes.queued.push_back(refused);
+  refuse_next();
   give({.from = 10, .to = 20, .rows = {11}});
   REQUIRE(log->wanted.size() > 2);
   CHECK(log->wanted[0].from == 0);
@@ -157,11 +160,7 @@ TEST_CASE_METHOD(frames_fixture,
     if (log->wanted.size() == 2)
       log->record = {};
   };
-  flush_result refused;
-  refused.verdict = flush_verdict::failed;
-  refused.action = failure_action::bisect;
-  refused.sqlstate = "23514";
-  script->flushes.queued.push_back(refused);
+  refuse_next();
   give({.from = 10, .to = 20, .rows = {11}});
   CHECK(log->wanted.size() == 2);
   CHECK(report().state == "waiting for a record of a dead letter");

@@ -1,5 +1,7 @@
 #include "tests/source/consumer_fixture.hpp"
 
+#include "tests/support/watching.hpp"
+
 #include <caf/event_based_actor.hpp>
 
 #include <utility>
@@ -199,19 +201,11 @@ texts consumer_fixture::sent(std::size_t lane) {
 }
 
 actor_report consumer_fixture::report() {
-  auto pending = self->request(aut, caf::infinite, inspect_atom_v);
-  drain();
-  actor_report result;
-  pending.receive([&](actor_report& x) { result = std::move(x); },
-                  [&](caf::error& x) { result.state = to_string(x); });
-  return result;
+  return report_of(*this, aut);
 }
 
 std::optional<caf::error> consumer_fixture::end() {
-  std::optional<caf::error> result;
-  self->receive([&](caf::down_msg& x) { result = x.reason; },
-                caf::after(0s) >> [] {});
-  return result;
+  return end_seen(*this);
 }
 
 } // namespace millrace::test
