@@ -142,6 +142,7 @@ void lane_core::committed() {
   committed_waiting();
   flight_.sources.clear();
   flying_.clear();
+  ends_.clear();
 }
 
 void lane_core::refused() {
@@ -259,6 +260,11 @@ lane_step lane_core::next_step() {
     return lane_step::fetch;
   }
   plan(end);
+  // All of it comes behind orphans by now.
+  if (flying_.empty() && !ends_.empty()) {
+    ends_.clear();
+    return next_step();
+  }
   check_breaker();
   if (flying_.empty())
     return lane_step::none;
@@ -312,10 +318,13 @@ void lane_core::forget_verdicts() noexcept {
 
 /// What flew is queued again, ahead of what came later.
 void lane_core::land() {
-  if (!flying_.empty() && flying_.back().is_part()) {
-    queue_.front().trim_below = flying_.back().trim_below;
-    flying_.pop_back();
-  }
+  ends_.clear();
+  // A part and the rest of its batch, which is in the queue, are one again.
+  for (const auto& x : flying_)
+    if (x.is_part())
+      std::ranges::find(queue_, x.data, &queued::data)->trim_below
+        = x.trim_below;
+  std::erase_if(flying_, [](const queued& x) { return x.is_part(); });
   auto ahead = broken(mutation::retry_reordered) ? queue_.end()
                                                  : queue_.begin();
   queue_.insert(ahead, std::make_move_iterator(flying_.begin()),

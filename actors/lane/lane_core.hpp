@@ -74,6 +74,12 @@ public:
   /// fault is found by halves and becomes a dead letter (rule 19).
   void data_refused(data_refusal why);
 
+  /// PostgreSQL rolled the flight back because writes lack their parents, which
+  /// may be on their way in another partition or lane. Flushes next what comes
+  /// before the first such event of each partition. Where nothing is to be done
+  /// the flight is still on: tell `retry` or `rows_missing`.
+  orphan_verdict flush_before_orphans(const std::vector<missing_write>& which);
+
   /// PostgreSQL rolled the flight back because writes lack their rows: the
   /// events wait, or become dead letters (section 4). `sqlstate`: where it is
   /// parents that are missing.
@@ -189,6 +195,11 @@ public:
     return retrying_;
   }
 
+  /// Of some partition it has only what comes before an event without parents.
+  bool flies_before_orphans() const noexcept {
+    return !ends_.empty();
+  }
+
   /// The search for an event that PostgreSQL refuses is on.
   bool bisecting() const noexcept {
     return suspects_.active() || culprit_.has_value();
@@ -272,6 +283,13 @@ private:
   std::deque<queued> take_all();
   void hand_back_all();
 
+  // In lane_core_parents.cpp.
+  std::map<slot, offset>
+  first_orphans(const std::vector<missing_write>& which) const;
+  bool may_fly(const std::map<slot, offset>& ends) const;
+  offset start_of(const queued& x) const;
+  std::optional<offset> end_of(const queued& x) const;
+
   // In lane_core_judge.cpp.
   void judge(queued x, bool row_is_fresh);
   void judge_all_again();
@@ -325,6 +343,18 @@ private:
   std::optional<culprit> culprit_;
   reject_breaker breaker_;
   write_traits writes_;
+
+  /// An event without parents that ended flushes of its partition.
+  struct orphan {
+    offset at;
+
+    /// Flushes since, and still the first.
+    int flushes = 0;
+  };
+
+  /// Where the next flush ends, by partition, until one is committed.
+  std::map<slot, offset> ends_;
+  std::map<slot, orphan> orphans_;
 
   // -- waiting events ---------------------------------------------------------
 

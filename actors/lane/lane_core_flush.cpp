@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <format>
+#include <iterator>
 #include <utility>
 
 namespace millrace {
@@ -87,32 +88,43 @@ void lane_core::plan(queue_prefix end) {
   retrying_ = false;
   tally_ = {};
   std::size_t bytes = 0;
-  while (!queue_.empty()) {
+  std::deque<queued> left;
+  for (std::size_t i = 0; !queue_.empty(); ++i) {
     auto& x = queue_.front();
-    auto cut = flying_.size() == end.whole ? end.cut : std::nullopt;
-    if (flying_.size() >= end.whole && !cut)
+    auto cut = i == end.whole ? end.cut : std::nullopt;
+    if (i >= end.whole && !cut)
       break;
-    auto more = size_bytes(*x.data);
-    if (bytes > 0 && bytes + more > flush_bytes_)
-      break;
-    bytes += more;
     // Rows below what is durable by now are dropped again (rule 12).
     auto trim = broken(mutation::no_trim_late)
                   ? x.trim_below
                   : std::max(x.trim_below, row_->effective(x.at));
-    if (cut && *cut < x.data->range.to) {
+    auto last = end_of(x);
+    auto stays = last && *last <= start_of(x);
+    if (last)
+      cut = std::min(cut.value_or(*last), *last);
+    auto more = stays ? 0 : size_bytes(*x.data);
+    if (bytes > 0 && bytes + more > flush_bytes_)
+      break;
+    bytes += more;
+    if (!stays && (!cut || *cut >= x.data->range.to)) {
+      add_to_flight(x, trim);
+      flying_.push_back(std::move(x));
+      queue_.pop_front();
+      continue;
+    }
+    if (!stays) {
       auto part = x;
       part.keep_below = *cut;
       x.trim_below = broken(mutation::neighbour_skipped) ? *cut + 1 : *cut;
       part.trim_below = trim;
       add_to_flight(part, trim);
       flying_.push_back(std::move(part));
-      break;
     }
-    add_to_flight(x, trim);
-    flying_.push_back(std::move(x));
+    left.push_back(std::move(x));
     queue_.pop_front();
   }
+  queue_.insert(queue_.begin(), std::make_move_iterator(left.begin()),
+                std::make_move_iterator(left.end()));
 }
 
 void lane_core::add_to_flight(const queued& x, offset trim) {

@@ -54,6 +54,17 @@ struct wanted_record {
   offset at;
 };
 
+/// What a flush that lacks parents can do before they come.
+enum class orphan_verdict : uint8_t {
+  /// Something comes before the first orphans: it is flushed next.
+  some,
+  /// Nothing does.
+  nothing,
+  /// Others are written, but one orphan has been the first of its partition
+  /// for many flushes.
+  stuck,
+};
+
 /// What the shell around the core has to do next.
 enum class lane_step : uint8_t {
   /// Wait for input.

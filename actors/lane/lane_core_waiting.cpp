@@ -96,6 +96,8 @@ void lane_core::find_waiters(queue_prefix& end) {
   for (std::size_t i = 0; i < queue_.size(); ++i) {
     if (i > end.whole || (i == end.whole && !end.cut))
       break;
+    if (auto last = end_of(queue_[i]); last && *last <= start_of(queue_[i]))
+      continue;
     auto more = size_bytes(*queue_[i].data);
     if (bytes > 0 && bytes + more > flush_bytes_)
       break;
@@ -114,6 +116,8 @@ bool lane_core::find_waiters(queue_prefix& end, std::size_t i,
                   x.data->range.to};
   if (i == end.whole && end.cut)
     part.to = std::min(part.to, *end.cut);
+  if (auto last = end_of(x))
+    part.to = std::min(part.to, *last);
   std::size_t record_bytes = 0;
   for (const auto& [id, record] : records_)
     record_bytes += bytes_of(record);

@@ -129,6 +129,7 @@ private:
   void park(const std::string& why);
   void on_parked_tenant(const std::string& why);
   void on_no_room(const std::string& why);
+  bool wait_for_parents(const flush_result& result);
   void on_refused_data(flush_result& result);
   void on_step_error(const caf::error& reason);
   void on_halted();

@@ -29,7 +29,7 @@ void lane_writer_state::on_flushed(flush_result& result) {
     case flush_verdict::committed:
       count(result);
       delays_.reset();
-      if (!core_.flies_waiting())
+      if (!core_.flies_waiting() && !core_.flies_before_orphans())
         patience_.committed();
       park_delays_.reset();
       core_.committed();
@@ -62,12 +62,8 @@ void lane_writer_state::on_failed(flush_result& result) {
     text = result.sqlstate + ": " + text;
   ++failed_;
   auto orphans = result.sqlstate == lacks_parent;
-  if (orphans && !core_.bisecting() && !core_.flies_waiting())
-    if (auto pause = patience_.refused(self_->clock().now())) {
-      core_.retry();
-      cool_down(*pause);
-      return;
-    }
+  if (orphans && wait_for_parents(result))
+    return;
   switch (result.action) {
     case failure_action::bisect:
       on_refused_data(result);
@@ -106,6 +102,29 @@ void lane_writer_state::on_failed(flush_result& result) {
       cool_down(delays_.next(std::chrono::seconds{0}, chance_));
       break;
   }
+}
+
+/// Parents may be on their way: what does not need them goes first, and when
+/// nothing is left the lane pauses. False when they have been waited for.
+bool lane_writer_state::wait_for_parents(const flush_result& result) {
+  auto now = self_->clock().now();
+  if (core_.bisecting() || core_.flies_waiting() || !patience_.hopes(now))
+    return false;
+  switch (core_.flush_before_orphans(result.missing)) {
+    case orphan_verdict::some:
+      return true;
+    case orphan_verdict::stuck:
+      patience_.disappointed(now);
+      return false;
+    case orphan_verdict::nothing:
+      break;
+  }
+  auto pause = patience_.refused(now);
+  if (pause) {
+    core_.retry();
+    cool_down(*pause);
+  }
+  return pause.has_value();
 }
 
 /// Its own flush found the tables unusable: it tries again.

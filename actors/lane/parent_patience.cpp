@@ -14,16 +14,24 @@ constexpr std::chrono::seconds despair{60};
 
 } // namespace
 
-std::optional<std::chrono::milliseconds>
-parent_patience::refused(clock::time_point now) {
+bool parent_patience::hopes(clock::time_point now) noexcept {
   if (hope_ == 0 && now >= again_)
     hope_ = 1;
-  if (tries_ < hope_)
+  return hope_ > 0;
+}
+
+void parent_patience::disappointed(clock::time_point now) noexcept {
+  tries_ = 0;
+  hope_ = std::max(hope_ - 1, 0);
+  again_ = now + despair;
+}
+
+std::optional<std::chrono::milliseconds>
+parent_patience::refused(clock::time_point now) {
+  if (hopes(now) && tries_ < hope_)
     return first_pause * (1 << tries_++);
-  if (std::exchange(tries_, 0) > 0) {
-    hope_ = std::max(hope_ - 1, 0);
-    again_ = now + despair;
-  }
+  if (tries_ > 0)
+    disappointed(now);
   return std::nullopt;
 }
 

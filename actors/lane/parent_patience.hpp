@@ -21,8 +21,14 @@ class parent_patience {
 public:
   using clock = std::chrono::steady_clock;
 
-  /// The whole flush was refused. How long to pause before it is tried again,
-  /// or nothing: look for the events now.
+  /// Whether it is worth while to wait for parents at all.
+  bool hopes(clock::time_point now) noexcept;
+
+  /// One of them was waited for in vain while others were written.
+  void disappointed(clock::time_point now) noexcept;
+
+  /// Nothing of the flush can be written. How long to pause before it is tried
+  /// again, or nothing: look for the events now.
   std::optional<std::chrono::milliseconds> refused(clock::time_point now);
 
   /// A flush was committed.

@@ -27,6 +27,7 @@ simulation_counts& simulation_counts::operator+=(const simulation_counts& x) {
   dropped += x.dropped;
   sent += x.sent;
   rewinds += x.rewinds;
+  before_orphans += x.before_orphans;
   put_aside += x.put_aside;
   waited += x.waited;
   released += x.released;
@@ -77,6 +78,7 @@ void simulation::make_world() {
   habits.keep = std::chrono::seconds{keep_seconds[draws_.pick(2)]};
   habits.missing_first = draws_.chance(50);
   habits.names_one = draws_.chance(30);
+  habits.names_orphans = draws_.chance(50);
   db_.begin(habits);
   first_change_ = draws_.pick(3);
   ends_with_change_ = draws_.chance(30);

@@ -195,6 +195,7 @@ private:
   bool settled(std::size_t lane);
   void count(const flush& x);
   void tell(std::size_t who);
+  bool waits_for_parents(writer& w, const std::vector<missing_write>& lacks);
   void tell_refused(writer& w, outcome what, std::vector<missing_write> lacks);
   std::size_t last_writer(std::size_t lane);
   std::size_t last_consumer(std::size_t p) const;

@@ -21,6 +21,9 @@ struct simulation_counts {
   /// Lanes that go back to an earlier offset, for a nack or a view.
   std::size_t rewinds = 0;
 
+  /// Flushes of what comes before events without parents.
+  std::size_t before_orphans = 0;
+
   // Waiting events.
   std::size_t put_aside = 0;
   std::size_t released = 0;

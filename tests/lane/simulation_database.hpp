@@ -44,6 +44,7 @@ struct sim_trial {
 
   verdict what = verdict::fits;
   std::vector<missing_write> lacks = {};
+  std::vector<missing_write> orphans = {};
 };
 
 /// How a run's database is.
@@ -56,6 +57,9 @@ struct sim_habits {
 
   /// It names one missing row of several.
   bool names_one = false;
+
+  /// It says which events lack a parent, not only that one does.
+  bool names_orphans = false;
 };
 
 /// The lane rows, the floors and the maps, with their last few versions. Each

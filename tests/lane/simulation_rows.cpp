@@ -123,7 +123,6 @@ sim_trial sim_database::attempt(const sim_work& x) {
   collect_effects(x);
   sim_trial result;
   auto is_bad = false;
-  auto is_orphan = false;
   auto after = now_.tables.rows;
   after.add_parents(effects_);
   for (const auto& e : effects_) {
@@ -135,7 +134,8 @@ sim_trial sim_database::attempt(const sim_work& x) {
         continue;
       known_[e.of.p][e.of.index].lacked = time_;
       if (w.what == sim_deed::child)
-        is_orphan = true;
+        result.orphans.push_back(
+          {e.source, static_cast<std::size_t>(w.what), e.event->at});
       else
         result.lacks.push_back(
           {e.source, static_cast<std::size_t>(w.what), e.event->at});
@@ -144,6 +144,9 @@ sim_trial sim_database::attempt(const sim_work& x) {
   if (habits_.names_one && result.lacks.size() > 1)
     result.lacks.resize(1);
   auto lacks = !result.lacks.empty();
+  auto is_orphan = !result.orphans.empty();
+  if (!habits_.names_orphans)
+    result.orphans.clear();
   if (lacks && (habits_.missing_first || !(is_bad || is_orphan)))
     result.what = missing;
   else if (is_bad || is_orphan)

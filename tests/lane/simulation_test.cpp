@@ -41,8 +41,8 @@ TEST_CASE("every run ends with each event once and in order", "[simulation]") {
     sum += world.counts();
   }
   CAPTURE(sum.rejoined, sum.switched, sum.reshaped, sum.failovers, sum.parts,
-          sum.dead_letters, sum.nacks, sum.dropped, sum.put_aside, sum.released,
-          sum.replayed);
+          sum.dead_letters, sum.nacks, sum.dropped, sum.before_orphans,
+          sum.put_aside, sum.released, sum.replayed);
   // Else nothing is said about what did not happen.
   CHECK(sum.rejoined > runs());
   CHECK(sum.switched > runs() / 4);
@@ -52,6 +52,7 @@ TEST_CASE("every run ends with each event once and in order", "[simulation]") {
   CHECK(sum.dead_letters > runs());
   CHECK(sum.nacks > runs());
   CHECK(sum.dropped > runs());
+  CHECK(sum.before_orphans > runs() / 10);
   CHECK(sum.put_aside > runs());
   CHECK(sum.released > runs() / 2);
   CHECK(sum.replayed > runs() / 20);

@@ -198,7 +198,7 @@ simulation::writer_answer simulation::flush_now(writer& w, fate f) {
     case sim_trial::verdict::poison:
       return {.what = outcome::poison};
     case sim_trial::verdict::no_parent:
-      return {.what = outcome::no_parent};
+      return {.what = outcome::no_parent, .lacks = std::move(trial.orphans)};
     case sim_trial::verdict::missing:
       return {.what = outcome::missing, .lacks = std::move(trial.lacks)};
   }
@@ -252,12 +252,34 @@ void simulation::tell_refused(writer& w, outcome what,
     core.rows_missing(lacks, "no row");
   } else if (what == outcome::poison) {
     core.data_refused({"22003", "refused", "refused"});
-  } else if (!core.bisecting() && !core.flies_waiting()
-             && w.patience.refused(now_)) {
-    core.retry();
+  } else if (waits_for_parents(w, lacks)) {
+    return;
+  } else if (!lacks.empty()) {
+    core.rows_missing(lacks, "no parent", std::string{lacks_parent});
   } else {
     core.data_refused({std::string{lacks_parent}, "no parent", "no parent"});
   }
+}
+
+bool simulation::waits_for_parents(writer& w,
+                                   const std::vector<missing_write>& lacks) {
+  auto& core = *w.core;
+  if (core.bisecting() || core.flies_waiting() || !w.patience.hopes(now_))
+    return false;
+  switch (core.flush_before_orphans(lacks)) {
+    case orphan_verdict::some:
+      ++counts_.before_orphans;
+      return true;
+    case orphan_verdict::stuck:
+      w.patience.disappointed(now_);
+      return false;
+    case orphan_verdict::nothing:
+      break;
+  }
+  auto pauses = w.patience.refused(now_).has_value();
+  if (pauses)
+    core.retry();
+  return pauses;
 }
 
 void simulation::tell(std::size_t who) {
@@ -299,7 +321,7 @@ void simulation::tell(std::size_t who) {
       break;
     }
     case outcome::committed:
-      if (!core.flies_waiting())
+      if (!core.flies_waiting() && !core.flies_before_orphans())
         w.patience.committed();
       core.committed();
       break;

@@ -1,0 +1,90 @@
+// The fourth part of a lane's core: what it writes while parents of other
+// events are on their way (protocol.md, section 4).
+
+#include "actors/lane/invariant.hpp"
+#include "actors/lane/lane_core.hpp"
+#include "actors/lane/mutation.hpp"
+
+#include <algorithm>
+
+namespace millrace {
+
+namespace {
+
+/// So often others may go first.
+constexpr int max_flushes = 32;
+
+/// A flush that failed for its orphans is followed by smaller ones, but not
+/// below this: most of them find the next orphan only.
+constexpr std::size_t smallest_flush = std::size_t{64} << 10;
+
+} // namespace
+
+orphan_verdict
+lane_core::flush_before_orphans(const std::vector<missing_write>& which) {
+  require(phase_ == phase::flying && row_ && !retrying_,
+          "orphans are those of a flight of batches");
+  auto found = first_orphans(which);
+  if (found.empty())
+    return orphan_verdict::nothing;
+  for (const auto& [at, first] : found) {
+    auto& x = orphans_[at];
+    x.flushes = x.at == first ? x.flushes + 1 : 0;
+    x.at = first;
+    if (x.flushes >= max_flushes) {
+      orphans_.erase(at);
+      return orphan_verdict::stuck;
+    }
+  }
+  // What stayed behind in this flight still does.
+  auto ends = ends_;
+  for (const auto& [at, first] : found) {
+    auto& end = ends.try_emplace(at, first).first->second;
+    end = std::min(end, first);
+  }
+  if (!may_fly(ends))
+    return orphan_verdict::nothing;
+  std::size_t flown = 0;
+  for (const auto& x : flying_)
+    flown += size_bytes(*x.data);
+  flush_bytes_ = std::max(smallest_flush, std::min(flush_bytes_, flown / 4));
+  phase_ = phase::ready;
+  land();
+  ends_ = std::move(ends);
+  return orphan_verdict::some;
+}
+
+/// By partition.
+std::map<slot, offset>
+lane_core::first_orphans(const std::vector<missing_write>& which) const {
+  std::map<slot, offset> result;
+  for (const auto& x : which) {
+    if (x.source >= flying_.size())
+      continue;
+    auto& first = result.try_emplace(flying_[x.source].at, x.at).first->second;
+    first = std::min(first, x.at);
+  }
+  return result;
+}
+
+bool lane_core::may_fly(const std::map<slot, offset>& ends) const {
+  auto flies = [&](const queued& x) {
+    auto end = ends.find(x.at);
+    return end == ends.end() || start_of(x) < end->second;
+  };
+  return std::ranges::any_of(flying_, flies)
+         || std::ranges::any_of(queue_, flies);
+}
+
+/// What is left of the batch begins here.
+offset lane_core::start_of(const queued& x) const {
+  return std::max({x.trim_below, row_->effective(x.at), x.data->range.from});
+}
+
+/// Where the batch has to end in the next flush, if anywhere.
+std::optional<offset> lane_core::end_of(const queued& x) const {
+  auto end = ends_.find(x.at);
+  return end == ends_.end() ? std::nullopt : std::optional{end->second};
+}
+
+} // namespace millrace
