@@ -52,7 +52,8 @@ section<pipeline_limits> make_limits() {
              "A batch is cut when its first row is this old."))),
       limit(bind<&c::flush_bytes>(
         bytes("flush_bytes", "\"8MiB\"", kib, 256 * mib,
-              "Largest transaction. Flushes grow with the load up to it."))),
+              "Largest transaction. Flushes grow with the load up to it, while "
+              "they take less than a second."))),
       limit(bind<&c::credit_bytes>(
         bytes("credit_bytes", "\"4MiB\"", kib, gib,
               "Sent and not yet durable, per partition and lane. Beyond it "

@@ -117,11 +117,12 @@ void lane_core::step_failed() {
   }
 }
 
-void lane_core::committed() {
+void lane_core::committed(std::chrono::microseconds took) {
   require(phase_ == phase::flying && row_, "an outcome is that of a flight");
   phase_ = phase::ready;
   attempts_ = refusals_ = 0;
-  flush_bytes_ = std::min(limits_.flush_bytes, flush_bytes_ * 2);
+  if (!retrying_)
+    set_pace(took);
   row_->next_seq.value += flight_.claim.seqs;
   for (const auto& x : flight_.claim.ranges) {
     auto& at = row_->next_off[static_cast<std::size_t>(x.at.value)];
@@ -177,10 +178,8 @@ void lane_core::retry_smaller() {
     retry();
     return;
   }
-  std::size_t flown = 0;
-  for (const auto& x : flying_)
-    flown += size_bytes(*x.data);
-  flush_bytes_ = std::max<std::size_t>(1, std::min(flush_bytes_, flown) / 2);
+  flush_bytes_
+    = std::max<std::size_t>(1, std::min(flush_bytes_, flown_bytes()) / 2);
   // One batch is halved by its events.
   if (flying_.size() == 1)
     suspects_.narrow(parts(flying_), left_out_of_flight());

@@ -11,6 +11,7 @@
 #include "messages/lane_row.hpp"
 #include "messages/record_copy.hpp"
 
+#include <chrono>
 #include <cstddef>
 #include <deque>
 #include <limits>
@@ -54,8 +55,8 @@ public:
   /// The record that was wanted, or that it is gone.
   void fetched(const record_copy& raw);
 
-  /// The flight was committed.
-  void committed();
+  /// The flight was committed; how long that took.
+  void committed(std::chrono::microseconds took = {});
 
   /// The claim was refused; nothing was written.
   void refused();
@@ -297,6 +298,9 @@ private:
 
   // In lane_core_flush.cpp.
   void plan(queue_prefix end);
+  void set_pace(std::chrono::microseconds took);
+  std::size_t flown_bytes() const;
+  std::size_t least_bytes() const noexcept;
   void add_to_flight(const queued& x, offset trim);
   queue_prefix how_far();
   bool stop_before_halt(queue_prefix& end);

@@ -14,10 +14,6 @@ namespace {
 /// So often others may go first.
 constexpr int max_flushes = 32;
 
-/// A flush that failed for its orphans is followed by smaller ones, but not
-/// below this: most of them find the next orphan only.
-constexpr std::size_t smallest_flush = std::size_t{64} << 10;
-
 } // namespace
 
 orphan_verdict
@@ -44,10 +40,8 @@ lane_core::flush_before_orphans(const std::vector<missing_write>& which) {
   }
   if (!may_fly(ends))
     return orphan_verdict::nothing;
-  std::size_t flown = 0;
-  for (const auto& x : flying_)
-    flown += size_bytes(*x.data);
-  flush_bytes_ = std::max(smallest_flush, std::min(flush_bytes_, flown / 4));
+  flush_bytes_ = std::max(least_bytes(),
+                          std::min(flush_bytes_, flown_bytes() / 4));
   phase_ = phase::ready;
   land();
   ends_ = std::move(ends);

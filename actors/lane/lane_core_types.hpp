@@ -5,6 +5,7 @@
 #include "messages/ids.hpp"
 #include "messages/lane_reply.hpp"
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -15,6 +16,10 @@ namespace millrace {
 struct lane_limits {
   /// Close a flush once it holds this many bytes of rows.
   std::size_t flush_bytes = std::size_t{8} << 20;
+
+  /// What takes longer is followed by smaller flushes: where triggers do much,
+  /// bytes say little, and a flush holds its locks until it is committed.
+  std::chrono::microseconds flush_time = std::chrono::seconds{1};
 
   /// Drop further batches while this many bytes wait. The consumers' credits
   /// keep a lane below it; resync sends again what was dropped.

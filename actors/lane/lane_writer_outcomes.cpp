@@ -32,7 +32,7 @@ void lane_writer_state::on_flushed(flush_result& result) {
       if (!core_.flies_waiting() && !core_.flies_before_orphans())
         patience_.committed();
       park_delays_.reset();
-      core_.committed();
+      core_.committed(result.duration);
       break;
     case flush_verdict::refused:
       ++refused_;

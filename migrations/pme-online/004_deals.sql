@@ -137,11 +137,16 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN CASE WHEN days >= 0 THEN days END;
 
 -- -- from facts to rows -------------------------------------------------------
+--
+-- Each statement is planned for the keys that it has, by EXECUTE, which costs it
+-- a few milliseconds. A plan for any array takes it for ten keys and joins the
+-- rows of a flush each with each.
 
 -- The caller holds the keys of these trades.
 CREATE FUNCTION derive_trades(nids bigint[]) RETURNS void LANGUAGE plpgsql
 SET search_path FROM CURRENT AS $$
 BEGIN
+  EXECUTE $sql$
   WITH moves AS (
     SELECT trade_nid,
            fold_trade(kind, kafka_time, kafka_partition, kafka_offset
@@ -150,7 +155,7 @@ BEGIN
              ORDER BY kafka_time, kafka_partition, kafka_offset)
              FILTER (WHERE kind = 'TradeNak'))[1] AS message,
            max(kafka_time) AS newest
-    FROM fact5_trade_event WHERE trade_nid = ANY (nids)
+    FROM fact5_trade_event WHERE trade_nid = ANY ($1)
     GROUP BY trade_nid
   ), now_is AS (
     SELECT DISTINCT ON (f.nid) f.nid, f.kpei_reff, f.instrument_code,
@@ -160,7 +165,7 @@ BEGIN
            coalesce((m.fold).closed_at, given(f.reimburse_at)) AS reimburse_at,
            ms_of(greatest(f.kafka_time, m.newest)) AS last_update, m.message
     FROM fact4_trade f LEFT JOIN moves m ON m.trade_nid = f.nid
-    WHERE f.nid = ANY (nids)
+    WHERE f.nid = ANY ($1)
     ORDER BY f.nid, f.kafka_time, f.kafka_partition, f.kafka_offset
   ), dropped AS (
     UPDATE trade_key k
@@ -188,7 +193,8 @@ BEGIN
      message)
   SELECT n.* FROM now_is n
   WHERE NOT EXISTS (SELECT FROM trades t WHERE t.nid = n.nid)
-  ORDER BY n.nid;
+  ORDER BY n.nid
+  $sql$ USING nids;
 END
 $$;
 
@@ -199,9 +205,10 @@ $$;
 CREATE FUNCTION derive_orders(nids bigint[]) RETURNS void LANGUAGE plpgsql
 SET search_path FROM CURRENT AS $$
 BEGIN
+  EXECUTE $sql$
   WITH first AS (
     SELECT DISTINCT ON (nid) *
-    FROM fact3_order WHERE nid = ANY (nids)
+    FROM fact3_order WHERE nid = ANY ($1)
     ORDER BY nid, kafka_time, kafka_partition, kafka_offset
   ), matches AS (
     -- never: by the clocks its trade was rejected before it was there.
@@ -211,18 +218,18 @@ BEGIN
                     < (c.kafka_time, c.kafka_partition, c.kafka_offset),
                     false) AS never
     FROM fact5_contract c JOIN trade_key k ON k.nid = c.trade_nid
-    WHERE c.order_nid = ANY (nids)
+    WHERE c.order_nid = ANY ($1)
     ORDER BY c.nid, c.kafka_time, c.kafka_partition, c.kafka_offset
   ), facts AS (
     SELECT order_nid AS nid, kind, NULL::numeric AS amount,
            reff_request_id AS reff, message,
            kafka_time AS t, kafka_partition AS p, kafka_offset AS o
-    FROM fact4_order_event WHERE order_nid = ANY (nids)
+    FROM fact4_order_event WHERE order_nid = ANY ($1)
     UNION ALL
     SELECT DISTINCT s.prev_nid, 'amended', NULL::numeric, NULL, NULL,
            e.kafka_time, e.kafka_partition, e.kafka_offset
     FROM fact3_order s JOIN fact4_order_event e ON e.order_nid = s.nid
-    WHERE s.prev_nid = ANY (nids) AND s.prev_nid <> 0 AND e.kind = 'OrderAck'
+    WHERE s.prev_nid = ANY ($1) AND s.prev_nid <> 0 AND e.kind = 'OrderAck'
     UNION ALL
     SELECT order_nid, 'matched', CASE WHEN never THEN 0 ELSE quantity END,
            NULL, NULL, kafka_time, kafka_partition, kafka_offset
@@ -284,7 +291,8 @@ BEGIN
      withdraw_reff_request_id, open_at, reject_at, pending_at)
   SELECT n.* FROM now_is n
   WHERE NOT EXISTS (SELECT FROM orders t WHERE t.nid = n.nid)
-  ORDER BY n.nid;
+  ORDER BY n.nid
+  $sql$ USING nids;
 END
 $$;
 
@@ -295,29 +303,38 @@ $$;
 CREATE FUNCTION derive_contracts(of_trades bigint[], of_orders bigint[])
 RETURNS void LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
 DECLARE
-  nids bigint[] := ARRAY(
-    SELECT nid FROM fact5_contract WHERE trade_nid = ANY (of_trades)
-    UNION
-    SELECT f.nid FROM fact5_contract f
-    WHERE f.order_nid = ANY (of_orders)
-      AND NOT EXISTS (SELECT FROM contracts c WHERE c.nid = f.nid));
-  in_trades bigint[] := ARRAY(
-    SELECT unnest(of_trades)
-    UNION
-    SELECT f.trade_nid FROM fact5_contract f
-    WHERE f.order_nid = ANY (of_orders) AND f.nid = ANY (nids));
+  nids bigint[];
+  in_trades bigint[];
 BEGIN
+  EXECUTE $sql$
+    SELECT ARRAY(
+      SELECT nid FROM fact5_contract WHERE trade_nid = ANY ($1)
+      UNION
+      SELECT f.nid FROM fact5_contract f
+      WHERE f.order_nid = ANY ($2)
+        AND NOT EXISTS (SELECT FROM contracts c WHERE c.nid = f.nid))
+  $sql$ INTO nids USING of_trades, of_orders;
   IF cardinality(nids) = 0 THEN
     RETURN;
   END IF;
+  EXECUTE $sql$
+    SELECT ARRAY(
+      SELECT unnest($1)
+      UNION
+      SELECT f.trade_nid FROM fact5_contract f
+      WHERE f.order_nid = ANY ($2) AND f.nid = ANY ($3))
+  $sql$ INTO in_trades USING of_trades, of_orders, nids;
   -- An investor that changes waits for us or is seen.
-  PERFORM FROM accounts
-  WHERE code IN (SELECT account_code FROM fact5_contract
-                 WHERE trade_nid = ANY (in_trades) AND nid = ANY (nids))
-  ORDER BY code FOR KEY SHARE;
+  EXECUTE $sql$
+    SELECT FROM accounts
+    WHERE code IN (SELECT account_code FROM fact5_contract
+                   WHERE trade_nid = ANY ($1) AND nid = ANY ($2))
+    ORDER BY code FOR KEY SHARE
+  $sql$ USING in_trades, nids;
+  EXECUTE $sql$
   WITH facts AS (
     SELECT * FROM fact5_contract
-    WHERE trade_nid = ANY (in_trades) AND nid = ANY (nids)
+    WHERE trade_nid = ANY ($1) AND nid = ANY ($2)
   ), first AS (
     SELECT DISTINCT ON (nid) * FROM facts
     ORDER BY nid, kafka_time, kafka_partition, kafka_offset
@@ -368,7 +385,8 @@ BEGIN
      reimburse_at, last_update)
   SELECT n.* FROM now_is n
   WHERE NOT EXISTS (SELECT FROM contracts t WHERE t.nid = n.nid)
-  ORDER BY n.nid;
+  ORDER BY n.nid
+  $sql$ USING in_trades, nids;
 END
 $$;
 
@@ -377,8 +395,13 @@ $$;
 -- trades before orders and each in the order of their nids, so that
 -- transactions wait for each other but never in a ring; then the derivation,
 -- in statements that begin after the locks were got.
+--
+-- A session keeps the plans of these functions until the tables are analyzed.
+-- Those that it made on a new day's empty tables would read whole tables, and go
+-- on doing so while they grow. What is looked up here is named by key.
 CREATE FUNCTION settle(in_trades bigint[], in_orders bigint[])
-RETURNS void LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+RETURNS void LANGUAGE plpgsql SET search_path FROM CURRENT
+SET enable_seqscan = off AS $$
 DECLARE
   deals bigint[] := ARRAY(SELECT DISTINCT unnest(in_trades) ORDER BY 1);
   wanted bigint[];
@@ -461,7 +484,7 @@ FOR EACH STATEMENT EXECUTE FUNCTION touch_order_events();
 -- A reference belongs to one trade: another trade with it is refused here,
 -- where the statement that brings it can still be told apart.
 CREATE FUNCTION touch_trades() RETURNS trigger LANGUAGE plpgsql
-SET search_path FROM CURRENT AS $$
+SET search_path FROM CURRENT SET enable_seqscan = off AS $$
 DECLARE
   twice record;
 BEGIN

@@ -2,6 +2,8 @@
 
 #include "tests/lane/owned_lane.hpp"
 
+#include <chrono>
+#include <iterator>
 #include <optional>
 #include <set>
 #include <utility>
@@ -140,6 +142,34 @@ TEST_CASE_METHOD(family, "an orphan that is first for many flushes of others "
   orphans = {};
   CHECK_FALSE(fly());
   CHECK(row.next_off[0] == offset{12});
+}
+
+TEST_CASE_METHOD(owned, "after a flush that takes long the next ones are "
+                        "smaller, and grow again when they do not") {
+  using namespace std::chrono_literals;
+  core = lane_core{sample_lane,
+                   {.flush_bytes = 1 << 20, .queue_bytes = 8 << 20}};
+  row = sample_row({0, 0}, {0, 0});
+  for (int64_t at = 0; at < 40; ++at)
+    give({.from = at, .to = at + 1, .rows = {at}, .row_bytes = 100'000});
+  REQUIRE(core.next_step() == lane_step::take_over);
+  core.took_over(row);
+  auto rows_of_a_flush = [this](std::chrono::microseconds took) {
+    REQUIRE(core.next_step() == lane_step::flush);
+    apply();
+    auto result = std::ssize(core.flight().sources);
+    core.committed(took);
+    return result;
+  };
+  CHECK(rows_of_a_flush(4s) == 10);
+  CHECK(rows_of_a_flush(600ms) == 2);
+  CHECK(rows_of_a_flush(100s) == 2);
+  // One batch is the least.
+  CHECK(rows_of_a_flush(400ms) == 1);
+  CHECK(rows_of_a_flush(400ms) == 1);
+  CHECK(rows_of_a_flush(400ms) == 2);
+  CHECK(rows_of_a_flush(400ms) == 5);
+  CHECK(rows_of_a_flush(400ms) == 10);
 }
 
 TEST_CASE_METHOD(family, "after a flush without parents the next ones are "
