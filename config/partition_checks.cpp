@@ -6,9 +6,11 @@
 
 #include <algorithm>
 #include <chrono>
+#include <filesystem>
 #include <format>
 #include <set>
 #include <stdexcept>
+#include <system_error>
 
 namespace millrace {
 
@@ -51,6 +53,23 @@ bool names_all(const partition_config& x) {
          && (x.every != partition_every::hour || has("{HH}"));
 }
 
+/// Makes the folder one that does not depend on where the process runs.
+void resolve(reader& in, partition_config& x, const std::string& path) {
+  if (x.archive.empty())
+    return;
+  auto folder = std::filesystem::absolute(
+                  std::filesystem::path{in.file()}.parent_path() / x.archive)
+                  .lexically_normal();
+  std::error_code ignored;
+  if (!std::filesystem::is_directory(folder, ignored)) {
+    auto full = path + ".archive";
+    in.add(in.where(full, x.at), full, in_quotes(x.archive),
+           "a folder that is there",
+           "make " + folder.string() + ", writable for this program");
+  }
+  x.archive = folder.string();
+}
+
 void check(reader& in, const partition_config& x, const std::string& path) {
   auto complain = [&](const std::string& key, std::string found,
                       std::string expected, std::string hint = {}) {
@@ -70,6 +89,9 @@ void check(reader& in, const partition_config& x, const std::string& path) {
   if (x.late == late_rows::reject && x.keep.count() == 0)
     complain("late", "\"reject\" without `keep`",
              "`keep` beside it: only what is older is rejected");
+  if (!x.archive.empty() && x.keep.count() == 0)
+    complain("archive", in_quotes(x.archive) + " without `keep`",
+             "`keep` beside it: only what is older is archived");
   if (!x.name.empty() && (!names_all(x) || !is_identifier(x.name)))
     complain("name", in_quotes(x.name),
              "a text with {table} and what tells the periods apart: {YYYY}, "
@@ -94,6 +116,7 @@ std::vector<partition_config> read_partitions(reader& in, const tree_node& from,
     read_section(in, schema::partition(), *tables[i], inner, x);
     check_required(in, schema::partition(), x.at, inner);
     check(in, x, inner);
+    resolve(in, x, inner);
     for (const auto& table : x.tables)
       if (!known.insert(table).second)
         in.add(in.where(inner + ".tables", x.at), inner + ".tables",

@@ -340,6 +340,9 @@ struct partition_config {
   std::chrono::milliseconds keep{0};
   late_rows late = late_rows::wait;
 
+  /// A folder for the rows of partitions that are removed; empty: none.
+  std::string archive;
+
   /// With `{table}`, `{YYYY}` and so on; empty: as `every` wants it.
   std::string name;
 

@@ -77,6 +77,16 @@ section<partition_config> make_partition() {
                         "`default`: a default partition takes it, and from "
                         "there it moves into a partition that is made for "
                         "it."}),
+      bind<&c::archive>(
+        {.path = "archive",
+         .type = text,
+         .form = "a folder that is there, absolute or from the file's own "
+                 "folder on",
+         .default_note = "none: what is removed is gone",
+         .description = "Where the rows of a partition go before it is "
+                        "dropped: a file of zstd for each, with a manifest "
+                        "beside it. Every node that may coordinate needs the "
+                        "folder, best the same one on a shared disc."}),
       bind<&c::name>(
         {.path = "name",
          .type = text,

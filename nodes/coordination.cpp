@@ -37,7 +37,8 @@ coordinator_task_config roller_task(const config& all,
   result.session = task_session(database);
   result.interval = all.coordinator.partition_interval;
   result.work = partitions_in_term(std::move(policies),
-                                   partition_lock_timeout(database));
+                                   partition_lock_timeout(database),
+                                   "node " + all.node.name);
   return result;
 }
 

@@ -285,6 +285,14 @@ inline constexpr metric_info partitions_ahead{
   "Periods after the one of now that have a partition, without a gap; 0 on "
   "nodes that do not coordinate."};
 
+inline constexpr metric_info partitions_unarchived{
+  "millrace_partitions_unarchived",
+  metric_kind::gauge,
+  "partitions",
+  {"pipeline", "tenant", "table"},
+  "Partitions that are detached and stay because their archives cannot be "
+  "written; 0 on nodes that do not coordinate."};
+
 // -- between nodes -----------------------------------------------------------
 
 inline constexpr metric_info peers_connected{
@@ -394,6 +402,7 @@ inline constexpr std::array all{&events_read,
                                 &reconnects,
                                 &coordinator_active,
                                 &partitions_ahead,
+                                &partitions_unarchived,
                                 &peers_connected,
                                 &peer_batches_sent,
                                 &peer_bytes_sent,

@@ -238,6 +238,13 @@ partitions_ahead_gauge(caf::actor_system& sys, std::string_view pipeline,
                     {pipeline, tenant, table});
 }
 
+int_gauge*
+partitions_unarchived_gauge(caf::actor_system& sys, std::string_view pipeline,
+                            std::string_view tenant, std::string_view table) {
+  return find_gauge(sys, metric_names::partitions_unarchived,
+                    {pipeline, tenant, table});
+}
+
 int_gauge* peers_connected_gauge(caf::actor_system& sys) {
   return find_gauge(sys, metric_names::peers_connected, {});
 }

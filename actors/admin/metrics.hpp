@@ -165,6 +165,10 @@ int_gauge*
 partitions_ahead_gauge(caf::actor_system& sys, std::string_view pipeline,
                        std::string_view tenant, std::string_view table);
 
+int_gauge*
+partitions_unarchived_gauge(caf::actor_system& sys, std::string_view pipeline,
+                            std::string_view tenant, std::string_view table);
+
 /// PEERS.
 int_gauge* peers_connected_gauge(caf::actor_system& sys);
 

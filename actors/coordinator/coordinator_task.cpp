@@ -23,7 +23,7 @@ coordinator_task_state::~coordinator_task_state() {
   if (job_)
     job_->stop = true;
   // Whoever coordinates now tells of them.
-  for (auto* x : ahead_)
+  for (auto* x : shown_)
     x->value(0);
 }
 
@@ -107,8 +107,11 @@ void coordinator_task_state::show(
   for (const auto& x : figures) {
     auto* gauge = partitions_ahead_gauge(self_->system(), x.pipeline, x.tenant,
                                          x.table);
+    auto* unarchived = partitions_unarchived_gauge(self_->system(), x.pipeline,
+                                                   x.tenant, x.table);
     gauge->value(x.periods);
-    ahead_.insert(gauge);
+    unarchived->value(x.unarchived);
+    shown_.insert({gauge, unarchived});
   }
 }
 

@@ -94,7 +94,7 @@ private:
   std::string lacking_;
 
   /// Of tables that were looked at in this term.
-  std::set<int_gauge*> ahead_;
+  std::set<int_gauge*> shown_;
   int64_t goes_ = 0;
   int64_t failures_ = 0;
   int64_t done_ = 0;

@@ -46,17 +46,19 @@ std::string bound_column(partition_key_type type, const std::string& text) {
          + as_milliseconds(type, text) + " END";
 }
 
+/// A bound reads FOR VALUES FROM ('…') TO ('…'), numbers without quotes.
+constexpr auto bounds_of_text
+  = "(SELECT t.text, substring(t.text FROM 'FROM \\(''?([^'')]*)') AS low, "
+    "substring(t.text FROM 'TO \\(''?([^'')]*)') AS high) b";
+
 std::string partitions_query(partition_key_type type) {
-  // A bound reads FOR VALUES FROM ('…') TO ('…'), numbers without quotes.
   return "SELECT n.nspname, c.relname, i.inhdetachpending, b.text = 'DEFAULT', "
          + bound_column(type, "b.low") + ", " + bound_column(type, "b.high")
          + " FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid JOIN "
            "pg_namespace n ON n.oid = c.relnamespace CROSS JOIN LATERAL "
            "(SELECT pg_get_expr(c.relpartbound, c.oid) AS text) t CROSS JOIN "
-           "LATERAL (SELECT t.text, substring(t.text FROM "
-           "'FROM \\(''?([^'')]*)') AS low, substring(t.text FROM "
-           "'TO \\(''?([^'')]*)') AS high) b WHERE i.inhparent = "
-           "$1::bigint::oid";
+           "LATERAL "
+         + bounds_of_text + " WHERE i.inhparent = $1::bigint::oid";
 }
 
 std::optional<partition_time> time_of(const std::optional<std::string>& x) {
@@ -160,7 +162,7 @@ partition_catalog::removals(const partition_policy& policy) {
     "SELECT r.schema_name, r.partition_name, r.partition_oid::bigint, "
     "i.inhrelid IS NULL, EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON "
     "n.oid = c.relnamespace WHERE c.oid = r.partition_oid AND c.relname = "
-    "r.partition_name AND n.nspname = r.schema_name) FROM "
+    "r.partition_name AND n.nspname = r.schema_name), r.trouble FROM "
     "millrace.partition_removal r LEFT JOIN pg_inherits i ON i.inhrelid = "
     "r.partition_oid WHERE r.table_name = $1 AND (i.inhrelid IS NULL OR "
     "i.inhdetachpending) ORDER BY r.noted",
@@ -172,8 +174,23 @@ partition_catalog::removals(const partition_policy& policy) {
     result.push_back({{std::string{text_of(x[0])}, std::string{text_of(x[1])}},
                       int_of(x[2]),
                       bool_of(x[3]),
-                      bool_of(x[4])});
+                      bool_of(x[4]),
+                      x[5].value_or("")});
   return result;
+}
+
+store_result<partition_bounds>
+partition_catalog::bounds(partition_key_type type, const std::string& text) {
+  auto found = conn_.query("SELECT " + bound_column(type, "b.low") + ", "
+                             + bound_column(type, "b.high")
+                             + " FROM (SELECT $1::text AS text) t CROSS JOIN "
+                               "LATERAL "
+                             + bounds_of_text,
+                           {text});
+  if (!found)
+    return std::unexpected{std::move(found.error())};
+  const auto& row = found->rows.at(0);
+  return partition_bounds{time_of(row[0]), time_of(row[1])};
 }
 
 store_result<std::vector<partition_size>>

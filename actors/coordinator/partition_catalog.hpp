@@ -20,6 +20,12 @@ struct partition_size {
   int64_t bytes = 0;
 };
 
+/// Where a partition begins and ends; nothing: unbounded.
+struct partition_bounds {
+  std::optional<partition_time> from;
+  std::optional<partition_time> to;
+};
+
 /// What the catalog of one database says of partitioned tables. Changes
 /// nothing. Blocks.
 ///
@@ -42,6 +48,10 @@ public:
   /// those that got no further than to be noted, the policy decides anew.
   store_result<std::vector<begun_removal>>
   removals(const partition_policy& policy);
+
+  /// What `FOR VALUES FROM (…) TO (…)` says, printed by a prepared session.
+  store_result<partition_bounds> bounds(partition_key_type type,
+                                        const std::string& text);
 
   /// Of all partitions of the table.
   store_result<std::vector<partition_size>>

@@ -303,4 +303,10 @@ std::string drop_statement(const old_partition& what) {
   return "DROP TABLE " + quote_identifier(what.schema, what.name);
 }
 
+std::string forget_statement(const old_partition& what) {
+  return "DELETE FROM millrace.partition_removal WHERE schema_name = "
+         + quote_literal(what.schema)
+         + " AND partition_name = " + quote_literal(what.name);
+}
+
 } // namespace millrace

@@ -89,6 +89,9 @@ struct begun_removal {
 
   /// Otherwise somebody else has dropped it, and only the note is left.
   bool there = true;
+
+  /// Why its archive could not be written; empty: nobody has tried.
+  std::string trouble = {};
 };
 
 struct partition_plan {
@@ -158,5 +161,8 @@ std::string detach_statement(const partition_policy& policy,
                              const old_partition& what, const std::string& how);
 
 std::string drop_statement(const old_partition& what);
+
+/// Forgets that the removal has begun; in the transaction that ends it.
+std::string forget_statement(const old_partition& what);
 
 } // namespace millrace

@@ -16,8 +16,10 @@ constexpr std::size_t max_named = 3;
 /// How far ahead the tables of a go are.
 class round_reach {
 public:
-  void add(const partition_policy& policy, const partition_reach& x) {
-    ahead_.push_back({policy.pipeline, policy.tenant, policy.table, x.ahead});
+  void add(const partition_policy& policy, const partition_reach& x,
+           int64_t unarchived) {
+    ahead_.push_back(
+      {policy.pipeline, policy.tenant, policy.table, x.ahead, unarchived});
     if (x.ahead >= x.wanted || ++lacking_ > max_named)
       return;
     text_ += std::format("{}{} has partitions for {} of {} periods ahead",
@@ -43,14 +45,19 @@ private:
 } // namespace
 
 task_work partitions_in_term(std::vector<partition_policy> policies,
-                             std::chrono::milliseconds lock_timeout) {
+                             std::chrono::milliseconds lock_timeout,
+                             std::string by) {
   round_config common;
   common.lock_timeout = lock_timeout;
+  common.by = std::move(by);
   common.did = [](const partition_policy& policy, std::string_view verb,
                   const std::string& name) {
     if (verb == partition_dropped)
       log::info("partition-dropped",
                 {{"table", to_string(policy)}, {"partition", name}});
+    else if (verb == partition_archived)
+      log::info("partition-archived",
+                {{"table", to_string(policy)}, {"manifest", name}});
   };
   return [policies = std::move(policies),
           common = std::move(common)](connection& conn, const held_lease& lease,
@@ -59,7 +66,7 @@ task_work partitions_in_term(std::vector<partition_policy> policies,
     auto config = common;
     config.saw = [&reach](const partition_policy& policy,
                           const table_round& x) {
-      reach.add(policy, x.reach);
+      reach.add(policy, x.reach, x.unarchived);
       if (x.done > 0)
         log::info("partitions-rolled", {{"table", to_string(policy)},
                                         {"done", x.done},

@@ -4,6 +4,8 @@
 #include "actors/coordinator/partition_catalog.hpp"
 #include "actors/coordinator/partition_store.hpp"
 
+#include <algorithm>
+#include <filesystem>
 #include <utility>
 
 namespace millrace {
@@ -16,7 +18,7 @@ public:
   rolling(connection& conn, const held_lease& lease,
           const std::atomic<bool>& stop, const round_config& config)
     : catalog_{conn},
-      store_{conn, lease},
+      store_{conn, lease, stop, config.by},
       lease_{lease},
       stop_{stop},
       config_{config} {
@@ -59,14 +61,27 @@ private:
 
   void did(const partition_policy& policy, std::string_view verb,
            const std::string& partition) {
-    ++result_.done;
     if (config_.did)
       config_.did(policy, verb, partition);
   }
 
+  void made(const partition_policy& policy, const std::string& partition) {
+    ++result_.done;
+    did(policy, partition_made, partition);
+  }
+
+  void removed(const partition_policy& policy, const std::string& partition,
+               const std::filesystem::path& manifest) {
+    ++result_.done;
+    if (!manifest.empty())
+      did(policy, partition_archived, manifest.string());
+    did(policy, partition_dropped, partition);
+  }
+
   store_result<void> roll(const partition_policy& policy) {
     auto before = result_.done;
-    if (auto finished = finish(policy); !finished)
+    auto finished = finish(policy);
+    if (!finished && !goes_on())
       return finished;
     auto table = catalog_.read(policy);
     if (!table)
@@ -75,17 +90,25 @@ private:
     if (!now)
       return std::unexpected{std::move(now.error())};
     auto plan = plan_partitions(policy, *table, *now);
+    // What keeps one removal from its end would keep the next one from it, too,
+    // and must not keep rows from their partitions.
+    auto planned_old = plan.drop.size();
+    if (!finished)
+      plan.drop.clear();
     auto done = carry_out(policy, *table, plan);
     if (config_.saw)
-      config_.saw(policy, {result_.done - before, plan.make.size(),
-                           plan.drop.size(), reach_of(policy, *table, *now)});
+      config_.saw(policy, {result_.done - before, plan.make.size(), planned_old,
+                           reach_of(policy, *table, *now),
+                           finished && done ? 0 : unarchived(policy)});
     if (done && !plan.problems.empty()) {
       std::string all;
       for (const auto& x : plan.problems)
         all += (all.empty() ? "" : "; ") + x;
-      return std::unexpected{store_error{store_errc::refused, {}, all}};
+      done = std::unexpected{store_error{store_errc::refused, {}, all}};
     }
-    return done;
+    if (!finished && !done)
+      finished.error().message += "; " + text_of_error(done.error());
+    return finished ? done : finished;
   }
 
   store_result<void> finish(const partition_policy& policy) {
@@ -93,12 +116,26 @@ private:
     if (!begun)
       return std::unexpected{std::move(begun.error())};
     for (const auto& x : *begun) {
-      if (auto done = store_.finish(policy, x); !done)
-        return done;
+      if (!goes_on())
+        return {};
+      auto done = store_.finish(policy, x);
+      if (!done)
+        return std::unexpected{std::move(done.error())};
       if (x.there)
-        did(policy, partition_dropped, x.what.name);
+        removed(policy, x.what.name, *done);
     }
     return {};
+  }
+
+  int64_t unarchived(const partition_policy& policy) {
+    if (policy.rules.archive.empty())
+      return 0;
+    auto begun = catalog_.removals(policy);
+    return begun ? std::ranges::count_if(*begun,
+                                         [](const begun_removal& x) {
+                                           return x.detached && x.there;
+                                         })
+                 : 0;
   }
 
   /// Notes in `table` what it makes.
@@ -111,21 +148,22 @@ private:
         return done;
       table.partitions.push_back(
         {policy.schema, x.name, x.range.from, x.range.to, false, false});
-      did(policy, partition_made, x.name);
+      made(policy, x.name);
     }
     if (plan.make_default && goes_on()) {
       const auto& name = *plan.make_default;
       if (auto done = store_.make_default(policy, name); !done)
         return done;
       table.partitions.push_back({policy.schema, name, {}, {}, true, false});
-      did(policy, partition_made, name);
+      made(policy, name);
     }
     for (const auto& x : plan.drop) {
       if (!goes_on())
         return {};
-      if (auto done = store_.remove(policy, table, x); !done)
-        return done;
-      did(policy, partition_dropped, x.name);
+      auto done = store_.remove(policy, table, x);
+      if (!done)
+        return std::unexpected{std::move(done.error())};
+      removed(policy, x.name, *done);
     }
     return {};
   }

@@ -21,10 +21,15 @@ struct table_round {
 
   /// As it is afterwards.
   partition_reach reach;
+
+  /// Partitions that are detached, and are still there because their archives
+  /// could not be written.
+  int64_t unarchived = 0;
 };
 
 /// What can become of a partition.
 inline constexpr std::string_view partition_made = "made";
+inline constexpr std::string_view partition_archived = "archived";
 inline constexpr std::string_view partition_dropped = "dropped";
 
 struct round_config {
@@ -32,7 +37,11 @@ struct round_config {
   /// come meanwhile wait behind.
   std::chrono::milliseconds lock_timeout{2'000};
 
-  /// After each partition that was made or dropped. May be empty.
+  /// Whom archives name.
+  std::string by = {};
+
+  /// After each partition that was made or dropped; of one that is archived,
+  /// which comes before its drop, `name` is its manifest. May be empty.
   std::function<void(const partition_policy&, std::string_view verb,
                      const std::string& name)>
     did;

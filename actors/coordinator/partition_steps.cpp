@@ -1,5 +1,7 @@
 #include "actors/coordinator/partition_steps.hpp"
 
+#include "actors/coordinator/partition_archive.hpp"
+
 #include <algorithm>
 #include <utility>
 
@@ -7,8 +9,21 @@ namespace millrace {
 
 namespace {
 
-partition_step end_of(const partition_policy& policy, const begun_removal& x) {
-  partition_step result{x.what.name, {"drop"}, {}, {drop_statement(x.what)}};
+/// Of what is detached.
+partition_step removal(const partition_policy& policy, const known_table& table,
+                       const old_partition& x) {
+  partition_step result{x.name, {"drop"}, {}, {drop_statement(x)}};
+  if (!policy.rules.archive.empty()) {
+    result.actions.insert(result.actions.begin(), "archive");
+    result.statements.insert(result.statements.begin(),
+                             archive_statement(x, table.columns));
+  }
+  return result;
+}
+
+partition_step end_of(const partition_policy& policy, const known_table& table,
+                      const begun_removal& x) {
+  auto result = removal(policy, table, x.what);
   if (!x.detached) {
     result.actions.insert(result.actions.begin(), "detach");
     result.statements.insert(result.statements.begin(),
@@ -27,7 +42,7 @@ steps_of(const partition_policy& policy, const known_table& table,
   std::vector<partition_step> result;
   for (const auto& x : begun)
     if (x.there)
-      result.push_back(end_of(policy, x));
+      result.push_back(end_of(policy, table, x));
   for (const auto& x : plan.make) {
     partition_step step{x.name, {"make"}, x.range, {}};
     if (has_default)
@@ -43,13 +58,14 @@ steps_of(const partition_policy& policy, const known_table& table,
                       {},
                       default_statements(policy, *plan.make_default)});
   }
-  for (const auto& x : plan.drop)
-    result.push_back(
-      {x.name,
-       {"detach", "drop"},
-       {},
-       {detach_statement(policy, x, has_default ? "" : "CONCURRENTLY"),
-        drop_statement(x)}});
+  for (const auto& x : plan.drop) {
+    auto step = removal(policy, table, x);
+    step.actions.insert(step.actions.begin(), "detach");
+    step.statements.insert(step.statements.begin(),
+                           detach_statement(policy, x,
+                                            has_default ? "" : "CONCURRENTLY"));
+    result.push_back(std::move(step));
+  }
   return result;
 }
 

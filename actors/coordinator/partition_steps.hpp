@@ -13,7 +13,7 @@ namespace millrace {
 struct partition_step {
   std::string partition;
 
-  /// Of `make`, `drain`, `attach`, `detach`, `drop`, in order.
+  /// Of `make`, `drain`, `attach`, `detach`, `archive`, `drop`, in order.
   std::vector<std::string_view> actions;
 
   /// Of one that is made; nothing for the default partition.

@@ -1,5 +1,6 @@
 #include "actors/coordinator/partition_store.hpp"
 
+#include "actors/coordinator/partition_archive.hpp"
 #include "actors/coordinator/partition_catalog.hpp"
 #include "actors/store/sql_text.hpp"
 #include "actors/store/sql_values.hpp"
@@ -8,9 +9,12 @@
 
 namespace millrace {
 
-partition_store::partition_store(connection& conn, const held_lease& lease)
+partition_store::partition_store(connection& conn, const held_lease& lease,
+                                 const std::atomic<bool>& stop, std::string by)
   : conn_{conn},
-    lease_{lease} {
+    lease_{lease},
+    stop_{stop},
+    by_{std::move(by)} {
 }
 
 store_result<bool>
@@ -53,31 +57,33 @@ store_result<void> partition_store::make(const partition_policy& policy,
   return transaction(make_statements(policy, table, what));
 }
 
-store_result<void> partition_store::remove(const partition_policy& policy,
-                                           const known_table& table,
-                                           const old_partition& what) {
+store_result<std::filesystem::path>
+partition_store::remove(const partition_policy& policy,
+                        const known_table& table, const old_partition& what) {
+  std::vector<std::string> at_once;
   for (const auto& x : table.partitions)
     if (x.is_default)
-      return transaction(
-        {detach_statement(policy, what, {}), drop_statement(what)});
-  return remove_concurrently(policy, what);
+      at_once.push_back(detach_statement(policy, what, {}));
+  auto oid = note(policy, what, at_once);
+  if (!oid)
+    return std::unexpected{std::move(oid.error())};
+  return finish(policy, {what, *oid});
 }
 
-store_result<void>
-partition_store::remove_concurrently(const partition_policy& policy,
-                                     const old_partition& what) {
-  int64_t oid = 0;
-  auto noted = conn_.in_transaction([&]() -> store_result<void> {
+store_result<int64_t>
+partition_store::note(const partition_policy& policy, const old_partition& what,
+                      const std::vector<std::string>& statements) {
+  return conn_.in_transaction([&]() -> store_result<int64_t> {
     if (auto held = check_lease(conn_, lease_.term()); !held)
-      return held;
+      return std::unexpected{std::move(held.error())};
     auto row = conn_.query(
       "INSERT INTO millrace.partition_removal (schema_name, table_name, "
       "partition_name, partition_oid, bounds) SELECT n.nspname, $3, c.relname, "
       "c.oid, pg_get_expr(c.relpartbound, c.oid) FROM pg_class c JOIN "
       "pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND "
       "c.relname = $2 ON CONFLICT (schema_name, partition_name) DO UPDATE SET "
-      "partition_oid = excluded.partition_oid, bounds = excluded.bounds "
-      "RETURNING partition_oid::bigint",
+      "partition_oid = excluded.partition_oid, bounds = excluded.bounds, "
+      "trouble = NULL RETURNING partition_oid::bigint",
       {what.schema, what.name, to_string(policy)});
     if (!row)
       return std::unexpected{std::move(row.error())};
@@ -86,14 +92,16 @@ partition_store::remove_concurrently(const partition_policy& policy,
         store_errc::refused,
         {},
         to_string(policy) + " has no partition " + what.name + " any more"}};
-    oid = int_of(row->rows[0][0]);
-    return {};
+    for (const auto& x : statements)
+      if (auto done = conn_.run(x); !done)
+        return std::unexpected{std::move(done.error())};
+    return int_of(row->rows[0][0]);
   });
-  return noted ? finish(policy, {what, oid}) : noted;
 }
 
-store_result<void> partition_store::finish(const partition_policy& policy,
-                                           const begun_removal& begun) {
+store_result<std::filesystem::path>
+partition_store::finish(const partition_policy& policy,
+                        const begun_removal& begun) {
   const auto& what = begun.what;
   auto state = conn_.query("SELECT c.relname, i.inhdetachpending FROM pg_class "
                            "c JOIN pg_namespace n ON n.oid = c.relnamespace "
@@ -103,26 +111,51 @@ store_result<void> partition_store::finish(const partition_policy& policy,
                            {sql(begun.oid), what.name, what.schema});
   if (!state)
     return std::unexpected{std::move(state.error())};
-  auto forget = "DELETE FROM millrace.partition_removal WHERE schema_name = "
-                + quote_literal(what.schema)
-                + " AND partition_name = " + quote_literal(what.name);
+  store_result<void> done;
   if (state->rows.empty())
-    return transaction({forget});
-  if (const auto& pending = state->rows[0][1]; pending) {
-    if (bool_of(pending)) {
-      if (auto done = transaction({detach_statement(policy, what, "FINALIZE")});
-          !done)
-        return done;
-    } else {
-      // No transaction can hold the lease for this; a takeover ends it.
-      if (auto held = transaction({}); !held)
-        return held;
-      if (auto done = conn_.run(detach_statement(policy, what, "CONCURRENTLY"));
-          !done)
-        return done;
-    }
+    done = transaction({forget_statement(what)});
+  else if (const auto& pending = state->rows[0][1]; pending)
+    done = detach(policy, what, bool_of(pending));
+  if (done && !state->rows.empty()) {
+    if (!policy.rules.archive.empty())
+      return archive(policy, begun);
+    done = transaction({drop_statement(what), forget_statement(what)});
   }
-  return transaction({drop_statement(what), forget});
+  if (!done)
+    return std::unexpected{std::move(done.error())};
+  return std::filesystem::path{};
+}
+
+store_result<void> partition_store::detach(const partition_policy& policy,
+                                           const old_partition& what,
+                                           bool pending) {
+  if (pending)
+    return transaction({detach_statement(policy, what, "FINALIZE")});
+  // No transaction can hold the lease for this; a takeover ends it.
+  if (auto held = transaction({}); !held)
+    return held;
+  return conn_.run(detach_statement(policy, what, "CONCURRENTLY"));
+}
+
+store_result<std::filesystem::path>
+partition_store::archive(const partition_policy& policy,
+                         const begun_removal& begun) {
+  auto done = partition_archive{conn_, lease_, stop_, by_}.put_away(policy,
+                                                                    begun);
+  if (done || !conn_.is_open() || stop_ || !lease_.holds())
+    return done;
+  // What went wrong is what is told, whether or not it can be noted.
+  auto why = done.error().message;
+  static_cast<void>(conn_.in_transaction([&]() -> store_result<sql_result> {
+    if (auto held = check_lease(conn_, lease_.term()); !held)
+      return std::unexpected{std::move(held.error())};
+    return conn_.query("UPDATE millrace.partition_removal SET trouble = $3 "
+                       "WHERE schema_name = $1 AND partition_name = $2",
+                       {begun.what.schema, begun.what.name, why});
+  }));
+  done.error().message = "partition " + begun.what.name
+                         + " is not archived and stays: " + why;
+  return done;
 }
 
 } // namespace millrace

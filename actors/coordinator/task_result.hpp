@@ -7,12 +7,17 @@
 
 namespace millrace {
 
-/// How far ahead a table has its partitions, for metrics.
+/// How a table stands with its partitions, for metrics.
 struct partitions_ahead {
   std::string pipeline;
   std::string tenant;
   std::string table;
+
+  /// That it has ahead.
   int64_t periods = 0;
+
+  /// Partitions that wait for their archive.
+  int64_t unarchived = 0;
 };
 
 /// What a task of a coordinator did in one go.

@@ -20,6 +20,7 @@ trixie        libsimdjson-dev             3.12
 trixie        libxxhash-dev               0.8.1
 trixie        libssl-dev                  3.0
 trixie        liblzma-dev                 5.4
+trixie        libzstd-dev                 1.5
 trixie        postgresql-17               17
 trixie        postgresql-17-timescaledb   2.19
 trixie        redis-server                5:7.0

@@ -34,6 +34,9 @@ struct table_done {
   std::vector<std::string> made;
   std::vector<std::string> dropped;
 
+  /// Manifests.
+  std::vector<std::string> archived;
+
   /// Nothing when it could not be read.
   std::optional<partition_reach> reach;
 };
@@ -50,7 +53,7 @@ public:
       to_{to},
       stop_{stop} {
     for (const auto& x : policies_)
-      tables_.push_back({x, {}, {}, {}});
+      tables_.push_back({x, {}, {}, {}, {}});
   }
 
   /// In the order of the configuration.
@@ -63,10 +66,9 @@ public:
       return {};
     auto timing = timing_for(all_.coordinator.lease);
     auto who = note_of(what_, {});
-    auto term
-      = hand_term::begin(lease_session(database_, timing.term),
-                         "partitions run of " + who.os_user + " on " + who.host,
-                         timing);
+    by_ = "partitions run of " + who.os_user + " on " + who.host;
+    auto term = hand_term::begin(lease_session(database_, timing.term), by_,
+                                 timing);
     if (!term)
       return admin_fail(term.error());
     const auto& lease = (*term)->lease();
@@ -85,10 +87,14 @@ private:
   task_result go(connection& conn, const held_lease& lease) {
     round_config config;
     config.lock_timeout = partition_lock_timeout(database_);
+    config.by = by_;
     config.did = [this](const partition_policy& policy, std::string_view verb,
                         const std::string& name) {
       auto& x = done_to(policy);
-      (verb == partition_made ? x.made : x.dropped).push_back(name);
+      auto& names = verb == partition_made       ? x.made
+                    : verb == partition_archived ? x.archived
+                                                 : x.dropped;
+      names.push_back(name);
       if (!to_.json())
         to_.note(std::format("{}: {} {}", to_string(policy), verb, name));
     };
@@ -131,6 +137,7 @@ private:
   const partitions_arguments& what_;
   console& to_;
   const std::atomic<bool>& stop_;
+  std::string by_;
   std::vector<table_done> tables_;
 };
 
@@ -160,6 +167,7 @@ void write(json_writer& out, const table_done& x, const std::string& database) {
   out.key("table").string(x.policy.table);
   names("made", x.made);
   names("dropped", x.dropped);
+  names("archived", x.archived);
   if (x.reach) {
     out.key("ahead").integer(x.reach->ahead);
     out.key("ahead_declared").integer(x.reach->wanted);

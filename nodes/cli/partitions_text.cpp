@@ -25,6 +25,9 @@ struct line {
   bool bounded = true;
   std::optional<int64_t> rows;
   std::optional<int64_t> bytes;
+
+  /// Why it is still there; empty: for no reason that is known.
+  std::string trouble = {};
 };
 
 /// As PostgreSQL prints such a key in UTC; milliseconds as the times they are.
@@ -71,7 +74,8 @@ std::vector<line> lines_of(const table_view& x) {
     result.push_back({*x.plan.make_default, "planned", {}, {}, false, {}, {}});
   for (const auto& p : x.removals)
     if (p.detached && p.there)
-      result.push_back({p.what.name, "detached", {}, {}, false, {}, {}});
+      result.push_back(
+        {p.what.name, "detached", {}, {}, false, {}, {}, p.trouble});
   return result;
 }
 
@@ -174,6 +178,8 @@ void write_list(json_writer& out, const table_view& x) {
     }
     write(out, "rows", p.rows);
     write(out, "bytes", p.bytes);
+    if (!p.trouble.empty())
+      out.key("trouble").string(p.trouble);
     out.end_object();
   }
   out.end_array();
@@ -238,9 +244,14 @@ std::string list_text(const std::vector<table_view>& all) {
                           reach_text(x.reach, x.table.type));
     std::vector<std::vector<std::string>> rows{
       {"PARTITION", "STATE", "FROM", "TO", "ROWS", "BYTES"}};
-    for (const auto& p : lines_of(x))
+    std::string troubles;
+    for (const auto& p : lines_of(x)) {
       rows.push_back(cells(p, x.table.type));
-    result += table_text(rows);
+      if (!p.trouble.empty())
+        troubles += std::format("{} stays without an archive: {}\n",
+                                printable(p.name), printable(p.trouble));
+    }
+    result += table_text(rows) + troubles;
   }
   return result;
 }

@@ -68,6 +68,32 @@ TEST_CASE("late rows can be rejected where it is said how long rows are kept") {
            "rejected\n");
 }
 
+TEST_CASE(
+  "an archive is a folder that is there, from the file's own on, beside "
+  "how long rows are kept") {
+  auto with = [](const std::string& archive, const std::string& more) {
+    return parsed("[[pipeline.ticks.partition]]\ntables = [\"ticks\"]\n"
+                  "archive = \""
+                  + archive + "\"\n" + more);
+  };
+  const std::string keep = "keep = \"30d\"\n";
+  test::scratch_folder folder;
+  auto absolute = with(folder.path().string(), keep);
+  CHECK(ticks(absolute).partitions[0].archive == folder.path());
+  // The file is x.toml where the test runs.
+  auto relative = with(".", keep);
+  CHECK(std::filesystem::equivalent(ticks(relative).partitions[0].archive,
+                                    std::filesystem::current_path()));
+  CHECK(
+    std::filesystem::path{ticks(relative).partitions[0].archive}.is_absolute());
+  auto none = folder.path() / "none";
+  CHECK(test::messages(with(none.string(), keep))
+        == "x.toml:12:11: pipeline.ticks.partition[0].archive: found \""
+             + none.string() + "\", expected a folder that is there; make "
+             + none.string() + ", writable for this program\n");
+  CHECK(test::messages(with(".", {})).contains("found \".\" without `keep`"));
+}
+
 TEST_CASE("partitions that cannot be are refused, each with its place") {
   auto all = parsed("[[pipeline.ticks.partition]]\ntables = [\"a\"]\n"
                     "timezone = \"Europe/Atlantis\"\nevery = \"year\"\n"

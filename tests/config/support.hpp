@@ -1,13 +1,11 @@
 #pragma once
 
 #include "config/load.hpp"
+#include "tests/support/scratch_folder.hpp"
 
-#include <cstdlib>
 #include <filesystem>
 #include <string>
 #include <string_view>
-
-#include <unistd.h>
 
 namespace millrace::test {
 
@@ -38,30 +36,5 @@ inline std::string messages(const load_result& x) {
       result += to_string(problem) + "\n";
   return result;
 }
-
-/// A folder of its own, removed at the end.
-class scratch_folder {
-public:
-  scratch_folder() {
-    auto name
-      = (std::filesystem::temp_directory_path() / "millrace-XXXXXX").string();
-    path_ = ::mkdtemp(name.data());
-  }
-
-  scratch_folder(const scratch_folder&) = delete;
-  scratch_folder& operator=(const scratch_folder&) = delete;
-
-  ~scratch_folder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-
-  const std::filesystem::path& path() const noexcept {
-    return path_;
-  }
-
-private:
-  std::filesystem::path path_;
-};
 
 } // namespace millrace::test

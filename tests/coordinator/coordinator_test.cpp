@@ -186,7 +186,8 @@ TEST_CASE_METHOD(fixture, "how far ahead tables are is told by the node that "
   settings.tasks[0].work = [short_of](connection&, const held_lease&,
                                       const std::atomic<bool>&) {
     task_result result;
-    result.ahead = {{"feed", "demo", "tickers", *short_of ? 1 : 14}};
+    result.ahead
+      = {{"feed", "demo", "tickers", *short_of ? 1 : 14, *short_of ? 3 : 0}};
     if (*short_of)
       result.lacking = "shop.tickers has 1 of 14";
     return result;
@@ -197,12 +198,16 @@ TEST_CASE_METHOD(fixture, "how far ahead tables are is told by the node that "
     return report.children.empty() ? actor_report{} : report.children[0];
   };
   auto* gauge = partitions_ahead_gauge(one.sys, "feed", "demo", "tickers");
+  auto* unarchived = partitions_unarchived_gauge(one.sys, "feed", "demo",
+                                                 "tickers");
   wait([&] { return gauge->value() == 1; });
+  wait([&] { return unarchived->value() == 3; });
   wait([&] { return task().state == behind_state; });
   CHECK(task().note == "shop.tickers has 1 of 14");
   *short_of = false;
   wait([&] { return gauge->value() == 14; });
   wait([&] { return task().state != behind_state; });
+  CHECK(unarchived->value() == 0);
   one.stop();
   CHECK(gauge->value() == 0);
 }

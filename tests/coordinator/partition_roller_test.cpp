@@ -2,7 +2,7 @@
 #include "actors/coordinator/partition_roller.hpp"
 #include "actors/coordinator/partition_round.hpp"
 #include "actors/coordinator/partition_store.hpp"
-#include "tests/coordinator/migrator_fixture.hpp"
+#include "tests/coordinator/roller_fixture.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 
@@ -12,59 +12,7 @@ using namespace millrace;
 using namespace std::chrono_literals;
 using std::chrono::days;
 
-namespace {
-
-/// A database with a lease that this process has, and a table by day.
-struct roller_fixture : test::migrator_fixture {
-  held_lease_ptr lease;
-  std::atomic<bool> stop = false;
-  partition_policy policy{"shop", "tickers", {}};
-
-  roller_fixture() {
-    up(load_embedded_migrations("control").value(), {"millrace", {}});
-    db.execute(
-      "CREATE SCHEMA shop; CREATE TABLE shop.tickers (id bigint NOT "
-      "NULL, ts timestamptz NOT NULL, twice bigint GENERATED ALWAYS AS "
-      "(2 * id) STORED, CHECK (id >= 0), PRIMARY KEY (id, ts)) "
-      "PARTITION BY RANGE (ts); CREATE INDEX by_time ON shop.tickers "
-      "(ts DESC)");
-    auto term = lease_store{conn, "one"}.take_over(1h);
-    REQUIRE(term);
-    REQUIRE(*term);
-    lease = std::make_shared<held_lease>(**term);
-    lease->hold_until(held_lease::clock::now() + 1h);
-    policy.rules.tables = {"tickers"};
-    policy.rules.ahead = days{3};
-  }
-
-  task_result roll(std::chrono::milliseconds lock_timeout = 200ms) {
-    auto session = open();
-    return partitions_in_term({policy}, lock_timeout)(session, *lease, stop);
-  }
-
-  std::string children() const {
-    return db.value("SELECT count(*) FROM pg_inherits WHERE inhparent = "
-                    "'shop.tickers'::regclass");
-  }
-
-  std::string day(int from_now) const {
-    return db.value("SELECT to_char((now() AT TIME ZONE 'UTC')::date + "
-                    + std::to_string(from_now) + ", 'YYYY_MM_DD')");
-  }
-
-  bool exists(const std::string& table) const {
-    return db.value("SELECT to_regclass('shop." + table + "') IS NOT NULL")
-           == "t";
-  }
-
-  std::string removals() const {
-    return db.value("SELECT count(*) FROM millrace.partition_removal");
-  }
-};
-
-using fixture = roller_fixture;
-
-} // namespace
+using fixture = test::roller_fixture;
 
 TEST_CASE_METHOD(fixture, "a table gets its partitions, which take rows, and a "
                           "second go has nothing to do") {
@@ -117,8 +65,8 @@ TEST_CASE_METHOD(fixture,
   auto held = holder.in_transaction([&]() -> store_result<void> {
     REQUIRE(holder.run("LOCK TABLE shop.tickers IN ACCESS EXCLUSIVE MODE"));
     auto session = open();
-    auto done = partitions_in_term({policy, other}, 50ms)(session, *lease,
-                                                          stop);
+    auto done = partitions_in_term({policy, other}, 50ms, "one")(session,
+                                                                 *lease, stop);
     CHECK(done.passing);
     CHECK(done.failure.contains("shop.tickers"));
     CHECK(done.failure.contains("55P03"));
@@ -368,7 +316,7 @@ TEST_CASE_METHOD(fixture, "a table that cannot be looked after is named") {
 
 TEST_CASE_METHOD(fixture, "of two sessions one is at the partitions") {
   auto first = open();
-  partition_store store{first, *lease};
+  partition_store store{first, *lease, stop, "one"};
   CHECK(store.take(1s).value());
   auto done = roll();
   CHECK(done.passing);

@@ -128,3 +128,23 @@ TEST_CASE("how far ahead a table has partitions ends with the first gap") {
     CHECK(reach_of(tickers(), x.table, noon) == x.reach);
   }
 }
+
+TEST_CASE("what is archived is copied after it is detached and before it is "
+          "dropped") {
+  auto policy = tickers();
+  policy.rules.archive = "/archive";
+  auto table = table_with(-1, 2);
+  partition_plan plan;
+  plan.drop = {{"shop", "old"}};
+  auto all = steps_of(policy, table, {{{"shop", "cut"}, 1, true, true, {}}},
+                      plan);
+  REQUIRE(all.size() == 2);
+  CHECK(all[0].actions == words{"archive", "drop"});
+  CHECK(all[1].actions == words{"detach", "archive", "drop"});
+  CHECK(all[1].statements
+        == std::vector<std::string>{
+          "ALTER TABLE \"shop\".\"tickers\" DETACH PARTITION \"shop\".\"old\" "
+          "CONCURRENTLY",
+          "COPY (SELECT \"id\", \"ts\" FROM \"shop\".\"old\") TO STDOUT",
+          "DROP TABLE \"shop\".\"old\""});
+}

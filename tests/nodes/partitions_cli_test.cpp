@@ -30,7 +30,7 @@ table_view view() {
                         {"shop", "past", {}, day(0), false, true}};
   x.sizes = {{"shop", "now", 7, 8192}};
   x.removals = {{{"shop", "gone"}, 1, true, false},
-                {{"shop", "cut"}, 2, true, true}};
+                {{"shop", "cut"}, 2, true, true, "disc full"}};
   x.plan = plan_partitions(x.policy, x.table, today);
   x.reach = reach_of(x.policy, x.table, today);
   return x;
@@ -48,6 +48,7 @@ now                 attached   2025-01-30 00:00:00+00  2025-01-31 00:00:00+00  7
 tickers_2025_01_31  planned    2025-01-31 00:00:00+00  2025-02-01 00:00:00+00  -     -
 rest                default    -                       -                       -     -
 cut                 detached   -                       -                       -     -
+cut stays without an archive: disc full
 )");
 }
 
@@ -56,6 +57,12 @@ TEST_CASE("the database is named where it is not the control database") {
   x.database = "second";
   CHECK_THAT(list_text({x}),
              ContainsSubstring("shop.tickers of database second: pipeline"));
+}
+
+TEST_CASE("why a partition stays is in JSON, too") {
+  CHECK_THAT(list_json({view()}),
+             ContainsSubstring(R"("state":"detached","rows":null,"bytes":null,)"
+                               R"("trouble":"disc full")"));
 }
 
 TEST_CASE("bounds are written as PostgreSQL prints such keys") {
