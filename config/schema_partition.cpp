@@ -16,7 +16,8 @@ section<partition_config> make_partition() {
     "time, in all schemas of the pipeline's tenants: the coordinator makes "
     "their partitions ahead of time and removes old ones. Beside `pack` it "
     "takes the place of what the pack says of these tables. Tables without "
-    "one are left alone, and so are all with `partitioning = \"hypertable\"`.",
+    "one are left alone. Of hypertables only `keep` has a meaning: whole "
+    "chunks that are older are dropped.",
     {
       bind<&c::tables, is_identifier>(
         {.path = "tables",

@@ -33,8 +33,6 @@ std::vector<partition_policy> policies_of(const config& all,
                                           const postgresql_config& database) {
   std::vector<partition_policy> result;
   for (const auto& pipeline : all.pipelines) {
-    if (pipeline.partitioning == partitioning_kind::hypertable)
-      continue;
     for (const auto* tenant : tenants_of(all, pipeline, database.name))
       for (const auto& rules : pipeline.partitions)
         for (const auto& table : rules.tables)

@@ -54,7 +54,9 @@ constexpr auto bounds_of_text
 std::string partitions_query(partition_key_type type) {
   return "SELECT n.nspname, c.relname, i.inhdetachpending, b.text = 'DEFAULT', "
          + bound_column(type, "b.low") + ", " + bound_column(type, "b.high")
-         + " FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid JOIN "
+         + ", EXISTS (SELECT FROM millrace.partition_hold h WHERE "
+           "h.partition_oid = c.oid) FROM pg_inherits i JOIN pg_class c ON "
+           "c.oid = i.inhrelid JOIN "
            "pg_namespace n ON n.oid = c.relnamespace CROSS JOIN LATERAL "
            "(SELECT pg_get_expr(c.relpartbound, c.oid) AS text) t CROSS JOIN "
            "LATERAL "
@@ -78,6 +80,18 @@ constexpr auto table_query
     "c.oid LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = "
     "p.partattrs[0] WHERE n.nspname = $1 AND c.relname = $2";
 
+constexpr auto dimension_query
+  = "SELECT column_name, column_type::text FROM "
+    "timescaledb_information.dimensions WHERE hypertable_schema = $1 AND "
+    "hypertable_name = $2 AND dimension_number = 1";
+
+constexpr auto chunks_query
+  = "SELECT chunk_schema, chunk_name, coalesce(range_start_integer, "
+    "(extract(epoch FROM range_start) * 1000)::bigint), "
+    "coalesce(range_end_integer, (extract(epoch FROM range_end) * "
+    "1000)::bigint) FROM timescaledb_information.chunks WHERE "
+    "hypertable_schema = $1 AND hypertable_name = $2";
+
 } // namespace
 
 store_result<void> partition_catalog::prepare() {
@@ -100,6 +114,13 @@ partition_catalog::read(const partition_policy& policy) {
   if (found->rows.empty())
     return refuse(policy, "does not exist");
   const auto& row = found->rows[0];
+  if (!row[1]) {
+    auto chunks = read_hypertable(policy);
+    if (!chunks)
+      return std::unexpected{std::move(chunks.error())};
+    if (*chunks)
+      return std::move(**chunks);
+  }
   if (!row[1] || row[1] != "r" || row[2] != "1" || row[3] == "0")
     return refuse(policy, "is not partitioned by range on one column");
   auto type = key_type(*row[5]);
@@ -120,9 +141,9 @@ partition_catalog::read(const partition_policy& policy) {
   const known_partition* rest = nullptr;
   result.partitions.reserve(children->rows.size());
   for (const auto& x : children->rows) {
-    result.partitions.push_back({std::string{text_of(x[0])},
-                                 std::string{text_of(x[1])}, time_of(x[4]),
-                                 time_of(x[5]), bool_of(x[3]), bool_of(x[2])});
+    result.partitions.push_back(
+      {std::string{text_of(x[0])}, std::string{text_of(x[1])}, time_of(x[4]),
+       time_of(x[5]), bool_of(x[3]), bool_of(x[2]), bool_of(x[6])});
     if (result.partitions.back().is_default)
       rest = &result.partitions.back();
   }
@@ -132,6 +153,39 @@ partition_catalog::read(const partition_policy& policy) {
   if (!rows)
     return std::unexpected{std::move(rows.error())};
   result.strays = std::move(*rows);
+  return result;
+}
+
+store_result<std::optional<known_table>>
+partition_catalog::read_hypertable(const partition_policy& policy) {
+  // The views are there with the extension alone.
+  auto extension = conn_.query("SELECT n.nspname FROM pg_extension e JOIN "
+                               "pg_namespace n ON n.oid = e.extnamespace WHERE "
+                               "e.extname = 'timescaledb'");
+  if (!extension)
+    return std::unexpected{std::move(extension.error())};
+  if (extension->rows.empty())
+    return std::nullopt;
+  auto found = conn_.query(dimension_query, {policy.schema, policy.table});
+  if (!found)
+    return std::unexpected{std::move(found.error())};
+  if (found->rows.empty())
+    return std::nullopt;
+  auto type = key_type(*found->rows[0][1]);
+  if (!type)
+    return refuse(policy, "has chunks by a " + *found->rows[0][1]
+                            + ", not by a time or a bigint");
+  known_table result;
+  result.key = text_of(found->rows[0][0]);
+  result.type = *type;
+  result.timescaledb = text_of(extension->rows[0][0]);
+  auto chunks = conn_.query(chunks_query, {policy.schema, policy.table});
+  if (!chunks)
+    return std::unexpected{std::move(chunks.error())};
+  for (const auto& x : chunks->rows)
+    result.partitions.push_back({std::string{text_of(x[0])},
+                                 std::string{text_of(x[1])}, time_of(x[2]),
+                                 time_of(x[3]), false, false});
   return result;
 }
 

@@ -58,6 +58,9 @@ public:
   sizes(const partition_policy& policy);
 
 private:
+  /// Nothing where the table is none, or where there is no TimescaleDB.
+  store_result<std::optional<known_table>>
+  read_hypertable(const partition_policy& policy);
   store_result<std::vector<partition_time>> strays(const known_table& table,
                                                    const known_partition& rest);
 

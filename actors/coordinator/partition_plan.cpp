@@ -115,10 +115,10 @@ const known_partition* default_of(const known_table& table) {
 
 /// Partitions whose rows are all older, the oldest first.
 std::vector<old_partition> beyond(const known_table& table,
-                                  partition_time kept_from) {
+                                  partition_time kept_from, bool held_ones) {
   std::vector<const known_partition*> found;
   for (const auto& x : table.partitions)
-    if (!x.is_default && x.to && *x.to <= kept_from)
+    if (!x.is_default && x.to && *x.to <= kept_from && (held_ones || !x.held))
       found.push_back(&x);
   std::ranges::sort(found, {}, &known_partition::to);
   std::vector<old_partition> result;
@@ -196,6 +196,17 @@ partition_plan plan_partitions(const partition_policy& policy,
                               + ", and `key` says something else");
     return result;
   }
+  if (table.is_hypertable()) {
+    auto kept_from = now_of(policy, table.type, now) - rules.keep;
+    if (rules.keep.count() > 0)
+      result.drop = beyond(table, kept_from, false);
+    if (!rules.archive.empty() && !result.drop.empty()) {
+      result.drop.clear();
+      result.problems.emplace_back("chunks of a hypertable cannot be archived; "
+                                   "they stay until `archive` is gone");
+    }
+    return std::move(result);
+  }
   if (table.type == partition_key_type::date
       && rules.every == partition_every::hour) {
     result.problems.push_back("a key of type date has no hours");
@@ -220,17 +231,26 @@ partition_plan plan_partitions(const partition_policy& policy,
   for (auto x : table.strays)
     if (auto period = work.calendar.around(x); period.to > kept_from)
       work.want(period);
-  result.drop = beyond(table, kept_from);
+  result.drop = beyond(table, kept_from, false);
   return std::move(result);
+}
+
+std::vector<old_partition>
+plan_archive(const partition_policy& policy, const known_table& table,
+             partition_time now, std::chrono::milliseconds older_than) {
+  return beyond(table, now_of(policy, table.type, now) - older_than, true);
 }
 
 partition_reach reach_of(const partition_policy& policy,
                          const known_table& table, partition_time now) {
+  partition_reach result;
+  result.by_itself = table.is_hypertable();
+  if (result.by_itself)
+    return result;
   partition_calendar calendar{policy.rules.every, zone_of(policy, table.type)};
   now = now_of(policy, table.type, now);
   auto last = now + policy.rules.ahead;
   auto gaps = covered_time{table.partitions}.gaps({now, end});
-  partition_reach result;
   if (!gaps.empty())
     result.until = gaps.front().from;
   auto has = [&](const partition_period& x) {
@@ -301,6 +321,18 @@ std::string detach_statement(const partition_policy& policy,
 
 std::string drop_statement(const old_partition& what) {
   return "DROP TABLE " + quote_identifier(what.schema, what.name);
+}
+
+std::string drop_chunks_statement(const partition_policy& policy,
+                                  const known_table& table,
+                                  const old_partition& what) {
+  auto chunk = std::ranges::find_if(table.partitions, [&](const auto& x) {
+    return x.schema == what.schema && x.name == what.name;
+  });
+  return "SELECT " + quote_identifier(table.timescaledb) + ".drop_chunks("
+         + quote_literal(quote_identifier(policy.schema, policy.table))
+         + "::regclass, older_than => "
+         + typed_bound(table.type, chunk->to.value()) + ')';
 }
 
 std::string forget_statement(const old_partition& what) {

@@ -47,6 +47,9 @@ struct known_partition {
 
   /// Its DETACH CONCURRENTLY has not come to its end.
   bool detaching = false;
+
+  /// Brought back by hand: no policy removes it.
+  bool held = false;
 };
 
 /// A partitioned table as the catalog has it.
@@ -61,6 +64,14 @@ struct known_table {
   /// Keys of rows that are in the default partition, one for each period or
   /// more.
   std::vector<partition_time> strays;
+
+  /// Of a hypertable, whose partitions are its chunks: where TimescaleDB has
+  /// its functions. Empty: they are PostgreSQL's own partitions.
+  std::string timescaledb = {};
+
+  bool is_hypertable() const noexcept {
+    return !timescaledb.empty();
+  }
 };
 
 struct new_partition {
@@ -117,9 +128,16 @@ inline constexpr std::size_t max_new_partitions = 500;
 /// partition, and none whose rows are all older than `keep`.
 ///
 /// Partitions that are there stay as they are, whoever made them and by which
-/// rule: only what they leave open is made. Pure.
+/// rule: only what they leave open is made. Hypertables make their chunks
+/// themselves. Pure.
 partition_plan plan_partitions(const partition_policy& policy,
                                const known_table& table, partition_time now);
+
+/// What is to be archived when somebody asks for all that is older than that:
+/// partitions that are wholly past, the oldest first, held ones as well. Pure.
+std::vector<old_partition>
+plan_archive(const partition_policy& policy, const known_table& table,
+             partition_time now, std::chrono::milliseconds older_than);
 
 /// How far ahead a table has its partitions.
 struct partition_reach {
@@ -132,6 +150,9 @@ struct partition_reach {
 
   /// Where the first gap begins; nothing: there is none.
   std::optional<partition_time> until;
+
+  /// Partitions come when rows need them, so that none has to be ahead.
+  bool by_itself = false;
 
   friend bool operator==(const partition_reach&, const partition_reach&)
     = default;
@@ -161,6 +182,12 @@ std::string detach_statement(const partition_policy& policy,
                              const old_partition& what, const std::string& how);
 
 std::string drop_statement(const old_partition& what);
+
+/// Drops a chunk of a hypertable, and those before it. The chunk is one of
+/// the table's, and has an end.
+std::string drop_chunks_statement(const partition_policy& policy,
+                                  const known_table& table,
+                                  const old_partition& what);
 
 /// Forgets that the removal has begun; in the transaction that ends it.
 std::string forget_statement(const old_partition& what);

@@ -18,6 +18,8 @@ class round_reach {
 public:
   void add(const partition_policy& policy, const partition_reach& x,
            int64_t unarchived) {
+    if (x.by_itself)
+      return;
     ahead_.push_back(
       {policy.pipeline, policy.tenant, policy.table, x.ahead, unarchived});
     if (x.ahead >= x.wanted || ++lacking_ > max_named)

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <optional>
 #include <utility>
 
 namespace millrace {
@@ -16,12 +17,14 @@ namespace {
 class rolling {
 public:
   rolling(connection& conn, const held_lease& lease,
-          const std::atomic<bool>& stop, const round_config& config)
+          const std::atomic<bool>& stop, const round_config& config,
+          std::optional<std::chrono::milliseconds> older_than = {})
     : catalog_{conn},
       store_{conn, lease, stop, config.by},
       lease_{lease},
       stop_{stop},
-      config_{config} {
+      config_{config},
+      older_than_{older_than} {
   }
 
   task_result run(const std::vector<partition_policy>& policies) {
@@ -89,7 +92,7 @@ private:
     auto now = catalog_.now();
     if (!now)
       return std::unexpected{std::move(now.error())};
-    auto plan = plan_partitions(policy, *table, *now);
+    auto plan = plan_for(policy, *table, *now);
     // What keeps one removal from its end would keep the next one from it, too,
     // and must not keep rows from their partitions.
     auto planned_old = plan.drop.size();
@@ -109,6 +112,15 @@ private:
     if (!finished && !done)
       finished.error().message += "; " + text_of_error(done.error());
     return finished ? done : finished;
+  }
+
+  partition_plan plan_for(const partition_policy& policy,
+                          const known_table& table, partition_time now) const {
+    if (!older_than_)
+      return plan_partitions(policy, table, now);
+    partition_plan result;
+    result.drop = plan_archive(policy, table, now, *older_than_);
+    return result;
   }
 
   store_result<void> finish(const partition_policy& policy) {
@@ -173,6 +185,9 @@ private:
   const held_lease& lease_;
   const std::atomic<bool>& stop_;
   const round_config& config_;
+
+  /// Nothing: what the policies say.
+  std::optional<std::chrono::milliseconds> older_than_;
   task_result result_;
 };
 
@@ -183,6 +198,14 @@ task_result roll_partitions(connection& conn, const held_lease& lease,
                             const std::vector<partition_policy>& policies,
                             const round_config& config) {
   return rolling{conn, lease, stop, config}.run(policies);
+}
+
+task_result archive_partitions(connection& conn, const held_lease& lease,
+                               const std::atomic<bool>& stop,
+                               const std::vector<partition_policy>& policies,
+                               std::chrono::milliseconds older_than,
+                               const round_config& config) {
+  return rolling{conn, lease, stop, config, older_than}.run(policies);
 }
 
 } // namespace millrace

@@ -66,4 +66,11 @@ task_result roll_partitions(connection& conn, const held_lease& lease,
                             const std::vector<partition_policy>& policies,
                             const round_config& config);
 
+/// The same, but makes nothing and removes what `plan_archive` says.
+task_result archive_partitions(connection& conn, const held_lease& lease,
+                               const std::atomic<bool>& stop,
+                               const std::vector<partition_policy>& policies,
+                               std::chrono::milliseconds older_than,
+                               const round_config& config);
+
 } // namespace millrace

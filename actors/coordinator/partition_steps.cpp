@@ -59,6 +59,11 @@ steps_of(const partition_policy& policy, const known_table& table,
                       default_statements(policy, *plan.make_default)});
   }
   for (const auto& x : plan.drop) {
+    if (table.is_hypertable()) {
+      result.push_back(
+        {x.name, {"drop"}, {}, {drop_chunks_statement(policy, table, x)}});
+      continue;
+    }
     auto step = removal(policy, table, x);
     step.actions.insert(step.actions.begin(), "detach");
     step.statements.insert(step.statements.begin(),

@@ -60,6 +60,12 @@ store_result<void> partition_store::make(const partition_policy& policy,
 store_result<std::filesystem::path>
 partition_store::remove(const partition_policy& policy,
                         const known_table& table, const old_partition& what) {
+  if (table.is_hypertable()) {
+    auto done = transaction({drop_chunks_statement(policy, table, what)});
+    if (!done)
+      return std::unexpected{std::move(done.error())};
+    return std::filesystem::path{};
+  }
   std::vector<std::string> at_once;
   for (const auto& x : table.partitions)
     if (x.is_default)
@@ -92,6 +98,13 @@ partition_store::note(const partition_policy& policy, const old_partition& what,
         store_errc::refused,
         {},
         to_string(policy) + " has no partition " + what.name + " any more"}};
+    // Whoever lets it be removed holds it no longer.
+    auto released
+      = conn_.query("DELETE FROM millrace.partition_hold WHERE partition_oid "
+                    "= $1::bigint::oid",
+                    {row->rows[0][0]});
+    if (!released)
+      return std::unexpected{std::move(released.error())};
     for (const auto& x : statements)
       if (auto done = conn_.run(x); !done)
         return std::unexpected{std::move(done.error())};

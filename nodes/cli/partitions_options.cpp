@@ -2,7 +2,43 @@
 #include "nodes/cli/lanes_session_options.hpp"
 #include "nodes/cli/partitions_command.hpp"
 
+#include <utility>
+
 namespace millrace::cli {
+
+namespace {
+
+void add_restore(CLI::App& group, adder& all) {
+  auto [app, x] = all.add<restore_arguments>(group, "restore",
+                                             "Make tables of archives again",
+                                             run_partitions_restore);
+  app
+    ->add_option("MANIFEST", x->manifests,
+                 "The .json beside an archive, one or several")
+    ->type_name("");
+  app
+    ->add_option("--as", x->as,
+                 "Name of the table, in the schema that the archive is of; "
+                 "otherwise that of the partition")
+    ->type_name("TABLE");
+  app->add_flag("--attach", x->attach,
+                "Attach it to its parent, where it stays until `release`");
+  add_common(app, *x);
+}
+
+void add_release(CLI::App& group, adder& all) {
+  auto [app, x]
+    = all.add<release_arguments>(group, "release",
+                                 "Let a partition that was brought back be "
+                                 "removed again",
+                                 run_partitions_release);
+  app->add_option("PARTITION", x->partition, "SCHEMA.PARTITION")
+    ->required()
+    ->type_name("");
+  add_common(app, *x);
+}
+
+} // namespace
 
 void add_partitions(CLI::App& root, adder& all) {
   auto* group
@@ -24,6 +60,7 @@ void add_partitions(CLI::App& root, adder& all) {
                    "Only tables of this name, without schema")
       ->type_name("NAME");
     add_common(app, *x);
+    return std::pair{app, x};
   };
   add("list", "Every partition with bounds and size, and how far ahead they go",
       run_partitions_list);
@@ -31,6 +68,15 @@ void add_partitions(CLI::App& root, adder& all) {
       run_partitions_plan);
   add("run", "Make and remove now what the configuration declares",
       run_partitions_run);
+  auto [app, x] = add("archive",
+                      "Put partitions that are older into files, and drop them",
+                      run_partitions_archive);
+  app->add_option("--older-than", x->older_than, "All that ended so long ago")
+    ->required()
+    ->type_name("DURATION");
+  add_yes(app, *x);
+  add_restore(*group, all);
+  add_release(*group, all);
 }
 
 } // namespace millrace::cli

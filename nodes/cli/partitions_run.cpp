@@ -1,4 +1,4 @@
-// `millrace partitions run`.
+// `millrace partitions run`, and what `archive` has in common with it.
 
 #include "actors/cluster/json_writer.hpp"
 #include "actors/coordinator/hand_term.hpp"
@@ -45,13 +45,15 @@ struct table_done {
 class hand_round {
 public:
   hand_round(const admin_session& session, const partitions_arguments& what,
-             console& to, const std::atomic<bool>& stop)
+             console& to, const std::atomic<bool>& stop,
+             std::optional<std::chrono::milliseconds> older_than)
     : all_{*session.all},
       database_{*find_database(all_, session.database)},
       policies_{wanted_tables(session, what)},
       what_{what},
       to_{to},
-      stop_{stop} {
+      stop_{stop},
+      older_than_{older_than} {
     for (const auto& x : policies_)
       tables_.push_back({x, {}, {}, {}, {}});
   }
@@ -66,7 +68,8 @@ public:
       return {};
     auto timing = timing_for(all_.coordinator.lease);
     auto who = note_of(what_, {});
-    by_ = "partitions run of " + who.os_user + " on " + who.host;
+    by_ = std::string{older_than_ ? "partitions archive" : "partitions run"}
+          + " of " + who.os_user + " on " + who.host;
     auto term = hand_term::begin(lease_session(database_, timing.term), by_,
                                  timing);
     if (!term)
@@ -103,7 +106,10 @@ private:
     };
     auto until = clock::now() + busy_patience;
     for (;;) {
-      auto result = roll_partitions(conn, lease, stop_, policies_, config);
+      auto result = older_than_
+                      ? archive_partitions(conn, lease, stop_, policies_,
+                                           *older_than_, config)
+                      : roll_partitions(conn, lease, stop_, policies_, config);
       if (result.failure != partitions_busy || stop_ || clock::now() > until)
         return result;
       std::this_thread::sleep_for(busy_pause);
@@ -137,6 +143,7 @@ private:
   const partitions_arguments& what_;
   console& to_;
   const std::atomic<bool>& stop_;
+  std::optional<std::chrono::milliseconds> older_than_;
   std::string by_;
   std::vector<table_done> tables_;
 };
@@ -178,14 +185,20 @@ void write(json_writer& out, const table_done& x, const std::string& database) {
 } // namespace
 
 exit_code run_partitions_run(const partitions_arguments& what, console& to) {
-  signal_stop signals;
-  std::atomic<bool> stop = false;
-  std::stop_callback on_signal{signals.token(), [&stop] { stop = true; }};
   auto sessions = open_admins(what);
   if (!sessions)
     return tell(sessions.error(), to);
   if (auto some = check_tables(*sessions->open.front().all, what); !some)
     return tell(some.error(), to);
+  return run_rounds(what, to, *sessions, {});
+}
+
+exit_code run_rounds(const partitions_arguments& what, console& to,
+                     admin_sessions& sessions,
+                     std::optional<std::chrono::milliseconds> older_than) {
+  signal_stop signals;
+  std::atomic<bool> stop = false;
+  std::stop_callback on_signal{signals.token(), [&stop] { stop = true; }};
   auto code = exit_code::ok;
   findings failures;
   auto fail = [&](const admin_failure& x) {
@@ -195,10 +208,10 @@ exit_code run_partitions_run(const partitions_arguments& what, console& to) {
   json_writer out;
   out.begin_object();
   out.key("tables").begin_array();
-  for (auto& session : sessions->open) {
+  for (auto& session : sessions.open) {
     // What follows needs sessions of its own, and this one none.
     session.conn.close();
-    hand_round round{session, what, to, stop};
+    hand_round round{session, what, to, stop, older_than};
     if (auto done = round.run(); !done)
       fail(done.error());
     for (const auto& x : round.tables()) {
@@ -207,8 +220,8 @@ exit_code run_partitions_run(const partitions_arguments& what, console& to) {
         to.out(text_of(x));
     }
   }
-  if (sessions->lacking)
-    fail(*sessions->lacking);
+  if (sessions.lacking)
+    fail(*sessions.lacking);
   out.end_array();
   out.key("failures").begin_array();
   for (const auto& x : failures)

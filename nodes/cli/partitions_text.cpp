@@ -47,6 +47,8 @@ std::string bound_text(partition_time x, partition_key_type key) {
 std::string_view state_of(const known_partition& x) {
   if (x.is_default)
     return "default";
+  if (x.held && !x.detaching)
+    return "held";
   return x.detaching ? "detaching" : "attached";
 }
 
@@ -163,6 +165,7 @@ void write_problems(json_writer& out, const table_view& x) {
 void write_list(json_writer& out, const table_view& x) {
   out.key("key").string(x.table.key);
   out.key("key_type").string(to_string(x.table.type));
+  out.key("hypertable").boolean(x.table.is_hypertable());
   out.key("every").string(to_string(x.policy.rules.every));
   out.key("ahead").integer(x.reach.ahead);
   out.key("ahead_declared").integer(x.reach.wanted);
@@ -229,6 +232,8 @@ bool is_sound(const table_view& x) {
 }
 
 std::string reach_text(const partition_reach& x, partition_key_type key) {
+  if (x.by_itself)
+    return "chunks come by themselves";
   return std::format("{} of {} ahead, {}", x.ahead, x.wanted,
                      x.until ? "until " + bound_text(*x.until, key)
                              : std::string{"without end"});
@@ -239,8 +244,11 @@ std::string list_text(const std::vector<table_view>& all) {
   for (const auto& x : all) {
     if (!x.error.empty())
       continue;
-    result += std::format("{}{}; by {}, {}\n", result.empty() ? "" : "\n",
-                          head_of(x), to_string(x.policy.rules.every),
+    result += std::format("{}{}; {}, {}\n", result.empty() ? "" : "\n",
+                          head_of(x),
+                          x.table.is_hypertable()
+                            ? "hypertable"
+                            : "by " + to_string(x.policy.rules.every),
                           reach_text(x.reach, x.table.type));
     std::vector<std::vector<std::string>> rows{
       {"PARTITION", "STATE", "FROM", "TO", "ROWS", "BYTES"}};

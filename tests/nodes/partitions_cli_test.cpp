@@ -59,6 +59,17 @@ TEST_CASE("the database is named where it is not the control database") {
              ContainsSubstring("shop.tickers of database second: pipeline"));
 }
 
+TEST_CASE("a partition that was brought back is listed as held, and a "
+          "hypertable as what it is") {
+  auto x = view();
+  x.table.partitions[1].held = true;
+  CHECK_THAT(list_text({x}), ContainsSubstring("\nnow                 held "));
+  x.table.timescaledb = "public";
+  x.reach = reach_of(x.policy, x.table, today);
+  CHECK_THAT(list_text({x}), ContainsSubstring("hypertable, chunks come by "
+                                               "themselves\n"));
+}
+
 TEST_CASE("why a partition stays is in JSON, too") {
   CHECK_THAT(list_json({view()}),
              ContainsSubstring(R"("state":"detached","rows":null,"bytes":null,)"
@@ -108,7 +119,14 @@ TEST_CASE("wrong partitions commands are refused before a server is asked") {
          {{"partitions", "list"}, "expected --config FILE"},
          {{"partitions", "run", "--timeout", "soon"},
           "--timeout: found \"soon"},
-         {{"partitions", "plan", "--config", "/none"}, "/none"}}) {
+         {{"partitions", "plan", "--config", "/none"}, "/none"},
+         {{"partitions", "archive", "--config", "/none"}, "--older-than"},
+         {{"partitions", "archive", "--older-than", "soon"},
+          "--older-than: found \"soon"},
+         {{"partitions", "restore"}, "expected MANIFEST"},
+         {{"partitions", "restore", "a.json", "b.json", "--as", "c"},
+          "--as names one table"},
+         {{"partitions", "release"}, "PARTITION"}}) {
     auto end = run(x.args);
     INFO(end.err);
     CHECK(end.code == 2);

@@ -4,6 +4,12 @@
 #include "tests/nodes/lanes_fixture.hpp"
 
 #include <chrono>
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <random>
+#include <thread>
 
 using namespace millrace::test;
 using Catch::Matchers::ContainsSubstring;
@@ -176,6 +182,138 @@ TEST_CASE_METHOD(fixture, "filters that leave no table are refused") {
   auto x = run({"run", "--table", "nothing"});
   CHECK(x.code == 2);
   CHECK_THAT(x.err, ContainsSubstring("[[pipeline.NAME.partition]]"));
+}
+
+namespace {
+
+/// The same, with an archive; January 2025 of `north` has rows.
+struct archive_fixture : fixture {
+  archive_fixture() {
+    std::filesystem::create_directory(archive);
+    std::ifstream in{file};
+    std::string text{std::istreambuf_iterator<char>{in}, {}};
+    folder.write("node.toml", text + "archive = \"archive\"\n");
+    db.execute("CREATE TABLE tenant_north.january PARTITION OF "
+               "tenant_north.ticks FOR VALUES FROM ('2025-01-02') TO "
+               "('2025-02-01'); INSERT INTO tenant_north.ticks (symbol_id, "
+               "symbol_name, tick_time, bid_price, ask_price, src_partition, "
+               "src_offset) SELECT i, 'S', '2025-01-05'::timestamptz + i * "
+               "interval '1 s', 1.5, 1.6, 0, i FROM generate_series(1, 20000) "
+               "i");
+  }
+
+  std::string rows() const {
+    return db.value("SELECT count(*) FROM tenant_north.ticks");
+  }
+
+  std::filesystem::path archive{folder.path() + "/archive"};
+  std::string manifest = folder.path()
+                         + "/archive/tenant_north/ticks/january.json";
+};
+
+} // namespace
+
+TEST_CASE_METHOD(archive_fixture, "an archive by hand tells what it would do "
+                                  "and asks, and comes back as a table or as a "
+                                  "partition that is held") {
+  auto x = run({"archive", "--older-than", "300d", "--tenant", "north"});
+  INFO(x.out << x.err);
+  CHECK(x.code == 1);
+  CHECK_THAT(x.err,
+             ContainsSubstring("  detach, archive, drop january\n")
+               && ContainsSubstring("partitions into files and drop them?"));
+  CHECK(rows() == "20000");
+  x = run({"archive", "--older-than", "300d", "--tenant", "north", "--yes",
+           "--json"});
+  INFO(x.out << x.err);
+  REQUIRE(x.code == 0);
+  CHECK(x.err.empty());
+  json_document done{x.out};
+  CHECK(done.text("/tables/0/archived/1") == manifest);
+  CHECK(done.text("/tables/0/dropped/1") == "january");
+  CHECK(rows() == "0");
+  CHECK(run({"archive", "--older-than", "300d", "--tenant", "north"}).code
+        == 0);
+
+  x = run({"restore", manifest, "--as", "beside"});
+  INFO(x.out << x.err);
+  CHECK(x.code == 0);
+  CHECK(x.out == "tenant_north.beside: 20000 rows; a table of its own\n");
+  CHECK(db.value("SELECT count(*) FROM tenant_north.beside") == "20000");
+
+  x = run({"restore", manifest, "--attach", "--json"});
+  INFO(x.out << x.err);
+  CHECK(x.code == 0);
+  json_document back{x.out};
+  CHECK(back.integer("/restored/0/rows") == 20'000);
+  CHECK(rows() == "20000");
+  CHECK(db.value("SELECT string_agg(command, ',' ORDER BY id) FROM "
+                 "millrace.admin_action")
+        == "partitions restore,partitions restore");
+
+  // Older than `keep`, and still there.
+  REQUIRE(run({"run", "--tenant", "north"}).code == 0);
+  CHECK(rows() == "20000");
+  CHECK_THAT(run({"list", "--tenant", "north"}).out,
+             ContainsSubstring("january") && ContainsSubstring("  held "));
+  CHECK(run({"release", "tenant_north.january"}).code == 0);
+  CHECK(run({"release", "tenant_north.january"}).code == 1);
+  REQUIRE(run({"run", "--tenant", "north"}).code == 0);
+  CHECK(rows() == "0");
+  CHECK(
+    std::filesystem::exists(archive / "tenant_north/ticks/january.2.copy.zst"));
+}
+
+TEST_CASE_METHOD(archive_fixture, "a restore tells everything that is wrong "
+                                  "with all of its manifests") {
+  auto bad = folder.write("bad.json", "{}");
+  auto x = run({"restore", bad, "/none/x.json", "--json"});
+  CHECK(x.code == 1);
+  CHECK_THAT(x.out, ContainsSubstring("bad.json: format: expected 1")
+                      && ContainsSubstring("/none/x.json: "));
+  REQUIRE(run({"archive", "--older-than", "300d", "--yes"}).code == 0);
+  std::ofstream{archive / "tenant_north/ticks/january.copy.zst"} << "other";
+  db.execute("CREATE TABLE tenant_north.january ()");
+  x = run({"restore", manifest});
+  CHECK(x.code == 1);
+  CHECK_THAT(x.err,
+             ContainsSubstring("january.copy.zst is not whole")
+               && ContainsSubstring("tenant_north.january is there already"));
+}
+
+TEST_CASE_METHOD(archive_fixture, "an archive that is killed at any point is "
+                                  "brought to its end by the next go, and no "
+                                  "row is lost") {
+  std::mt19937 random{std::random_device{}()};
+  auto left = [this] {
+    return db.value("SELECT count(*) FROM pg_class WHERE relname = 'january'");
+  };
+  // How long a go takes is not known, so that kills spread over all of it.
+  std::chrono::microseconds longest{20'000};
+  for (auto i = 0; i < 25 && left() == "1"; ++i) {
+    process archiving{{"partitions", "run", "--tenant", "north", "--config",
+                       file},
+                      environment()};
+    std::this_thread::sleep_for(std::chrono::microseconds{
+      std::uniform_int_distribution<int64_t>{0, longest.count()}(random)});
+    archiving.signal(SIGKILL);
+    archiving.wait();
+    longest += longest / 4;
+  }
+  // Until the killed one's session is gone the next one may have to wait.
+  auto until = std::chrono::steady_clock::now() + std::chrono::seconds{60};
+  while (left() == "1") {
+    auto x = run({"run", "--tenant", "north"});
+    INFO(x.out << x.err);
+    REQUIRE(std::chrono::steady_clock::now() < until);
+  }
+  auto x = run({"restore", manifest});
+  INFO(x.out << x.err);
+  CHECK(x.code == 0);
+  CHECK(db.value("SELECT count(*) FROM tenant_north.january") == "20000");
+  for (const auto& entry :
+       std::filesystem::directory_iterator{archive / "tenant_north/ticks"})
+    CHECK_FALSE(entry.path().string().ends_with(".tmp"));
 }
 
 TEST_CASE_METHOD(lanes_fixture, "an event whose row is older than its table "
