@@ -36,6 +36,7 @@ coordinator_task_config roller_task(const config& all,
   result.database = database.name;
   result.session = task_session(database);
   result.interval = all.coordinator.partition_interval;
+  result.for_missed_partitions = true;
   result.work = partitions_in_term(std::move(policies),
                                    partition_lock_timeout(database),
                                    "node " + all.node.name);

@@ -2,6 +2,9 @@
 
 #include "actors/cluster/log.hpp"
 #include "actors/cluster/supervisor.hpp"
+#include "actors/store/missed_partition.hpp"
+
+#include <caf/send.hpp>
 
 #include <algorithm>
 #include <utility>
@@ -15,6 +18,9 @@ using clock = coordinator_lease::clock;
 /// For the tasks to say how they are.
 constexpr std::chrono::milliseconds inspect_patience{900};
 
+/// Lanes whose rows no policy has a partition for call time and again.
+constexpr std::chrono::milliseconds least_between_wakes{1'000};
+
 } // namespace
 
 coordinator_state::coordinator_state(coordinator_actor::pointer self,
@@ -22,7 +28,8 @@ coordinator_state::coordinator_state(coordinator_actor::pointer self,
   : self_{self},
     config_{std::move(config)},
     lease_{config_.timing},
-    active_{coordinator_active_gauge(self->system(), config_.database)} {
+    active_{coordinator_active_gauge(self->system(), config_.database)},
+    wakes_{least_between_wakes} {
 }
 
 coordinator_actor::behavior_type coordinator_state::make_behavior() {
@@ -48,6 +55,7 @@ void coordinator_state::turn() {
   if (auto step = lease_.next(clock::now()); step != lease_step::wait)
     ask(step);
   follow();
+  hear();
   // A lost term waits for the end of its tasks, not for a time.
   if (lease_.state() == lease_state::lost)
     return;
@@ -67,7 +75,24 @@ bool coordinator_state::connected() {
     return false;
   }
   conn_ = std::move(*opened);
+  if (auto listens = listen_for_missed_partitions(*conn_); !listens) {
+    on_error(listens.error());
+    return false;
+  }
   return true;
+}
+
+void coordinator_state::hear() {
+  if (conn_ && heard_missed_partition(*conn_))
+    wakes_.call();
+  if (!woken_)
+    return wakes_.forget();
+  if (!wakes_.follow(clock::now()))
+    return;
+  std::lock_guard guard{woken_->mutex};
+  for (const auto& x : woken_->all)
+    caf::anon_send(caf::actor_cast<coordinator_task_actor>(x.second),
+                   go_on_atom_v);
 }
 
 void coordinator_state::ask(lease_step step) {
@@ -145,12 +170,18 @@ void coordinator_state::begin_tasks() {
             {{"database", config_.database}, {"epoch", held_->term().epoch}});
   supervisor_config below;
   below.name = "coordinator";
+  woken_ = std::make_shared<woken_tasks>();
   for (const auto& x : config_.tasks) {
     child_spec child;
     child.name = x.name;
     child.on_limit = limit_reaction::park;
-    child.factory = [x, held = held_](caf::local_actor* parent) {
-      return spawn_coordinator_task(parent, x, held);
+    child.factory = [x, held = held_, to = woken_](caf::local_actor* parent) {
+      auto task = spawn_coordinator_task(parent, x, held);
+      if (x.for_missed_partitions) {
+        std::lock_guard guard{to->mutex};
+        to->all[x.name] = task;
+      }
+      return task;
     };
     below.children.push_back(std::move(child));
   }
@@ -161,11 +192,13 @@ void coordinator_state::begin_tasks() {
 void coordinator_state::end_tasks() {
   active_->value(0);
   held_->hold_until(clock::time_point::min());
+  woken_ = nullptr;
   self_->send_exit(tasks_, caf::exit_reason::user_shutdown);
 }
 
 void coordinator_state::on_tasks_ended() {
   tasks_ = nullptr;
+  woken_ = nullptr;
   if (stopping_) {
     resign();
     self_->quit(caf::exit_reason::user_shutdown);

@@ -4,11 +4,15 @@
 #include "actors/cluster/vitals.hpp"
 #include "actors/coordinator/coordinator_lease.hpp"
 #include "actors/coordinator/coordinator_task.hpp"
+#include "actors/coordinator/wake_limit.hpp"
 #include "messages/supervision.hpp"
 
 #include <caf/typed_event_based_actor.hpp>
 #include <caf/typed_response_promise.hpp>
 
+#include <map>
+#include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
@@ -43,6 +47,9 @@ using coordinator_actor = caf::typed_actor<
 /// A candidate for the lease of one database; while it has it, runs the tasks
 /// that one node does for all (protocol.md, rule 23).
 ///
+/// Hears with each renewal whether a lane found no partition for a row, and
+/// wakes the task that makes them, once a second at most.
+///
 /// Needs a thread of its own: it asks the database, and a server that does not
 /// answer is given up after the session's timeouts. Meanwhile tasks see by
 /// themselves that the lease is over, and the database refuses their
@@ -65,6 +72,7 @@ private:
   bool connected();
   void on_error(const store_error& x);
   void follow();
+  void hear();
   void begin_tasks();
   void end_tasks();
   void on_tasks_ended();
@@ -88,6 +96,16 @@ private:
   /// Of the term that this node has, or has lost.
   held_lease_ptr held_;
   supervisor_actor tasks_;
+
+  /// Those that wake for rows without a partition, as the supervisor has made
+  /// them last, in a thread of its own.
+  struct woken_tasks {
+    std::mutex mutex;
+    std::map<std::string, caf::actor> all;
+  };
+
+  std::shared_ptr<woken_tasks> woken_;
+  wake_limit wakes_;
   int64_t terms_ = 0;
   bool stopping_ = false;
 };

@@ -42,6 +42,7 @@ coordinator_task_actor::behavior_type coordinator_task_state::make_behavior() {
 void coordinator_task_state::begin() {
   if (job_)
     return;
+  ++timer_;
   ++goes_;
   if (lacking_.empty())
     vitals_.become("working", trouble_);
@@ -90,7 +91,7 @@ void coordinator_task_state::on_done() {
   }
   if (trouble_.empty()) {
     if (config_.interval > std::chrono::milliseconds{0})
-      self_->delayed_send(self_, config_.interval, go_on_atom_v);
+      begin_after(config_.interval);
     return;
   }
   ++failures_;
@@ -98,8 +99,14 @@ void coordinator_task_state::on_done() {
     log::warn("coordinator-task-failed", {{"task", config_.name},
                                           {"database", config_.database},
                                           {"reason", trouble_}});
-  self_->delayed_send(self_, done.passing ? config_.retry_soon : config_.retry,
-                      go_on_atom_v);
+  begin_after(done.passing ? config_.retry_soon : config_.retry);
+}
+
+void coordinator_task_state::begin_after(std::chrono::milliseconds delay) {
+  self_->run_delayed(delay, [this, n = ++timer_] {
+    if (n == timer_)
+      begin();
+  });
 }
 
 void coordinator_task_state::show(

@@ -41,6 +41,9 @@ struct coordinator_task_config {
   /// Between two goes; 0: one that succeeds is the last one of the term.
   std::chrono::milliseconds interval{0};
 
+  /// Goes to work as well when a row finds no partition.
+  bool for_missed_partitions = false;
+
   /// After one that failed, and after one with a passing failure.
   std::chrono::milliseconds retry{60'000};
   std::chrono::milliseconds retry_soon{5'000};
@@ -81,6 +84,7 @@ private:
 
   void begin();
   void on_done();
+  void begin_after(std::chrono::milliseconds delay);
   void show(const std::vector<partitions_ahead>& figures);
 
   coordinator_task_actor::pointer self_;
@@ -95,6 +99,9 @@ private:
 
   /// Of tables that were looked at in this term.
   std::set<int_gauge*> shown_;
+
+  /// Of the timer that counts: another go makes those from before void.
+  uint64_t timer_ = 0;
   int64_t goes_ = 0;
   int64_t failures_ = 0;
   int64_t done_ = 0;

@@ -3,6 +3,7 @@
 #include "actors/store/coordinate_key.hpp"
 #include "actors/store/lane_store.hpp"
 #include "actors/store/late_rows.hpp"
+#include "actors/store/missed_partition.hpp"
 #include "actors/store/missing_parents.hpp"
 #include "actors/store/tenant_parking.hpp"
 
@@ -187,6 +188,8 @@ void session_state::step() {
   judge_unique_violation(*conn_, result, run_->plan());
   judge_missing_parents(*conn_, result, run_->work());
   judge_late_rows(*conn_, result, run_->work());
+  if (result.action == failure_action::wait_partition)
+    tell_missed_partition(*conn_);
   run_.reset();
   auto wrote = result.verdict == flush_verdict::committed && result.rows > 0;
   auto tables = sight_of(result);

@@ -1,5 +1,6 @@
 #include "actors/coordinator/coordinator.hpp"
 #include "actors/coordinator/lease_migrations.hpp"
+#include "actors/store/missed_partition.hpp"
 #include "tests/coordinator/migrator_fixture.hpp"
 #include "tests/support/message_types.hpp"
 
@@ -176,6 +177,32 @@ TEST_CASE_METHOD(fixture,
     return report.children.size() == 1
            && report.children[0].note.contains("nowhere in schema tenant_a");
   });
+}
+
+TEST_CASE_METHOD(fixture, "a row without a partition wakes the task that makes "
+                          "them, once a second at most, and no other one") {
+  auto settings = config("one");
+  settings.tasks[0].interval = 1h;
+  settings.tasks.push_back(settings.tasks[0]);
+  settings.tasks[1].name = "roller";
+  settings.tasks[1].for_missed_partitions = true;
+  candidate_node one{std::move(settings)};
+  auto goes = [&](std::size_t i) {
+    auto report = one.inspect();
+    return report.children.size() == 2
+             ? report.children[i].counters.at(0).second
+             : 0;
+  };
+  wait([&] { return goes(0) == 1 && goes(1) == 1; });
+  auto begun = std::chrono::steady_clock::now();
+  // Lanes of many tenants call all the time.
+  wait([&] {
+    tell_missed_partition(conn);
+    return goes(1) >= 4;
+  });
+  auto took = std::chrono::steady_clock::now() - begun;
+  CHECK(took >= 2s);
+  CHECK(goes(0) == 1);
 }
 
 TEST_CASE_METHOD(fixture, "how far ahead tables are is told by the node that "

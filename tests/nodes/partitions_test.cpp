@@ -348,3 +348,39 @@ late = "reject"
   CHECK(db.value("SELECT count(*) FROM tenant_north.latest") == "1");
   stop(node);
 }
+
+TEST_CASE_METHOD(lanes_fixture, "a row that finds no partition wakes the "
+                                "coordinator, and is written within seconds "
+                                "where its policy has one for it") {
+  db.execute("DROP TABLE tenant_north.notes; CREATE TABLE tenant_north.notes "
+             "(id bigint NOT NULL, v text, at bigint) PARTITION BY RANGE (id)");
+  write_config(false, true, R"toml([[pipeline.notes.partition]]
+tables = ["notes"]
+key = "milliseconds"
+ahead = "3d"
+[coordinator]
+partition_interval = "1h"
+)toml");
+  auto day = [](int from_now) {
+    using namespace std::chrono;
+    return floor<days>(system_clock::now()) + days{from_now};
+  };
+  auto event = [&](int from_now, const char* v) {
+    auto at = day(from_now).time_since_epoch() + std::chrono::hours{12};
+    return std::format(
+      "{{\"id\":{},\"v\":\"{}\"}}\n",
+      std::chrono::duration_cast<std::chrono::milliseconds>(at).count(), v);
+  };
+  const std::string children
+    = "SELECT count(*) FROM pg_inherits WHERE inhparent = "
+      "'tenant_north.notes'::regclass";
+  auto node = start_node();
+  await(children, "5");
+  // As if its creation had been blocked.
+  db.execute(std::format("DROP TABLE tenant_north.notes_{:%Y_%m_%d}", day(2)));
+  send(event(2, "soon"));
+  await("SELECT string_agg(v, ' ') FROM tenant_north.notes", "soon");
+  CHECK(db.value(children) == "5");
+  CHECK(db.value("SELECT count(*) FROM millrace.dead_letter") == "0");
+  stop(node);
+}
