@@ -80,6 +80,13 @@ constexpr auto table_query
     "c.oid LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = "
     "p.partattrs[0] WHERE n.nspname = $1 AND c.relname = $2";
 
+/// Those of the user that are enabled and hear of deletions (tgtype's 8).
+constexpr auto triggers_query
+  = "SELECT t.tgname FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid "
+    "JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND "
+    "c.relname = $2 AND NOT t.tgisinternal AND t.tgenabled = 'O' AND (t.tgtype "
+    "& 8) <> 0 ORDER BY t.tgname";
+
 constexpr auto dimension_query
   = "SELECT column_name, column_type::text FROM "
     "timescaledb_information.dimensions WHERE hypertable_schema = $1 AND "
@@ -153,6 +160,11 @@ partition_catalog::read(const partition_policy& policy) {
   if (!rows)
     return std::unexpected{std::move(rows.error())};
   result.strays = std::move(*rows);
+  auto triggers = conn_.query(triggers_query, {rest->schema, rest->name});
+  if (!triggers)
+    return std::unexpected{std::move(triggers.error())};
+  for (const auto& x : triggers->rows)
+    result.strays_triggers.emplace_back(text_of(x[0]));
   return result;
 }
 

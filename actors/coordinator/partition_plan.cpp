@@ -289,10 +289,17 @@ std::vector<std::string> make_statements(const partition_policy& policy,
     for (const auto& x : table.columns)
       columns += (columns.empty() ? "" : ", ") + quote_identifier(x);
     result.push_back("LOCK TABLE " + from + " IN ACCESS EXCLUSIVE MODE");
+    // To its readers the row stays what and where it is.
+    auto each_trigger = [&](const char* verb) {
+      for (const auto& x : table.strays_triggers)
+        result.push_back("ALTER TABLE " + from + verb + quote_identifier(x));
+    };
+    each_trigger(" DISABLE TRIGGER ");
     result.push_back("WITH moved AS (DELETE FROM " + from + " WHERE "
                      + key_range(table, what.range) + " RETURNING " + columns
                      + ") INSERT INTO " + child + " (" + columns + ") SELECT "
                      + columns + " FROM moved");
+    each_trigger(" ENABLE TRIGGER ");
   }
   result.push_back("ALTER TABLE " + parent + " ATTACH PARTITION " + child
                    + " FOR VALUES FROM (" + bound(table.type, what.range.from)

@@ -65,6 +65,10 @@ struct known_table {
   /// more.
   std::vector<partition_time> strays;
 
+  /// Triggers of the default partition that hear of rows that are deleted, and
+  /// would refuse or note that a row moves.
+  std::vector<std::string> strays_triggers = {};
+
   /// Of a hypertable, whose partitions are its chunks: where TimescaleDB has
   /// its functions. Empty: they are PostgreSQL's own partitions.
   std::string timescaledb = {};

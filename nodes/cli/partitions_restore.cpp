@@ -60,8 +60,8 @@ plan(const restore_arguments& what, const admin_sessions& sessions) {
       std::ranges::move(said.error(), std::back_inserter(problems));
       continue;
     }
-    planned x{{name, std::move(*said), {}, {}},
-              database_with(sessions, said->schema)};
+    const auto* database = database_with(sessions, said->schema);
+    planned x{{name, std::move(*said), {}, {}}, database};
     auto& request = x.request;
     request.table = what.as.empty() ? request.said.child : what.as;
     if (what.attach)
