@@ -149,6 +149,7 @@ read_pack(reader& in, const std::string& name, const source_position& at,
   read_keys(pack, from, inner, to);
   to.events = read_events(pack, from, inner);
   to.partitions = read_partitions(pack, from, inner);
+  to.series = read_series(pack, from, inner);
   for (const auto& x : schema::pipeline().options)
     if (auto given = std::format("{}.{}", inner, key_of(x)); pack.given(given))
       in.note(std::format("{}.{}", path, key_of(x)), pack.where(given, whole));
@@ -165,7 +166,7 @@ void check_overrides(reader& in, const tree_node& from,
     if (fixed)
       in.add(key_at, path + "." + key, "a key that the pack sets",
              "only topics, tenant, lanes, start, start_offsets, gaps, "
-             "partitioning, partition and limits beside pack");
+             "partitioning, partition, series and limits beside pack");
   }
 }
 
@@ -198,6 +199,7 @@ pipeline_config read_pipeline(reader& in, const tree_member& member,
     check_overrides(in, from, path);
   read_keys(in, from, path, to);
   override_partitions(to.partitions, read_partitions(in, from, path));
+  override_series(to.series, read_series(in, from, path));
   if (pack_name && !pack)
     return to;
   check_required(in, schema::pipeline(), from.at, path);

@@ -36,6 +36,14 @@ std::vector<partition_config> read_partitions(reader& in, const tree_node& from,
 void override_partitions(std::vector<partition_config>& pack,
                          std::vector<partition_config> own);
 
+/// The `[[pipeline.NAME.series]]`, none or several.
+std::vector<series_config> read_series(reader& in, const tree_node& from,
+                                       const std::string& path);
+
+/// As with partitions.
+void override_series(std::vector<series_config>& pack,
+                     std::vector<series_config> own);
+
 /// The `[[tenant]]`, after the databases.
 void read_tenants(reader& in, const tree_node& root, config& to);
 

@@ -349,6 +349,26 @@ struct partition_config {
   source_position at;
 };
 
+/// What operators want to know of tables that grow with time.
+struct series_config {
+  std::vector<std::string> tables;
+
+  /// The column that says when; empty: the one that the table is partitioned
+  /// by.
+  std::string time;
+
+  /// Whose names stand for what rows are about, and where they come from;
+  /// empty: nothing is told by them.
+  std::string symbol;
+  std::string exchange;
+
+  /// A column of the table that a foreign key of `exchange` names; empty:
+  /// `exchange` speaks for itself.
+  std::string exchange_name;
+
+  source_position at;
+};
+
 /// One way from topics to tables.
 struct pipeline_config {
   /// [a-z][a-z0-9_]{0,40}, unique.
@@ -389,6 +409,7 @@ struct pipeline_config {
   std::vector<event_config> events;
 
   std::vector<partition_config> partitions;
+  std::vector<series_config> series;
 
   source_position at;
 };

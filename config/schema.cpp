@@ -252,11 +252,11 @@ const section<tenant_config>& tenant() {
 }
 
 std::vector<const section_info*> all() {
-  return {&node(),         &admin(),          &cluster(),     &log(),
-          &postgresql(),   &database(),       &kafka(),       &redis(),
-          &dead_letters(), &waiting(),        &coordinator(), &tenant(),
-          &pipeline(),     &limits(),         &event(),       &write(),
-          &partition(),    &cluster_static(), &cluster_tls()};
+  return {&node(),         &admin(),    &cluster(),        &log(),
+          &postgresql(),   &database(), &kafka(),          &redis(),
+          &dead_letters(), &waiting(),  &coordinator(),    &tenant(),
+          &pipeline(),     &limits(),   &event(),          &write(),
+          &partition(),    &series(),   &cluster_static(), &cluster_tls()};
 }
 
 const std::vector<std::string>& roots() {

@@ -28,6 +28,7 @@ const section<pipeline_limits>& limits();
 const section<event_config>& event();
 const section<write_config>& write();
 const section<partition_config>& partition();
+const section<series_config>& series();
 
 /// All of them, in the order of the documentation.
 std::vector<const section_info*> all();

@@ -142,7 +142,7 @@ section<pipeline_config> make_pipeline() {
                         "text to integer or text, for `code(TABLE, …)`. What "
                         "is not in the table is a dead letter."}),
     },
-    {"limits", "event", "partition"});
+    {"limits", "event", "partition", "series"});
 }
 
 section<event_config> make_event() {

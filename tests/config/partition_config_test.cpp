@@ -124,3 +124,34 @@ TEST_CASE("partitions that cannot be are refused, each with its place") {
        "x.toml:21:8: pipeline.ticks.partition[2].keep: found \"1m\", "
        "expected a duration such as \"1h\", from 1h to 876000h\n");
 }
+
+TEST_CASE("what grows with time is declared beside a pack or in it") {
+  auto of_pack = parsed("");
+  const auto& x = ticks(of_pack);
+  REQUIRE(x.series.size() == 1);
+  CHECK(x.series[0].tables == texts{"ticks"});
+  CHECK(x.series[0].time == "tick_time");
+  CHECK(x.series[0].symbol == "symbol_name");
+  auto own = parsed("[[pipeline.ticks.series]]\ntables = [\"ticks\", \"log\"]\n"
+                    "exchange = \"exchange_id\"\nexchange_name = \"name\"\n");
+  const auto& y = ticks(own);
+  REQUIRE(y.series.size() == 1);
+  CHECK(y.series[0].time.empty());
+  CHECK(y.series[0].exchange == "exchange_id");
+  CHECK(y.series[0].exchange_name == "name");
+}
+
+TEST_CASE("a series that cannot be is refused, with its place") {
+  auto all = parsed("[[pipeline.ticks.series]]\ntables = [\"a\"]\n"
+                    "exchange_name = \"name\"\n"
+                    "[[pipeline.ticks.series]]\ntables = [\"a\"]\n"
+                    "[[pipeline.ticks.series]]\n");
+  CHECK(test::messages(all)
+        == "x.toml:12:17: pipeline.ticks.series[0].exchange_name: found no "
+           "`exchange`, expected `exchange` beside it: whose name it is\n"
+           "x.toml:14:10: pipeline.ticks.series[1].tables: found \"a\" a "
+           "second time, expected each table once\n"
+           "x.toml:15:1: pipeline.ticks.series[2].tables: found nothing, "
+           "expected a list of strings, each the name of a table without "
+           "schema, at most 63 bytes\n");
+}
