@@ -223,6 +223,8 @@ partition_plan plan_partitions(const partition_policy& policy,
     if (result.make.size() >= max_new_partitions)
       break;
   }
+  if (policy.only_ahead)
+    return std::move(result);
   // Rows that come late, or by a clock that is behind.
   auto before
     = work.calendar.around(current.from - std::chrono::milliseconds{1});

@@ -18,6 +18,9 @@ struct partition_policy {
   // Who declares it.
   std::string pipeline = {};
   std::string tenant = {};
+
+  /// Only partitions of now and later are made, and none is removed.
+  bool only_ahead = false;
 };
 
 /// `schema.table`, for people.

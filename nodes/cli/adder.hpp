@@ -80,4 +80,7 @@ void add_migrate(CLI::App& root, adder& all);
 /// `millrace partitions …`
 void add_partitions(CLI::App& root, adder& all);
 
+/// `millrace db …`
+void add_db(CLI::App& root, adder& all);
+
 } // namespace millrace::cli

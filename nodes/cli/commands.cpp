@@ -223,6 +223,7 @@ commands add_commands(CLI::App& root, const node_runner& node) {
   add_dlq(root, all);
   add_waiting(root, all);
   add_partitions(root, all);
+  add_db(root, all);
   add_config(root, all);
   add_completion(root, result);
   add_version(all);

@@ -38,19 +38,23 @@ std::string report_json(const migration_job& job,
 
 /// `worker(migrator, files, target)` answers with a report.
 template <class Worker>
-exit_code report_jobs(const migrate_arguments& what, console& to,
-                      std::string_view idle, Worker worker) {
-  return run_jobs(
-    what, to,
-    [&](migrator& by, const migration_set& files, const migration_job& job,
-        const postgresql_config& database)
+job_step report_step(std::string_view idle, Worker worker) {
+  return
+    [idle, worker](migrator& by, const migration_set& files,
+                   const migration_job& job, const postgresql_config& database)
       -> std::expected<job_outcome, std::string> {
       auto report = worker(by, files, job.target);
       if (!report)
         return std::unexpected{report.error()};
       return job_outcome{report_text(title_of(job, database), *report, idle),
                          report_json(job, database, *report)};
-    });
+    };
+}
+
+template <class Worker>
+exit_code report_jobs(const migrate_arguments& what, console& to,
+                      std::string_view idle, Worker worker) {
+  return run_jobs(what, to, report_step(idle, worker));
 }
 
 exit_code run_goal(const migrate_arguments& what, console& to,
@@ -122,6 +126,13 @@ exit_code run_migrate_init(const migrate_arguments& what, console& to) {
                          return std::unexpected{done.error()};
                        return migration_report{};
                      });
+}
+
+job_step up_step() {
+  return report_step("up to date", [](migrator& by, const migration_set& files,
+                                      const migration_target& target) {
+    return by.run(files, target, migrate_up{});
+  });
 }
 
 exit_code run_migrate_up(const migrate_arguments& what, console& to) {

@@ -27,6 +27,9 @@ struct migrate_arguments {
   /// Only this set.
   std::string set;
 
+  /// Sets of the program beside those of `config`, for every tenant.
+  std::vector<std::string> sets_beside;
+
   /// Take the files of `set` from this folder.
   std::string dir;
 

@@ -68,6 +68,12 @@ std::expected<plan, failure> plan_by_config(const migrate_arguments& what) {
       if (what.set.empty() || job.set == what.set)
         to.jobs.push_back(std::move(job));
     }
+    for (const auto& set : what.sets_beside)
+      for (auto& job : jobs_for_tenants(*all, database->name, set))
+        if (std::ranges::none_of(to.jobs, [&](const migration_job& x) {
+              return x.set == set && x.target.schema == job.target.schema;
+            }))
+          to.jobs.push_back(std::move(job));
     any = any || !to.jobs.empty();
   }
   if (!any && !what.dir.empty())

@@ -45,10 +45,29 @@ using job_step = std::function<std::expected<job_outcome, std::string>(
   migrator&, const migration_set&, const migration_job&,
   const postgresql_config&)>;
 
+/// What became of all jobs, in their order.
+struct jobs_done {
+  std::string text;
+
+  /// Objects with commas in between, those of failed jobs too.
+  std::string json;
+  findings failures;
+
+  /// Whether any was done.
+  bool any = false;
+  exit_code code = exit_code::ok;
+};
+
 /// Runs the step for each job: in every database the control schema's first,
 /// then `parallel` schemas at a time, those of one schema in order. What fails
-/// in one schema stops nothing in the others. Prints all outcomes, in the order
-/// of the jobs.
+/// in one schema stops nothing in the others.
+jobs_done do_jobs(const migrate_arguments& what, const migrate_work& work,
+                  console& to, const job_step& step);
+
+/// The step that applies what is missing.
+job_step up_step();
+
+/// Does that with all that the arguments ask for, and prints the outcomes.
 exit_code run_jobs(const migrate_arguments& what, console& to, job_step step);
 
 /// The schema, with its database where that is not the control database.

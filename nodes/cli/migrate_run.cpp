@@ -170,42 +170,46 @@ std::string failed_json(const migration_job& job,
 
 } // namespace
 
-exit_code run_jobs(const migrate_arguments& what, console& to, job_step step) {
-  auto work = find_work(what);
-  if (!work)
-    return tell_failure(work.error(), to);
-  std::string json;
-  findings failures;
-  auto code = exit_code::ok;
-  auto any_done = false;
-  for (const auto& place : work->databases)
-    for (auto& x : database_run{what, *work, place, to, step}.run()) {
+jobs_done do_jobs(const migrate_arguments& what, const migrate_work& work,
+                  console& to, const job_step& step) {
+  jobs_done result;
+  for (const auto& place : work.databases)
+    for (auto& x : database_run{what, work, place, to, step}.run()) {
       std::string part;
       if (x.outcome) {
-        any_done = true;
+        result.any = true;
         part = x.outcome->json;
-        if (!to.json())
-          to.out(x.outcome->text);
-        if (!x.outcome->sound && code == exit_code::ok)
-          code = exit_code::failed;
+        result.text += x.outcome->text;
+        if (!x.outcome->sound && result.code == exit_code::ok)
+          result.code = exit_code::failed;
       } else {
         auto text = std::format("migrations of '{}' in schema '{}': {}",
                                 x.job->set, x.job->target.schema,
                                 x.outcome.error());
         part = failed_json(*x.job, place.database, x.outcome.error());
-        failures.push_back(make_error(text));
-        if (code != exit_code::failed && x.code != exit_code::ok)
-          code = x.code;
+        result.failures.push_back(make_error(text));
+        if (result.code != exit_code::failed && x.code != exit_code::ok)
+          result.code = x.code;
       }
       if (!part.empty())
-        json += (json.empty() ? "" : ",") + part;
+        result.json += (result.json.empty() ? "" : ",") + part;
     }
+  return result;
+}
+
+exit_code run_jobs(const migrate_arguments& what, console& to, job_step step) {
+  auto work = find_work(what);
+  if (!work)
+    return tell_failure(work.error(), to);
+  auto done = do_jobs(what, *work, to, step);
+  if (!to.json())
+    to.out(done.text);
   // A document of findings where nothing was done, else one of all jobs.
-  if (!to.json() || !any_done)
-    to.tell(failures);
-  if (to.json() && (any_done || failures.empty()))
-    to.out('[' + json + "]\n");
-  return code;
+  if (!to.json() || !done.any)
+    to.tell(done.failures);
+  if (to.json() && (done.any || done.failures.empty()))
+    to.out('[' + done.json + "]\n");
+  return done.code;
 }
 
 } // namespace millrace::cli

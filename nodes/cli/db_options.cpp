@@ -1,0 +1,70 @@
+#include "nodes/cli/db_options.hpp"
+
+#include "nodes/cli/adder.hpp"
+#include "nodes/cli/db_init.hpp"
+
+namespace millrace::cli {
+
+namespace {
+
+void add_db_place(CLI::App* app, migrate_arguments& x) {
+  app
+    ->add_option("--config", x.config,
+                 "The node's TOML: it says where PostgreSQL is, and which "
+                 "tables are needed")
+    ->type_name("FILE");
+  app
+    ->add_option("--database", x.database,
+                 "Only this database of the configuration: postgresql, or the "
+                 "NAME of a [database.NAME]")
+    ->type_name("NAME");
+  app->add_option("--tenant", x.tenant, "Only this tenant")->type_name("NAME");
+  app
+    ->add_option("--parallel", x.parallel,
+                 "How many tenants at a time (4); one that fails does not stop "
+                 "the others")
+    ->type_name("NUMBER");
+  app
+    ->add_option("--lock-timeout", x.lock_timeout,
+                 "Wait this long for a lock before others get their turn and "
+                 "it is tried again (as configured, else 5s)")
+    ->type_name("DURATION");
+  app->add_flag("--verbose", x.verbose, "Tell every step");
+  add_pack_dir(app, x.pack_dirs);
+}
+
+} // namespace
+
+void add_db_init(CLI::App& group, adder& all) {
+  auto [app, x] = all.add<db_init_arguments>(
+    group, "init",
+    "Make what the configuration names: schemas, tables, partitions",
+    run_db_init);
+  add_db_place(app, x->migrate);
+  add_each(app, "--set", x->migrate.sets_beside,
+           "A set of the program beside those of the packs, for every tenant "
+           "(repeatable)")
+    ->type_name("NAME");
+  app
+    ->add_option("--create-partitions-days", x->days,
+                 "Partitions of so many days from today on (7); 0: none")
+    ->type_name("NUMBER");
+}
+
+void add_db_migrate(CLI::App& group, adder& all) {
+  auto [app, x] = all.add<migrate_arguments>(
+    group, "migrate", "Apply missing migrations, as `millrace migrate up`",
+    run_migrate_up);
+  add_db_place(app, *x);
+  app->add_flag("--dry-run", x->dry_run, "Tell the SQL; changes nothing");
+}
+
+void add_db(CLI::App& root, adder& all) {
+  auto* group = root.add_subcommand("db",
+                                    "Make, look at and clean the databases");
+  group->require_subcommand(1);
+  add_db_init(*group, all);
+  add_db_migrate(*group, all);
+}
+
+} // namespace millrace::cli

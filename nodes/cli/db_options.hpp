@@ -1,0 +1,16 @@
+#pragma once
+
+// The commands below `millrace db`, one line each.
+
+namespace CLI {
+class App;
+}
+
+namespace millrace::cli {
+
+class adder;
+
+void add_db_init(CLI::App& group, adder& all);
+void add_db_migrate(CLI::App& group, adder& all);
+
+} // namespace millrace::cli

@@ -1,0 +1,140 @@
+#include "nodes/cli/partitions_hand.hpp"
+
+#include "actors/cluster/json_writer.hpp"
+#include "actors/coordinator/hand_term.hpp"
+#include "config/values.hpp"
+#include "nodes/coordinator_settings.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <format>
+#include <thread>
+#include <utility>
+
+namespace millrace::cli {
+
+hand_round::hand_round(const config& all, const postgresql_config& database,
+                       std::vector<partition_policy> policies,
+                       std::string command, console& to,
+                       const std::atomic<bool>& stop,
+                       std::optional<std::chrono::milliseconds> older_than)
+  : all_{all},
+    database_{database},
+    policies_{std::move(policies)},
+    command_{std::move(command)},
+    to_{to},
+    stop_{stop},
+    older_than_{older_than} {
+  for (const auto& x : policies_)
+    tables_.push_back({x, {}, {}, {}, {}});
+}
+
+admin_result<void> hand_round::run() {
+  if (policies_.empty())
+    return {};
+  auto timing = timing_for(all_.coordinator.lease);
+  auto who = note_of({}, {});
+  by_ = command_ + " of " + who.os_user + " on " + who.host;
+  auto term = hand_term::begin(lease_session(database_, timing.term), by_,
+                               timing);
+  if (!term)
+    return admin_fail(term.error());
+  const auto& lease = (*term)->lease();
+  if (!(*term)->coordinator().empty() && !to_.json())
+    to_.note("node " + (*term)->coordinator()
+             + " coordinates; this is done in its term");
+  auto settings = task_session(database_);
+  settings.application_name = coordinator_session_name(lease.term().epoch);
+  auto conn = connection::open(settings);
+  if (!conn)
+    return admin_fail(conn.error());
+  return end_of(go(*conn, lease), *conn);
+}
+
+task_result hand_round::go(connection& conn, const held_lease& lease) {
+  round_config config;
+  config.lock_timeout = partition_lock_timeout(database_);
+  config.by = by_;
+  config.did = [this](const partition_policy& policy, std::string_view verb,
+                      const std::string& name) {
+    auto& x = done_to(policy);
+    auto& names = verb == partition_made       ? x.made
+                  : verb == partition_archived ? x.archived
+                                               : x.dropped;
+    names.push_back(name);
+    if (!to_.json())
+      to_.note(std::format("{}: {} {}", to_string(policy), verb, name));
+  };
+  config.saw = [this](const partition_policy& policy, const table_round& x) {
+    done_to(policy).reach = x.reach;
+  };
+  using clock = std::chrono::steady_clock;
+  auto until = clock::now() + busy_patience;
+  for (;;) {
+    auto result = older_than_
+                    ? archive_partitions(conn, lease, stop_, policies_,
+                                         *older_than_, config)
+                    : roll_partitions(conn, lease, stop_, policies_, config);
+    if (result.failure != partitions_busy || stop_ || clock::now() > until)
+      return result;
+    std::this_thread::sleep_for(busy_pause);
+  }
+}
+
+admin_result<void> hand_round::end_of(const task_result& x,
+                                      const connection& conn) const {
+  if (stop_)
+    return admin_fail(exit_code::failed,
+                      "stopped; what was done stays as it is");
+  if (x.failure.empty())
+    return {};
+  auto text = x.failure;
+  if (text.contains(lease_over_state) || text == lease_in_doubt)
+    text += "; another node coordinates now: run it again";
+  else if (x.passing)
+    text += "; run it again, or leave it to the node that coordinates";
+  return admin_fail(conn.is_open() ? exit_code::failed : exit_code::unreachable,
+                    text);
+}
+
+table_done& hand_round::done_to(const partition_policy& policy) {
+  return *std::ranges::find_if(tables_, [&](const table_done& x) {
+    return x.policy.schema == policy.schema && x.policy.table == policy.table;
+  });
+}
+
+std::string text_of(const table_done& x) {
+  auto done = x.made.empty() && x.dropped.empty()
+                ? std::string{"nothing to do"}
+                : std::format("{} made, {} dropped", x.made.size(),
+                              x.dropped.size());
+  auto ahead = x.reach ? std::format("; {} of {} ahead", x.reach->ahead,
+                                     x.reach->wanted)
+                       : std::string{};
+  return std::format("{}: {}{}\n", printable(to_string(x.policy)), done, ahead);
+}
+
+void write(json_writer& out, const table_done& x, const std::string& database) {
+  auto names = [&out](const char* key, const std::vector<std::string>& all) {
+    out.key(key).begin_array();
+    for (const auto& name : all)
+      out.string(name);
+    out.end_array();
+  };
+  out.begin_object();
+  out.key("pipeline").string(x.policy.pipeline);
+  out.key("tenant").string(x.policy.tenant);
+  out.key("database").string(database);
+  out.key("schema").string(x.policy.schema);
+  out.key("table").string(x.policy.table);
+  names("made", x.made);
+  names("dropped", x.dropped);
+  names("archived", x.archived);
+  if (x.reach) {
+    out.key("ahead").integer(x.reach->ahead);
+    out.key("ahead_declared").integer(x.reach->wanted);
+  }
+  out.end_object();
+}
+
+} // namespace millrace::cli

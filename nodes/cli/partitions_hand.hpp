@@ -1,0 +1,78 @@
+#pragma once
+
+// A go over partitions that somebody starts by hand.
+
+#include "actors/coordinator/partition_round.hpp"
+#include "nodes/cli/lanes_session.hpp"
+
+#include <atomic>
+#include <chrono>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace millrace {
+class json_writer;
+}
+
+namespace millrace::cli {
+
+/// How long another session's go is waited for: a node's takes no longer unless
+/// locks are held.
+inline constexpr std::chrono::milliseconds busy_patience{30'000};
+inline constexpr std::chrono::milliseconds busy_pause{200};
+
+/// What was done to a table.
+struct table_done {
+  partition_policy policy;
+  std::vector<std::string> made;
+  std::vector<std::string> dropped;
+
+  /// Manifests.
+  std::vector<std::string> archived;
+
+  /// Nothing when it could not be read.
+  std::optional<partition_reach> reach;
+};
+
+/// One line.
+std::string text_of(const table_done& x);
+
+void write(json_writer& out, const table_done& x, const std::string& database);
+
+/// A go over tables of one database, in the term of the node that coordinates,
+/// or in one of its own where none does. Tells what it does on standard error.
+class hand_round {
+public:
+  /// `command` is whose term is told. What is given outlives this. With
+  /// `older_than` it is an archive of what is older, else all that the policies
+  /// declare.
+  hand_round(const config& all, const postgresql_config& database,
+             std::vector<partition_policy> policies, std::string command,
+             console& to, const std::atomic<bool>& stop,
+             std::optional<std::chrono::milliseconds> older_than = {});
+
+  /// In the order of the policies.
+  const std::vector<table_done>& tables() const noexcept {
+    return tables_;
+  }
+
+  admin_result<void> run();
+
+private:
+  task_result go(connection& conn, const held_lease& lease);
+  admin_result<void> end_of(const task_result& x, const connection& conn) const;
+  table_done& done_to(const partition_policy& policy);
+
+  const config& all_;
+  const postgresql_config& database_;
+  std::vector<partition_policy> policies_;
+  std::string command_;
+  console& to_;
+  const std::atomic<bool>& stop_;
+  std::optional<std::chrono::milliseconds> older_than_;
+  std::string by_;
+  std::vector<table_done> tables_;
+};
+
+} // namespace millrace::cli
