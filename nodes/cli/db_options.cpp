@@ -2,6 +2,8 @@
 
 #include "nodes/cli/adder.hpp"
 #include "nodes/cli/db_init.hpp"
+#include "nodes/cli/db_stats.hpp"
+#include "nodes/cli/lanes_session_options.hpp"
 
 namespace millrace::cli {
 
@@ -59,12 +61,26 @@ void add_db_migrate(CLI::App& group, adder& all) {
   app->add_flag("--dry-run", x->dry_run, "Tell the SQL; changes nothing");
 }
 
+void add_db_stats(CLI::App& group, adder& all) {
+  auto [app, x] = all.add<db_stats_arguments>(
+    group, "stats", "What the tenants' tables hold: rows, sizes, times",
+    run_db_stats);
+  app->add_option("--tenant", x->tenant, "Only this tenant")->type_name("NAME");
+  app->add_option("-f,--format", x->format, "table or json (table)")
+    ->type_name("FORMAT")
+    ->check(CLI::IsMember({"table", "json"}));
+  app->add_flag("--estimate", x->estimate,
+                "Count nothing: rows are what the statistics say");
+  add_common(app, *x);
+}
+
 void add_db(CLI::App& root, adder& all) {
   auto* group = root.add_subcommand("db",
                                     "Make, look at and clean the databases");
   group->require_subcommand(1);
   add_db_init(*group, all);
   add_db_migrate(*group, all);
+  add_db_stats(*group, all);
 }
 
 } // namespace millrace::cli

@@ -77,6 +77,19 @@ ts = ".timestamp"
 tables = ["tickers", "orderbooks", "trades", "funding_rates", "open_interest",
           "liquidity_depth", "klines", "slippage"]
 late = "default"
+[[pipeline.perps.series]]
+tables = ["tickers", "orderbooks", "trades", "funding_rates", "open_interest",
+          "liquidity_depth", "klines", "slippage"]
+time = "ts"
+symbol = "symbol"
+exchange = "exchange_id"
+exchange_name = "name"
+[[pipeline.perps.series]]
+tables = ["ingest_events"]
+time = "ts"
+[[pipeline.perps.series]]
+tables = ["kline_discovery_cache"]
+time = "discovered_at"
 )toml");
 };
 
