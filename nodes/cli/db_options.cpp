@@ -1,6 +1,7 @@
 #include "nodes/cli/db_options.hpp"
 
 #include "nodes/cli/adder.hpp"
+#include "nodes/cli/db_clean.hpp"
 #include "nodes/cli/db_init.hpp"
 #include "nodes/cli/db_stats.hpp"
 #include "nodes/cli/lanes_session_options.hpp"
@@ -74,6 +75,35 @@ void add_db_stats(CLI::App& group, adder& all) {
   add_common(app, *x);
 }
 
+void add_db_clean(CLI::App& group, adder& all) {
+  auto [app, x] = all.add<db_clean_arguments>(
+    group, "clean", "Remove what is old from tables that grow with time",
+    run_db_clean);
+  app
+    ->add_option("--older-than", x->older_than,
+                 "Rows from before now and so many days; partitions that are "
+                 "older as a whole are dropped")
+    ->type_name("DAYS");
+  app
+    ->add_option("--drop-partitions-older-than", x->drop_partitions_older_than,
+                 "Partitions of days before today and so many days")
+    ->type_name("DAYS");
+  app->add_flag("--truncate", x->truncate, "All rows of these tables");
+  app->add_option("--tenant", x->tenant, "Only this tenant")->type_name("NAME");
+  app
+    ->add_option("--table", x->table,
+                 "Only tables of this name, without schema")
+    ->type_name("NAME");
+  app->add_flag("--dry-run", x->dry_run, "Tell what would go");
+  app
+    ->add_option("--batch", x->batch,
+                 "Delete so many rows in one transaction (10000)")
+    ->type_name("NUMBER");
+  add_reason(app, *x);
+  add_yes(app, *x);
+  add_common(app, *x);
+}
+
 void add_db(CLI::App& root, adder& all) {
   auto* group = root.add_subcommand("db",
                                     "Make, look at and clean the databases");
@@ -81,6 +111,7 @@ void add_db(CLI::App& root, adder& all) {
   add_db_init(*group, all);
   add_db_migrate(*group, all);
   add_db_stats(*group, all);
+  add_db_clean(*group, all);
 }
 
 } // namespace millrace::cli

@@ -13,5 +13,6 @@ class adder;
 void add_db_init(CLI::App& group, adder& all);
 void add_db_migrate(CLI::App& group, adder& all);
 void add_db_stats(CLI::App& group, adder& all);
+void add_db_clean(CLI::App& group, adder& all);
 
 } // namespace millrace::cli

@@ -1,3 +1,4 @@
+#include "nodes/cli/db_clean_plan.hpp"
 #include "nodes/cli/db_stats_text.hpp"
 #include "tests/nodes/process.hpp"
 
@@ -20,6 +21,11 @@ TEST_CASE("wrong db commands are refused before a server is asked") {
          {{"db", "init", "--config", "/none"}, "/none"},
          {{"db", "init", "--config", "/none", "--create-partitions-days", "-1"},
           "--create-partitions-days: found -1, expected 0 to 400"},
+         {{"db", "clean"}, "expected --older-than DAYS, "},
+         {{"db", "clean", "--older-than", "0"}, "--older-than: found 0"},
+         {{"db", "clean", "--truncate", "--older-than", "3"},
+          "it goes with neither"},
+         {{"db", "clean", "--truncate", "--batch", "0"}, "--batch: found 0"},
          {{"db", "stats", "--format", "xml"}, "--format"},
          {{"db", "stats"}, "expected --config FILE"}}) {
     auto end = run(x.args);
@@ -90,4 +96,100 @@ x1            7  4m        2026-01-02 03:00:00
 )"));
   CHECK_THAT(text, ContainsSubstring("\nTop symbols\nSYMBOL  RECORDS\n"
                                      "BTC           9\n"));
+}
+
+namespace {
+
+using std::chrono::sys_days;
+using namespace std::chrono_literals;
+
+/// Noon.
+const partition_time clean_noon{sys_days{2026y / 3 / 30} + 12h};
+
+known_partition clean_day(const std::string& name, std::chrono::sys_days from) {
+  return {"s", name, partition_time{from},
+          partition_time{from + std::chrono::days{1}}};
+}
+
+known_table clean_table() {
+  known_table result;
+  result.key = "ts";
+  result.partitions
+    = {clean_day("today", sys_days{2026y / 3 / 30}),
+       clean_day("limit", sys_days{2026y / 3 / 20}),
+       clean_day("before", sys_days{2026y / 3 / 19}),
+       {"s", "ancient", {}, partition_time{sys_days{2026y / 1 / 1}}},
+       {"s", "open", partition_time{sys_days{2026y / 4 / 1}}, {}},
+       {"s", "rest", {}, {}, true}};
+  return result;
+}
+
+std::string names_of(const std::vector<old_partition>& all) {
+  std::string result;
+  for (const auto& x : all)
+    result += x.name + ' ';
+  return result;
+}
+
+} // namespace
+
+TEST_CASE("rows go by the moment: partitions that are older as a whole, and "
+          "rows of the one at the limit and of the default one") {
+  auto cut = cut_of(clean_table(), {10, {}}, "UTC", clean_noon);
+  CHECK(names_of(cut.drop) == "ancient before ");
+  CHECK(names_of(cut.boundary) == "limit rest ");
+  CHECK(key_text(partition_key_type::timestamptz, *cut.rows_before)
+        == "2026-03-20 12:00:00+00");
+}
+
+TEST_CASE("partitions go by the day, strictly before the limit") {
+  auto cut = cut_of(clean_table(), {{}, 10}, "UTC", clean_noon);
+  CHECK(names_of(cut.drop) == "ancient before ");
+  CHECK(cut.boundary.empty());
+  CHECK_FALSE(cut.rows_before);
+  auto later = cut_of(clean_table(), {{}, 9}, "UTC", clean_noon);
+  CHECK(names_of(later.drop) == "ancient before limit ");
+}
+
+TEST_CASE("days of partitions are those of their zone, whatever its clocks "
+          "do") {
+  // Berlin's clocks went forward on the 29th of March.
+  auto berlin = [](std::chrono::sys_days day, std::chrono::hours at) {
+    return partition_time{day + at};
+  };
+  known_table x;
+  x.key = "ts";
+  x.partitions = {{"s", "old", berlin(sys_days{2026y / 3 / 27}, 23h),
+                   berlin(sys_days{2026y / 3 / 28}, 23h)},
+                  {"s", "long", berlin(sys_days{2026y / 3 / 28}, 23h),
+                   berlin(sys_days{2026y / 3 / 29}, 22h)}};
+  CHECK(names_of(cut_of(x, {{}, 1}, "Europe/Berlin", clean_noon).drop)
+        == "old ");
+  CHECK(cut_of(x, {{}, 2}, "Europe/Berlin", clean_noon).drop.empty());
+}
+
+TEST_CASE("a plan tells what goes, how many rows and bytes") {
+  clean_step x;
+  x.table = {"demo", "tenant_demo", "ticks", {}, {}};
+  x.key = "ts";
+  x.rows_before = clean_noon;
+  x.drops = {{{"tenant_demo", "ticks_1"}, 7, 49152},
+             {{"tenant_demo", "ticks_2"}, {}, 0}};
+  x.deletes = {{{"tenant_demo", "ticks_3"}, 9}};
+  clean_step all;
+  all.table = {"demo", "tenant_demo", "log", {}, {}};
+  all.truncate = true;
+  all.rows = 3;
+  all.bytes = 8192;
+  CHECK(clean_plan_text({x, all}) == R"(tenant_demo.ticks
+  drop ticks_1: about 7 rows, 48 kB
+  drop ticks_2: unknown rows, 0 bytes
+  delete 9 rows of ticks_3 with ts before 2026-03-30 12:00:00+00
+tenant_demo.log: all rows, about 3 rows, 8192 bytes
+)");
+  CHECK_THAT(clean_plan_json({x}),
+             ContainsSubstring(R"("drop":[{"partition":"ticks_1",)"
+                               R"("rows_estimate":7,"bytes":49152},)")
+               && ContainsSubstring(
+                 R"("delete":[{"from":"ticks_3","rows":9,)"));
 }

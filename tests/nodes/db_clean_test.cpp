@@ -1,0 +1,169 @@
+// `millrace db clean` against a real server.
+
+#include "tests/nodes/db_fixture.hpp"
+
+using namespace millrace::test;
+using Catch::Matchers::ContainsSubstring;
+
+namespace {
+
+/// Partitions of 200, 100 and 90 days ago, and a row in each, in the default
+/// partition and in tables without partitions.
+class clean_fixture : public db_fixture {
+public:
+  clean_fixture() {
+    init({"--create-partitions-days", "1"});
+    for (auto days : {200, 100, 90})
+      partition(days);
+    for (auto days : {300, 200, 100, 0})
+      trade(days, "0 h");
+    // The day of the limit holds both.
+    trade(90, "1 min");
+    trade(90, "-1 min");
+    db.execute("INSERT INTO tenant_perps.ingest_events (ts) SELECT now() - i "
+               "* interval '1 day' FROM generate_series(1, 100) i");
+  }
+
+  void partition(int days) const {
+    db.execute("SELECT tenant_perps.create_partition_if_not_exists('trades', "
+               "'trades' || to_char(d, '_YYYY_MM_DD'), d, d + 1) FROM (SELECT "
+               "(now() AT TIME ZONE 'UTC')::date - "
+               + std::to_string(days) + " AS d) t");
+  }
+
+  void trade(int days, const std::string& more) const {
+    db.execute("INSERT INTO tenant_perps.trades (exchange_id, symbol, "
+               "trade_id, price, size, ts) VALUES (1, 'BTC', '"
+               + std::to_string(days) + '/' + more
+               + "', 1, 1, now() - interval '" + std::to_string(days)
+               + " days' - interval '" + more + "')");
+  }
+
+  std::string trades() const {
+    return db.value("SELECT string_agg(trade_id, ' ' ORDER BY ts) FROM "
+                    "tenant_perps.trades");
+  }
+
+  outcome clean(words more) const {
+    more.insert(more.begin(), "clean");
+    return run(std::move(more));
+  }
+};
+
+} // namespace
+
+TEST_CASE_METHOD(db_fixture, "perps-stats Q9: clean on an empty database is a "
+                             "success that deletes no row") {
+  init();
+  auto x = run({"clean", "--older-than", "1", "--yes"});
+  INFO(x.out << x.err);
+  CHECK(x.code == 0);
+  CHECK_THAT(x.out, ContainsSubstring("tenant_perps.slippage: 0 rows deleted, "
+                                      "0 partitions dropped\n"));
+  CHECK(db.value("SELECT count(*) FROM millrace.admin_action") == "0");
+}
+
+TEST_CASE_METHOD(clean_fixture, "perps-stats Q10, 23, 24: what is older goes "
+                                "from every table, whole days as partitions, "
+                                "and nothing else") {
+  auto x = clean({"--older-than", "90", "--yes", "--batch", "1"});
+  INFO(x.out << x.err);
+  CHECK(x.code == 0);
+  CHECK(trades() == "90/-1 min 0/0 h");
+  CHECK_THAT(x.out, ContainsSubstring("tenant_perps.trades: 2 rows deleted, 2 "
+                                      "partitions dropped\n")
+                      && ContainsSubstring("tenant_perps.ingest_events: 11 "
+                                           "rows deleted"));
+  CHECK(children("trades") == "2");
+  CHECK(db.value("SELECT count(*) FROM tenant_perps.ingest_events") == "89");
+  CHECK(db.value("SELECT count(*) FROM tenant_perps.exchanges") == "7");
+  CHECK(db.value("SELECT command || ' ' || object || ' ' || reason FROM "
+                 "millrace.admin_action")
+        == "db clean --older-than 90 not said");
+  CHECK(db.value("SELECT x -> 'deleted' FROM millrace.admin_action, "
+                 "jsonb_array_elements(after) x WHERE x ->> 'table' = 'trades'")
+        == "2");
+  CHECK(db.value("SELECT lease_until <= clock_timestamp() FROM "
+                 "millrace.coordinator")
+        == "t");
+}
+
+TEST_CASE_METHOD(clean_fixture, "perps-stats Q11, 26, 27: only partitions of "
+                                "days before the limit go, not the default "
+                                "one, whatever they are called") {
+  db.execute("CREATE SCHEMA elsewhere; CREATE TABLE "
+             "elsewhere.trades_2020_01_01 (); ALTER TABLE "
+             "tenant_perps.trades_default RENAME TO trades_2020_01_01; "
+             "CREATE TABLE tenant_perps.trades_2021_01_01 ()");
+  auto x = clean({"--drop-partitions-older-than", "100", "--yes"});
+  INFO(x.out << x.err);
+  CHECK(x.code == 0);
+  CHECK(trades() == "300/0 h 100/0 h 90/1 min 90/-1 min 0/0 h");
+  CHECK(children("trades") == "3");
+  CHECK(db.value("SELECT to_regclass('elsewhere.trades_2020_01_01') IS NULL "
+                 "OR to_regclass('tenant_perps.trades_2021_01_01') IS NULL")
+        == "f");
+  trade(0, "2 min");
+  CHECK_THAT(trades(), ContainsSubstring("0/2 min"));
+}
+
+TEST_CASE_METHOD(clean_fixture, "truncate empties every table that grows, and "
+                                "no other") {
+  auto x = clean({"--truncate", "--yes", "--reason", "a new start"});
+  INFO(x.out << x.err);
+  CHECK(x.code == 0);
+  CHECK_THAT(x.out, ContainsSubstring("tenant_perps.trades: emptied\n")
+                      && ContainsSubstring("kline_discovery_cache: emptied"));
+  CHECK(trades().empty());
+  CHECK(db.value("SELECT count(*) FROM tenant_perps.ingest_events") == "0");
+  CHECK(db.value("SELECT count(*) FROM tenant_perps.exchanges") == "7");
+  CHECK(children("trades") == "4");
+  CHECK(db.value("SELECT reason FROM millrace.admin_action") == "a new start");
+}
+
+TEST_CASE_METHOD(clean_fixture, "nothing goes without an answer: the plan is "
+                                "told, and a dry run ends there") {
+  auto before = trades();
+  auto x = clean({"--older-than", "90"});
+  CHECK(x.code == 1);
+  CHECK_THAT(x.err, ContainsSubstring("  drop trades_")
+                      && ContainsSubstring("  delete 1 rows of trades_default "
+                                           "with ts before ")
+                      && ContainsSubstring("do not come back")
+                      && ContainsSubstring("Remove this for ever? [y/N]")
+                      && ContainsSubstring("nothing was changed"));
+  auto dry = clean({"--older-than", "90", "--dry-run", "--table", "trades"});
+  CHECK(dry.code == 0);
+  CHECK_THAT(dry.out, ContainsSubstring("tenant_perps.trades\n  drop ")
+                        && !ContainsSubstring("ingest_events"));
+  CHECK(clean({"--older-than", "90", "--json"}).code == 2);
+  auto json = clean({"--older-than", "90", "--json", "--dry-run"});
+  CHECK(json.err.empty());
+  json_document all{json.out};
+  CHECK(all.text("/plan/0/database") == "postgresql");
+  CHECK(trades() == before);
+  CHECK(db.value("SELECT count(*) FROM millrace.admin_action") == "0");
+}
+
+TEST_CASE_METHOD(clean_fixture, "while a node coordinates, clean works in its "
+                                "term; in a term that is over it does "
+                                "nothing") {
+  db.execute("UPDATE millrace.coordinator SET epoch = 7, owner = "
+             "gen_random_uuid(), node = 'one', lease_until = now() + interval "
+             "'1 h'");
+  CHECK(clean({"--older-than", "90", "--yes", "--json"}).code == 0);
+  CHECK(db.value("SELECT epoch FROM millrace.coordinator") == "7");
+  CHECK(trades() == "90/-1 min 0/0 h");
+}
+
+TEST_CASE_METHOD(clean_fixture, "a table that cannot be cleaned does not keep "
+                                "the others from it") {
+  db.execute("DROP TABLE tenant_perps.slippage; ALTER TABLE "
+             "tenant_perps.ingest_events RENAME ts TO at");
+  auto x = clean({"--older-than", "90", "--yes"});
+  INFO(x.out << x.err);
+  CHECK(x.code == 1);
+  CHECK_THAT(x.err, ContainsSubstring("tenant_perps.slippage: does not exist")
+                      && ContainsSubstring("ingest_events: has no column ts"));
+  CHECK(trades() == "90/-1 min 0/0 h");
+}
