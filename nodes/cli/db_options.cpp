@@ -2,6 +2,7 @@
 
 #include "nodes/cli/adder.hpp"
 #include "nodes/cli/db_clean.hpp"
+#include "nodes/cli/db_doctor.hpp"
 #include "nodes/cli/db_init.hpp"
 #include "nodes/cli/db_stats.hpp"
 #include "nodes/cli/lanes_session_options.hpp"
@@ -36,6 +37,20 @@ void add_db_place(CLI::App* app, migrate_arguments& x) {
   add_pack_dir(app, x.pack_dirs);
 }
 
+void add_sets(CLI::App* app, migrate_arguments& x) {
+  add_each(app, "--set", x.sets_beside,
+           "A set of the program beside those of the packs, for every tenant "
+           "(repeatable)")
+    ->type_name("NAME");
+}
+
+void add_days(CLI::App* app, db_init_arguments& x) {
+  app
+    ->add_option("--create-partitions-days", x.days,
+                 "Partitions of so many days from today on (7); 0: none")
+    ->type_name("NUMBER");
+}
+
 } // namespace
 
 void add_db_init(CLI::App& group, adder& all) {
@@ -44,14 +59,8 @@ void add_db_init(CLI::App& group, adder& all) {
     "Make what the configuration names: schemas, tables, partitions",
     run_db_init);
   add_db_place(app, x->migrate);
-  add_each(app, "--set", x->migrate.sets_beside,
-           "A set of the program beside those of the packs, for every tenant "
-           "(repeatable)")
-    ->type_name("NAME");
-  app
-    ->add_option("--create-partitions-days", x->days,
-                 "Partitions of so many days from today on (7); 0: none")
-    ->type_name("NUMBER");
+  add_sets(app, x->migrate);
+  add_days(app, *x);
 }
 
 void add_db_migrate(CLI::App& group, adder& all) {
@@ -104,6 +113,14 @@ void add_db_clean(CLI::App& group, adder& all) {
   add_common(app, *x);
 }
 
+void add_db_doctor(CLI::App& group, adder& all) {
+  auto [app, x] = all.add<db_doctor_arguments>(
+    group, "doctor", "What is wrong with the databases, and what mends it",
+    run_db_doctor);
+  app->add_flag("--strict", x->strict, "Warnings make the exit code 1, too");
+  add_common(app, *x);
+}
+
 void add_db(CLI::App& root, adder& all) {
   auto* group = root.add_subcommand("db",
                                     "Make, look at and clean the databases");
@@ -112,6 +129,7 @@ void add_db(CLI::App& root, adder& all) {
   add_db_migrate(*group, all);
   add_db_stats(*group, all);
   add_db_clean(*group, all);
+  add_db_doctor(*group, all);
 }
 
 } // namespace millrace::cli

@@ -27,7 +27,8 @@ TEST_CASE("wrong db commands are refused before a server is asked") {
           "it goes with neither"},
          {{"db", "clean", "--truncate", "--batch", "0"}, "--batch: found 0"},
          {{"db", "stats", "--format", "xml"}, "--format"},
-         {{"db", "stats"}, "expected --config FILE"}}) {
+         {{"db", "stats"}, "expected --config FILE"},
+         {{"db", "doctor"}, "expected --config FILE"}}) {
     auto end = run(x.args);
     INFO(end.err);
     CHECK(end.code == 2);

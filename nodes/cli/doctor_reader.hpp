@@ -1,0 +1,46 @@
+#pragma once
+
+#include "actors/store/connection.hpp"
+#include "config/config.hpp"
+#include "nodes/cli/doctor_facts.hpp"
+
+#include <string>
+#include <vector>
+
+namespace millrace::cli {
+
+/// Finds out what one database is like. Changes nothing. Blocks.
+class doctor_reader {
+public:
+  /// These outlive it.
+  doctor_reader(connection& conn, const config& all,
+                const postgresql_config& database);
+
+  store_result<doctor_facts> read();
+
+private:
+  store_result<void> read_settings();
+  store_result<void> read_sessions();
+  store_result<void> read_migrations();
+  store_result<void> read_set(const std::string& set, const std::string& schema,
+                              const std::optional<std::string>& tenant);
+  store_result<void> read_invalid();
+  store_result<void> read_bloat();
+  store_result<void> read_holders();
+  store_result<void> read_partitions();
+  store_result<void> read_grants();
+  store_result<void> read_tenant_grants(const tenant_config& tenant);
+  store_result<void> lacks_schema(const std::string& role,
+                                  const std::string& schema);
+  store_result<void> lacks_tables(const std::string& role,
+                                  const std::string& schema,
+                                  const std::vector<std::string>& tables,
+                                  const std::vector<std::string>& privileges);
+
+  connection& conn_;
+  const config& all_;
+  const postgresql_config& database_;
+  doctor_facts facts_;
+};
+
+} // namespace millrace::cli
