@@ -39,6 +39,11 @@ struct migration {
   bool repeatable() const noexcept {
     return version == 0;
   }
+
+  /// Reference rows, `R_rows_words.sql`, that may be written again at any time.
+  bool holds_rows() const {
+    return repeatable() && (name == "rows" || name.starts_with("rows_"));
+  }
 };
 
 /// The files of one set: `control`, a pack's, or a user's own.

@@ -78,11 +78,13 @@ void plan_up(const migration_set& set, const migration_history& history,
 
 void plan_repeatables(const migration_set& set,
                       const migration_history& history,
-                      std::vector<planned_migration>& to) {
+                      std::vector<planned_migration>& to,
+                      bool rows_again = false) {
   for (const auto& file : set.repeatables) {
     const auto* row = find_in(history.repeatables, file.name,
                               &applied_migration::name);
-    if (row == nullptr || row->checksum != file.checksum)
+    if (row == nullptr || row->checksum != file.checksum
+        || (rows_again && file.holds_rows()))
       to.push_back({file, migration_direction::up});
   }
 }
@@ -234,7 +236,8 @@ make_plan(const migration_set& set, const migration_history& history,
       plan_repeatables(set, history, result);
   } else {
     to_version(std::max(last, newest(history)));
-    plan_repeatables(set, history, result);
+    plan_repeatables(set, history, result,
+                     std::holds_alternative<migrate_seed>(goal));
   }
   check_interrupted(set, history, result, wrong);
   if (!wrong.empty())

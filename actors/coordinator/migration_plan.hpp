@@ -97,8 +97,11 @@ struct migrate_to {
   int32_t version = 0;
 };
 
-using migration_goal
-  = std::variant<migrate_up, migrate_down, migrate_redo, migrate_to>;
+/// Everything that is pending, and reference rows whether they are or not.
+struct migrate_seed {};
+
+using migration_goal = std::variant<migrate_up, migrate_down, migrate_redo,
+                                    migrate_to, migrate_seed>;
 
 struct planned_migration {
   migration file;

@@ -121,6 +121,15 @@ void add_db_doctor(CLI::App& group, adder& all) {
   add_common(app, *x);
 }
 
+void add_db_seed(CLI::App& group, adder& all) {
+  auto [app, x] = all.add<migrate_arguments>(
+    group, "seed",
+    "Write the reference rows of the packs again, as this program has them",
+    run_db_seed);
+  add_db_place(app, *x);
+  add_sets(app, *x);
+}
+
 void add_db(CLI::App& root, adder& all) {
   auto* group = root.add_subcommand("db",
                                     "Make, look at and clean the databases");
@@ -130,6 +139,7 @@ void add_db(CLI::App& root, adder& all) {
   add_db_stats(*group, all);
   add_db_clean(*group, all);
   add_db_doctor(*group, all);
+  add_db_seed(*group, all);
 }
 
 } // namespace millrace::cli

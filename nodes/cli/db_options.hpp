@@ -15,5 +15,6 @@ void add_db_migrate(CLI::App& group, adder& all);
 void add_db_stats(CLI::App& group, adder& all);
 void add_db_clean(CLI::App& group, adder& all);
 void add_db_doctor(CLI::App& group, adder& all);
+void add_db_seed(CLI::App& group, adder& all);
 
 } // namespace millrace::cli

@@ -135,6 +135,14 @@ job_step up_step() {
   });
 }
 
+job_step seed_step() {
+  return report_step("no reference rows",
+                     [](migrator& by, const migration_set& files,
+                        const migration_target& target) {
+                       return by.run(files, target, migrate_seed{});
+                     });
+}
+
 exit_code run_migrate_up(const migrate_arguments& what, console& to) {
   return run_goal(what, to, "up to date", migrate_up{});
 }

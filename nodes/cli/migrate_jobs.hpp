@@ -64,8 +64,10 @@ struct jobs_done {
 jobs_done do_jobs(const migrate_arguments& what, const migrate_work& work,
                   console& to, const job_step& step);
 
-/// The step that applies what is missing.
+/// The step that applies what is missing, and the one that writes reference
+/// rows again as well.
 job_step up_step();
+job_step seed_step();
 
 /// Does that with all that the arguments ask for, and prints the outcomes.
 exit_code run_jobs(const migrate_arguments& what, console& to, job_step step);

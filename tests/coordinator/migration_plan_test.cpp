@@ -116,6 +116,22 @@ TEST_CASE("repeatable files come last, when they are new or have changed") {
   CHECK(compare(set, history).back().state == migration_state::unknown);
 }
 
+TEST_CASE("seed writes reference rows again, whether they have changed or not, "
+          "and of other files what is pending") {
+  auto rows = parse_migration("R_rows_fees.sql", "-- description: d\n"
+                                                 "-- millrace:up\nSELECT 1;")
+                .value();
+  CHECK(rows.holds_rows());
+  CHECK_FALSE(repeatable("one").holds_rows());
+  auto set = files(2);
+  set.repeatables = {rows, repeatable("one")};
+  CHECK(planned(set, applied({1}), migrate_seed{}) == "+2 +rows_fees +views");
+  auto history = applied({1, 2});
+  history.repeatables = {row(rows), row(repeatable("one"))};
+  CHECK(planned(set, history, migrate_up{}) == "");
+  CHECK(planned(set, history, migrate_seed{}) == "+rows_fees");
+}
+
 TEST_CASE("everything that is wrong is reported at once, with what to do") {
   auto set = files(4);
   set.files.erase(set.files.begin() + 1);
