@@ -4,6 +4,9 @@
 #include "nodes/cli/db_clean.hpp"
 #include "nodes/cli/db_doctor.hpp"
 #include "nodes/cli/db_init.hpp"
+#include "nodes/cli/db_reset.hpp"
+#include "nodes/cli/db_roles.hpp"
+#include "nodes/cli/db_setup.hpp"
 #include "nodes/cli/db_stats.hpp"
 #include "nodes/cli/lanes_session_options.hpp"
 
@@ -49,6 +52,11 @@ void add_days(CLI::App* app, db_init_arguments& x) {
     ->add_option("--create-partitions-days", x.days,
                  "Partitions of so many days from today on (7); 0: none")
     ->type_name("NUMBER");
+}
+
+void add_prefix(CLI::App* app, std::string& to) {
+  app->add_option("--prefix", to, "Names of roles begin with it (millrace)")
+    ->type_name("NAME");
 }
 
 } // namespace
@@ -130,6 +138,44 @@ void add_db_seed(CLI::App& group, adder& all) {
   add_sets(app, *x);
 }
 
+void add_db_setup_dev(CLI::App& group, adder& all) {
+  auto [app, x] = all.add<db_setup_arguments>(
+    group, "setup-dev",
+    "Make all that a developer needs: databases, tables, partitions, roles",
+    run_db_setup_dev);
+  add_db_place(app, x->init.migrate);
+  add_sets(app, x->init.migrate);
+  add_days(app, x->init);
+  add_prefix(app, x->prefix);
+}
+
+void add_db_reset(CLI::App& group, adder& all) {
+  auto [app, x] = all.add<db_reset_arguments>(
+    group, "reset", "Drop the tenants' schemas and the control schema",
+    run_db_reset);
+  app->add_flag("--force", x->force,
+                "Though a node is alive, or others' tenants are there");
+  add_yes(app, *x);
+  add_common(app, *x);
+}
+
+void add_db_roles(CLI::App& group, adder& all) {
+  auto* roles = group.add_subcommand("roles",
+                                     "Roles that may write, or read, and no "
+                                     "more");
+  roles->require_subcommand(1);
+  auto [plan, p] = all.add<db_roles_arguments>(
+    *roles, "plan", "The statements that make them; changes nothing",
+    run_db_roles_plan);
+  add_prefix(plan, p->prefix);
+  add_common(plan, *p);
+  auto [apply, a] = all.add<db_roles_arguments>(
+    *roles, "apply", "Make them, and grant what they need", run_db_roles_apply);
+  add_prefix(apply, a->prefix);
+  add_reason(apply, *a);
+  add_common(apply, *a);
+}
+
 void add_db(CLI::App& root, adder& all) {
   auto* group = root.add_subcommand("db",
                                     "Make, look at and clean the databases");
@@ -140,6 +186,9 @@ void add_db(CLI::App& root, adder& all) {
   add_db_clean(*group, all);
   add_db_doctor(*group, all);
   add_db_seed(*group, all);
+  add_db_setup_dev(*group, all);
+  add_db_reset(*group, all);
+  add_db_roles(*group, all);
 }
 
 } // namespace millrace::cli

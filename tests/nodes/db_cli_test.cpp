@@ -1,9 +1,13 @@
 #include "nodes/cli/db_clean_plan.hpp"
+#include "nodes/cli/db_roles_plan.hpp"
+#include "nodes/cli/db_setup.hpp"
 #include "nodes/cli/db_stats_text.hpp"
 #include "tests/nodes/process.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
+
+#include <algorithm>
 
 using namespace millrace;
 using namespace millrace::cli;
@@ -28,7 +32,13 @@ TEST_CASE("wrong db commands are refused before a server is asked") {
          {{"db", "clean", "--truncate", "--batch", "0"}, "--batch: found 0"},
          {{"db", "stats", "--format", "xml"}, "--format"},
          {{"db", "stats"}, "expected --config FILE"},
-         {{"db", "doctor"}, "expected --config FILE"}}) {
+         {{"db", "doctor"}, "expected --config FILE"},
+         {{"db", "seed"}, "expected --config FILE"},
+         {{"db", "setup-dev"}, "expected --config FILE"},
+         {{"db", "reset"}, "expected --config FILE"},
+         {{"db", "roles"}, "subcommand"},
+         {{"db", "roles", "apply", "--prefix", "Too Long"},
+          "--prefix: found"}}) {
     auto end = run(x.args);
     INFO(end.err);
     CHECK(end.code == 2);
@@ -193,4 +203,44 @@ tenant_demo.log: all rows, about 3 rows, 8192 bytes
                                R"("rows_estimate":7,"bytes":49152},)")
                && ContainsSubstring(
                  R"("delete":[{"from":"ticks_3","rows":9,)"));
+}
+
+TEST_CASE("the database's name is the configuration's, or the URL's") {
+  postgresql_config x;
+  CHECK(database_name_of(x).empty());
+  x.url = secret{"postgresql://u:p%40@h:5432/my%20shop?sslmode=require"};
+  CHECK(database_name_of(x) == "my shop");
+  x.url = secret{"postgresql://h"};
+  CHECK(database_name_of(x).empty());
+  x.url = secret{"postgresql://h/100%"};
+  CHECK(database_name_of(x) == "100%");
+  x.database = "shop";
+  CHECK(database_name_of(x) == "shop");
+}
+
+TEST_CASE("roles that are there are not made again, and each gets what it "
+          "needs of its schema alone") {
+  tenant_config north;
+  north.name = "north";
+  north.schema = "tenant_north";
+  role_request x;
+  x.tenants = {&north};
+  x.owner = "owner";
+  auto all = role_statements(x);
+  auto has = [&all](const std::string& sql) {
+    return std::ranges::contains(all, sql);
+  };
+  CHECK(has(R"(CREATE ROLE "millrace_ingest" NOLOGIN)"));
+  CHECK(has(R"(REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA "millrace" FROM )"
+            "PUBLIC"));
+  CHECK(has(R"(GRANT SELECT ON ALL TABLES IN SCHEMA "tenant_north" TO )"
+            R"("millrace_north_reader")"));
+  CHECK(has(R"(ALTER DEFAULT PRIVILEGES FOR ROLE "owner" IN SCHEMA )"
+            R"("tenant_north" GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES )"
+            R"(TO "millrace_north_ingest")"));
+  CHECK(has(R"(GRANT "millrace_north_ingest" TO "millrace_ingest")"));
+  x.known = {"millrace_ingest", "millrace_reader", "millrace_north_ingest",
+             "millrace_north_reader"};
+  for (const auto& sql : role_statements(x))
+    CHECK(!sql.starts_with("CREATE ROLE"));
 }
