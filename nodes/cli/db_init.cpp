@@ -71,9 +71,9 @@ public:
         code = done.error().code;
       }
       for (const auto& x : round.tables()) {
-        write(json_, x, place.database.name);
+        write_done(json_, x, place.database.name);
         if (x.reach)
-          text_ += text_of(x);
+          text_ += done_text(x);
       }
     }
     return code;

@@ -23,8 +23,8 @@ struct stats_survey {
   }
 };
 
-void survey(const admin_session& session, const db_stats_arguments& what,
-            const console& to, stats_survey& seen) {
+void survey_stats(const admin_session& session, const db_stats_arguments& what,
+                  const console& to, stats_survey& seen) {
   auto conn = open_patient(session);
   if (!conn)
     return seen.fail(conn.error());
@@ -51,7 +51,7 @@ void survey(const admin_session& session, const db_stats_arguments& what,
   }
 }
 
-std::string json_of(const std::vector<tenant_stats>& all, bool one) {
+std::string stats_json(const std::vector<tenant_stats>& all, bool one) {
   json_writer out;
   if (!one)
     out.begin_array();
@@ -74,7 +74,7 @@ exit_code run_db_stats(const db_stats_arguments& what, console& to) {
   stats_survey seen;
   for (auto& session : sessions->open) {
     session.conn.close();
-    survey(session, what, to, seen);
+    survey_stats(session, what, to, seen);
   }
   if (sessions->lacking)
     seen.fail(*sessions->lacking);
@@ -83,7 +83,7 @@ exit_code run_db_stats(const db_stats_arguments& what, console& to) {
     return seen.code;
   }
   if (to.json() || what.format == "json") {
-    to.out(json_of(seen.tenants, !what.tenant.empty()));
+    to.out(stats_json(seen.tenants, !what.tenant.empty()));
     if (!to.json())
       to.tell(seen.failures);
     return seen.code;

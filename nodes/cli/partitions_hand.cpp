@@ -103,7 +103,7 @@ table_done& hand_round::done_to(const partition_policy& policy) {
   });
 }
 
-std::string text_of(const table_done& x) {
+std::string done_text(const table_done& x) {
   auto done = x.made.empty() && x.dropped.empty()
                 ? std::string{"nothing to do"}
                 : std::format("{} made, {} dropped", x.made.size(),
@@ -114,7 +114,8 @@ std::string text_of(const table_done& x) {
   return std::format("{}: {}{}\n", printable(to_string(x.policy)), done, ahead);
 }
 
-void write(json_writer& out, const table_done& x, const std::string& database) {
+void write_done(json_writer& out, const table_done& x,
+                const std::string& database) {
   auto names = [&out](const char* key, const std::vector<std::string>& all) {
     out.key(key).begin_array();
     for (const auto& name : all)

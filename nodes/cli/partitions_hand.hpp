@@ -36,9 +36,10 @@ struct table_done {
 };
 
 /// One line.
-std::string text_of(const table_done& x);
+std::string done_text(const table_done& x);
 
-void write(json_writer& out, const table_done& x, const std::string& database);
+void write_done(json_writer& out, const table_done& x,
+                const std::string& database);
 
 /// A go over tables of one database, in the term of the node that coordinates,
 /// or in one of its own where none does. Tells what it does on standard error.

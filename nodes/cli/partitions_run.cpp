@@ -50,9 +50,9 @@ exit_code run_rounds(const partitions_arguments& what, console& to,
     if (auto done = round.run(); !done)
       fail(done.error());
     for (const auto& x : round.tables()) {
-      write(out, x, session.database);
+      write_done(out, x, session.database);
       if (!to.json() && x.reach)
-        to.out(text_of(x));
+        to.out(done_text(x));
     }
   }
   if (sessions.lacking)

@@ -146,8 +146,7 @@ TEST_CASE_METHOD(clean_fixture, "nothing goes without an answer: the plan is "
 }
 
 TEST_CASE_METHOD(clean_fixture, "while a node coordinates, clean works in its "
-                                "term; in a term that is over it does "
-                                "nothing") {
+                                "term and leaves it the lease") {
   db.execute("UPDATE millrace.coordinator SET epoch = 7, owner = "
              "gen_random_uuid(), node = 'one', lease_until = now() + interval "
              "'1 h'");
