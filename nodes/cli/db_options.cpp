@@ -180,6 +180,7 @@ void add_db(CLI::App& root, adder& all) {
   auto* group = root.add_subcommand("db",
                                     "Make, look at and clean the databases");
   group->require_subcommand(1);
+  add_db_backups(*group, all);
   add_db_init(*group, all);
   add_db_migrate(*group, all);
   add_db_stats(*group, all);

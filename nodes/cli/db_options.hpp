@@ -10,6 +10,7 @@ namespace millrace::cli {
 
 class adder;
 
+void add_db_backups(CLI::App& group, adder& all);
 void add_db_init(CLI::App& group, adder& all);
 void add_db_migrate(CLI::App& group, adder& all);
 void add_db_stats(CLI::App& group, adder& all);

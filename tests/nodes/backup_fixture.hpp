@@ -1,0 +1,117 @@
+#pragma once
+
+// Backups of the pipeline `notes`, and what restores leave on the server.
+
+#include "messages/sha256.hpp"
+#include "nodes/cli/db_restore.hpp"
+#include "tests/nodes/lanes_fixture.hpp"
+
+#include <sys/wait.h>
+
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <iterator>
+
+#include <unistd.h>
+
+namespace millrace::test {
+
+/// Drops what restores have made beside a database.
+inline void drop_others(const scratch_database& db) {
+  scratch_database other{"drop"};
+  for (const auto& row :
+       other.rows("SELECT format('DROP DATABASE %I WITH (FORCE)', datname) "
+                  "FROM pg_database WHERE datname LIKE '"
+                  + db.name() + "\\_%'"))
+    other.execute(row[0]);
+}
+
+inline std::string content(const std::string& file) {
+  std::ifstream in{file, std::ios::binary};
+  return {std::istreambuf_iterator<char>{in}, {}};
+}
+
+/// Changes a manifest and its checksum.
+inline void forge(const std::string& backup, const std::string& what,
+                  const std::string& by) {
+  auto text = content(backup + "/manifest.json");
+  auto at = text.find(what);
+  REQUIRE(at != text.npos);
+  text.replace(at, what.size(), by);
+  std::ofstream{backup + "/manifest.json"} << text;
+  std::ofstream{backup + "/manifest.sha256"} << sha256_hex(text)
+                                             << "  manifest.json\n";
+}
+
+/// Runs `work` in a process of its own that is killed when it is told of the
+/// step; false when it ended, or was not told.
+inline bool killed_at(
+  std::string_view step, const process::variables& environment,
+  const std::function<int(std::function<void(std::string_view)>)>& work) {
+  auto child = ::fork();
+  REQUIRE(child >= 0);
+  if (child == 0) {
+    for (const auto& [name, value] : environment)
+      ::setenv(name.c_str(), value.c_str(), 1);
+    // Nothing of the parent's may end with this process.
+    ::_exit(work([step](std::string_view at) {
+      if (at == step)
+        ::raise(SIGKILL);
+    }));
+  }
+  int status = 0;
+  REQUIRE(::waitpid(child, &status, 0) == child);
+  return WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
+}
+
+struct backup_fixture : lanes_fixture {
+  explicit backup_fixture(std::string brokers = servers::kafka_bootstrap())
+    : lanes_fixture{std::move(brokers)} {
+    folder_of_backups = folder.path() + "/backups";
+  }
+
+  ~backup_fixture() override {
+    drop_others(db);
+  }
+
+  /// `db backup daily`.
+  outcome back_up(const std::string& name = "daily") const {
+    return run({"db", "backup", name, "--folder", folder_of_backups, "--json"});
+  }
+
+  outcome restore(std::vector<std::string> more = {},
+                  const std::string& name = "daily") const {
+    std::vector<std::string> args{"db",       "restore",         name,
+                                  "--folder", folder_of_backups, "--yes",
+                                  "--reason", "a test"};
+    args.insert(args.end(), more.begin(), more.end());
+    return run(args);
+  }
+
+  /// Databases beside this one that restores have made.
+  std::string others() const {
+    scratch_database any{"any"};
+    return any.value("SELECT string_agg(substr(datname, "
+                     + std::to_string(db.name().size() + 1)
+                     + "), ' ' ORDER BY datname) FROM pg_database WHERE "
+                       "datname LIKE '"
+                     + db.name() + "\\_%'");
+  }
+
+  static std::string lines(int from, int to) {
+    std::string result;
+    for (auto i = from; i < to; ++i)
+      result += std::format("{{\"id\":{},\"v\":\"x\"}}\n", i);
+    return result;
+  }
+
+  /// "ids:rows:offsets": all the same when each event was written once.
+  static constexpr auto counts
+    = "SELECT count(DISTINCT id) || ':' || count(*) || ':' || count(DISTINCT "
+      "at) FROM tenant_north.notes";
+
+  std::string folder_of_backups;
+};
+
+} // namespace millrace::test

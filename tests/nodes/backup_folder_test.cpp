@@ -1,0 +1,145 @@
+// The folder of backups, and the programs that fill it.
+
+#include "messages/sha256.hpp"
+#include "nodes/cli/backup_folder.hpp"
+#include "nodes/cli/child_program.hpp"
+#include "tests/nodes/backup_sample.hpp"
+#include "tests/nodes/process.hpp"
+
+#include <catch2/catch_test_macros.hpp>
+#include <catch2/matchers/catch_matchers_string.hpp>
+
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+
+using namespace millrace;
+using namespace millrace::cli;
+using namespace millrace::test;
+using Catch::Matchers::ContainsSubstring;
+namespace fs = std::filesystem;
+
+TEST_CASE("names of backups are those of folders that nobody can mistake") {
+  for (auto x : {"a", "2026-11-22", "x.y_z", "20261122T031500Z"})
+    CHECK_FALSE(backup_name_problem(x));
+  for (auto x : {"", ".a", "-a", "a/b", "..", "a b", "a\n"})
+    CHECK(backup_name_problem(x));
+  CHECK(backup_name_problem(std::string(101, 'a')));
+}
+
+TEST_CASE("a backup is there with all of it or not at all") {
+  scratch_folder scratch;
+  fs::path folder = scratch.path() + "/backups";
+  std::vector<std::string> removed;
+  auto note = [&removed](const std::string& x) { removed.push_back(x); };
+  {
+    auto left = unfinished_backup::begin(folder, "daily", note);
+    REQUIRE(left);
+    CHECK(fs::exists(left->path()));
+    CHECK(list_backups(folder).empty());
+    auto second = unfinished_backup::begin(folder, "daily", note);
+    REQUIRE_FALSE(second);
+    CHECK_THAT(second.error(), ContainsSubstring("by another process"));
+    // Another name is another backup.
+    CHECK(unfinished_backup::begin(folder, "other", note));
+    CHECK(removed.empty());
+  }
+  CHECK(fs::is_empty(folder));
+  // What a process that was killed has left.
+  fs::create_directories(folder / ".dead.partial/postgresql");
+  auto made = unfinished_backup::begin(folder, "daily", note);
+  REQUIRE(made);
+  CHECK(removed == std::vector<std::string>{".dead.partial"});
+  fs::create_directories(made->path() / "postgresql");
+  std::ofstream{made->path() / "postgresql/toc.dat"} << "hello world\n";
+  auto manifest = sample_backup();
+  manifest.databases[0].files
+    = sum_files(made->path() / "postgresql", made->path(), {}).value();
+  REQUIRE(made->finish(manifest));
+  auto all = list_backups(folder);
+  REQUIRE(all.size() == 1);
+  CHECK(all[0].name == "daily");
+  CHECK(all[0].manifest);
+  auto taken = unfinished_backup::begin(folder, "daily", note);
+  REQUIRE_FALSE(taken);
+  CHECK_THAT(taken.error(), ContainsSubstring("already"));
+
+  auto read = open_backup(folder, "daily");
+  REQUIRE(read);
+  const auto& database = read->manifest.databases[0];
+  REQUIRE(database.files.size() == 1);
+  CHECK(database.files[0].path == "postgresql/toc.dat");
+  CHECK(database.files[0].sha256 == sha256_hex("hello world\n"));
+  CHECK(damages(*read, database, {}).empty());
+  std::ofstream{folder / "daily/postgresql/toc.dat"} << "hello wOrld\n";
+  CHECK_THAT(damages(*read, database, {}).at(0),
+             ContainsSubstring("another SHA-256"));
+  std::ofstream{folder / "daily/postgresql/toc.dat"} << "hello\n";
+  std::ofstream{folder / "daily/postgresql/more"} << "x";
+  auto wrong = damages(*read, database, {});
+  REQUIRE(wrong.size() == 2);
+  CHECK_THAT(wrong[0], ContainsSubstring("6 bytes, and 12"));
+  CHECK(wrong[1] == "postgresql/more is not in the manifest");
+  fs::remove(folder / "daily/postgresql/toc.dat");
+  CHECK_THAT(damages(*read, database, {}).at(0),
+             ContainsSubstring("is missing"));
+  auto text = to_json(sample_backup());
+  std::ofstream{folder / "daily/manifest.json"} << text;
+  auto changed = open_backup(folder, "daily");
+  REQUIRE_FALSE(changed);
+  CHECK_THAT(changed.error(), ContainsSubstring("manifest.json is damaged"));
+  CHECK_FALSE(list_backups(folder).at(0).problem.empty());
+}
+
+// -- programs -----------------------------------------------------------------
+
+TEST_CASE("a child's lines and its end are told, and it sees none of our "
+          "libpq variables") {
+  ::setenv("PGPASSWORD", "secret", 1);
+  auto child = child_program::start(
+    {"/bin/sh", "-c",
+     "echo one; echo \"$PGPASSWORD|$PGHOST|$LC_ALL\" >&2; "
+     "printf three; exit 7"},
+    {{"PGHOST", "there"}});
+  ::unsetenv("PGPASSWORD");
+  REQUIRE(child);
+  std::vector<std::string> lines;
+  std::optional<int> code;
+  while (!(
+    code = child->advance(std::chrono::milliseconds{100},
+                          [&](std::string_view x) { lines.emplace_back(x); })))
+    continue;
+  CHECK(code == 7);
+  CHECK(lines == std::vector<std::string>{"one", "|there|C", "three"});
+}
+
+TEST_CASE("a child that is asked to end does so") {
+  auto child = child_program::start({"/bin/sh", "-c", "exec sleep 600"}, {});
+  REQUIRE(child);
+  child->stop();
+  std::optional<int> code;
+  while (!(code = child->advance(std::chrono::milliseconds{100},
+                                 [](std::string_view) {})))
+    child->stop();
+  CHECK(code == 128 + SIGTERM);
+}
+
+TEST_CASE("the release of PostgreSQL's programs is read and compared") {
+  auto x = parse_program_version("pg_dump (PostgreSQL) 17.5 (Debian 17.5-1)");
+  REQUIRE(x);
+  CHECK(x->major == 17);
+  CHECK(x->version == "17.5");
+  CHECK_FALSE(parse_program_version("pg_dump"));
+  CHECK_FALSE(parse_program_version("x (PostgreSQL) devel"));
+  scratch_folder folder;
+  auto file = folder.write("pg_dump", "#!/bin/sh\necho 'pg_dump (PostgreSQL) "
+                                      "15.2'\n");
+  fs::permissions(file, fs::perms::owner_all);
+  auto found = find_server_program("pg_dump", folder.path(), 15);
+  REQUIRE(found);
+  CHECK(found->path == file);
+  auto old = find_server_program("pg_dump", folder.path(), 17);
+  REQUIRE_FALSE(old);
+  CHECK_THAT(old.error(), ContainsSubstring("is of PostgreSQL 15.2"));
+  CHECK_FALSE(find_server_program("pg_restore", folder.path(), 15));
+}

@@ -1,0 +1,155 @@
+// Restores where the registry and lanes are in different databases.
+
+#include "tests/nodes/backup_fixture.hpp"
+#include "tests/nodes/databases_fixture.hpp"
+
+using namespace millrace;
+using namespace millrace::test;
+using Catch::Matchers::ContainsSubstring;
+
+namespace {
+
+struct restoring_fixture : databases_fixture {
+  ~restoring_fixture() override {
+    drop_others(control);
+    drop_others(west);
+  }
+
+  outcome back_up() const {
+    return run({"db", "backup", "daily", "--folder", backups()});
+  }
+
+  outcome restore(std::vector<std::string> more = {}) const {
+    std::vector<std::string> args{"db",      "restore",  "daily",  "--folder",
+                                  backups(), "--reason", "a test", "--yes"};
+    args.insert(args.end(), more.begin(), more.end());
+    return run(args);
+  }
+
+  std::string backups() const {
+    return folder.path() + "/backups";
+  }
+
+  void await_once(int north, int south) const {
+    await(control, count("north"), once(north));
+    await(west, count("south"), once(south));
+  }
+
+  static std::string number(const scratch_database& db) {
+    return db.value("SELECT oid FROM pg_database WHERE datname = "
+                    "current_database()");
+  }
+};
+
+} // namespace
+
+TEST_CASE_METHOD(restoring_fixture, "the databases of a backup are restored "
+                                    "together under a node that runs, and each "
+                                    "event is in one of them once") {
+  send("north", 0, 30);
+  send("south", 0, 20);
+  auto node = start_node();
+  await_once(30, 20);
+  auto made = back_up();
+  INFO(made.out << made.err);
+  REQUIRE(made.code == 0);
+  json_document manifest{content(backups() + "/daily/manifest.json")};
+  CHECK(manifest.text("/databases/0/name") == "postgresql");
+  CHECK(manifest.text("/databases/1/name") == "west");
+  send("north", 30, 50);
+  send("south", 20, 50);
+  await_once(50, 50);
+  auto done = restore();
+  INFO(done.out << done.err);
+  REQUIRE(done.code == 0);
+  CHECK(done.out.find("database postgresql: ")
+        < done.out.find("database west"));
+  send("south", 50, 60);
+  await_once(50, 60);
+  CHECK(west.value("SELECT count(*) FROM millrace.admin_action") == "1");
+  // One that the configuration does not name, or the backup does not have.
+  forge(backups() + "/daily", "\"name\":\"west\"", "\"name\":\"east\"");
+  auto lacking = restore();
+  CHECK(lacking.code == 1);
+  CHECK_THAT(lacking.err, ContainsSubstring("no database 'west'"));
+  stop(node);
+}
+
+TEST_CASE_METHOD(restoring_fixture, "a restore of two databases that is killed "
+                                    "at any step changes neither or goes on "
+                                    "with the other") {
+  send("north", 0, 10);
+  send("south", 0, 10);
+  auto node = start_node();
+  await_once(10, 10);
+  stop(node);
+  REQUIRE(back_up().code == 0);
+  auto registry = number(control);
+  auto lanes = number(west);
+  for (auto step : {"check postgresql", "make postgresql", "fill postgresql",
+                    "verify postgresql", "make west", "verify west",
+                    "incarnation postgresql", "incarnation west",
+                    "swap postgresql", "swap west"}) {
+    INFO(step);
+    CHECK(killed_at(step, environment(), [this](auto on_step) {
+      cli::restore_arguments what;
+      what.config = config;
+      what.folder = backups();
+      what.name = "daily";
+      what.reason = "a test";
+      what.yes = true;
+      what.on_step = on_step;
+      cli::console to{true};
+      return static_cast<int>(cli::run_db_restore(what, to));
+    }));
+    // The registry first, never lanes without it.
+    CHECK((number(control) != registry) == (std::string{"swap west"} == step));
+    CHECK(number(west) == lanes);
+    CHECK(west.value(count("south")) == once(10));
+  }
+  auto done = restore();
+  INFO(done.out << done.err);
+  REQUIRE(done.code == 0);
+  // What was verified is not filled again, and what is in place stays there.
+  CHECK_FALSE(done.err.contains(": fill"));
+  CHECK_FALSE(done.out.contains("database postgresql"));
+  CHECK_THAT(done.out, ContainsSubstring("database west"));
+  CHECK(number(control) != registry);
+  CHECK(number(west) != lanes);
+  CHECK(control.value("SELECT after->>'incarnation' FROM millrace.admin_action")
+        == west.value("SELECT max(after->>'incarnation') FROM "
+                      "millrace.admin_action"));
+  send("north", 10, 20);
+  node = start_node();
+  await_once(20, 10);
+  stop(node);
+}
+
+TEST_CASE_METHOD(restoring_fixture, "one database is restored by itself only "
+                                    "while the others have the map that they "
+                                    "had") {
+  send("north", 0, 10);
+  send("south", 0, 10);
+  auto node = start_node();
+  await_once(10, 10);
+  stop(node);
+  REQUIRE(back_up().code == 0);
+  auto registry = number(control);
+  west.execute("DELETE FROM tenant_south.notes");
+  auto done = restore({"--database", "west"});
+  INFO(done.out << done.err);
+  REQUIRE(done.code == 0);
+  CHECK(west.value(count("south")) == once(10));
+  CHECK(number(control) == registry);
+  control.execute("INSERT INTO millrace.admin_action (os_user, host, command, "
+                  "object, reason) VALUES ('', '', 'dlq replay', "
+                  "'notes/_unrouted/0 7', '')");
+  auto replayed = restore({"--database", "west"});
+  CHECK(replayed.code == 1);
+  CHECK_THAT(replayed.err, ContainsSubstring("1 dead letters of `_unrouted`"));
+  CHECK(restore({"--database", "west", "--accept-loss"}).code == 0);
+  control.execute("UPDATE millrace.pipeline SET map_fingerprint = 1");
+  auto refused = restore({"--database", "west"});
+  CHECK(refused.code == 1);
+  CHECK_THAT(refused.err, ContainsSubstring("restore all databases"));
+}
