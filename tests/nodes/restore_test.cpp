@@ -288,6 +288,7 @@ TEST_CASE_METHOD(backup_fixture, "a restored database has the settings, grants "
   // Somebody who writes at the swap: it is lost with the old database.
   session_config quiet;
   quiet.keywords = {{"dbname", db.url()}};
+  quiet.idle_in_transaction_timeout = 0ms;
   auto idle = connection::open(quiet);
   REQUIRE(idle);
   REQUIRE(idle->run("BEGIN; INSERT INTO tenant_north.notes VALUES (99, 'y', "
