@@ -15,6 +15,15 @@
 
 namespace millrace::cli {
 
+namespace {
+
+/// Who does it, as leases and logs name him.
+std::string by(const admin_note& note) {
+  return "db clean of " + note.os_user + " on " + note.host;
+}
+
+} // namespace
+
 std::string clean_done_text(const database_clean& x) {
   std::string result;
   for (std::size_t i = 0; i < x.steps.size(); ++i) {
@@ -69,10 +78,8 @@ admin_result<void> clean_run::run() {
   auto note = note_of(what_, "db clean");
   if (note.reason.empty())
     note.reason = "not said";
-  auto term
-    = hand_term::begin(lease_session(database_, timing.term),
-                       "db clean of " + note.os_user + " on " + note.host,
-                       timing);
+  auto term = hand_term::begin(lease_session(database_, timing.term), by(note),
+                               timing);
   if (!term)
     return admin_fail(term.error());
   return under((*term)->lease(), note);
@@ -85,7 +92,7 @@ admin_result<void> clean_run::under(const held_lease& lease,
   auto conn = connection::open(settings);
   if (!conn)
     return admin_fail(conn.error());
-  partition_store store{*conn, lease};
+  partition_store store{*conn, lease, stop_, by(note)};
   if (auto mine = take(store); !mine)
     return mine;
   auto number = note_clean(*conn, note, object(), clean_plan_json(work_.steps));

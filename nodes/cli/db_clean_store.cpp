@@ -202,7 +202,7 @@ store_result<void> cleaner::clean(const clean_step& step, clean_done& to) {
     if (config_.stop)
       return {};
     if (auto done = store_.remove(policy, step.known, x.what); !done)
-      return done;
+      return std::unexpected{done.error()};
     to.dropped.push_back(x.what.name);
     told(step, to);
   }
