@@ -42,7 +42,7 @@ lane_core::lane_core(lane_id id, lane_limits limits, write_traits writes)
     breaker_{limits.max_reject_ratio},
     writes_{std::move(writes)},
     round_{writes_},
-    flush_bytes_{limits.flush_bytes} {
+    pace_{limits.flush_bytes, limits.flush_time} {
 }
 
 // -- input --------------------------------------------------------------------
@@ -122,7 +122,7 @@ void lane_core::committed(std::chrono::microseconds took) {
   phase_ = phase::ready;
   attempts_ = refusals_ = 0;
   if (!retrying_)
-    set_pace(took);
+    pace_.committed(flown_bytes(), took);
   row_->next_seq.value += flight_.claim.seqs;
   for (const auto& x : flight_.claim.ranges) {
     auto& at = row_->next_off[static_cast<std::size_t>(x.at.value)];
@@ -178,8 +178,7 @@ void lane_core::retry_smaller() {
     retry();
     return;
   }
-  flush_bytes_
-    = std::max<std::size_t>(1, std::min(flush_bytes_, flown_bytes()) / 2);
+  pace_.timed_out(flown_bytes());
   // One batch is halved by its events.
   if (flying_.size() == 1)
     suspects_.narrow(parts(flying_), left_out_of_flight());

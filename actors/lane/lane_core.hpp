@@ -1,7 +1,9 @@
 #pragma once
 
 #include "actors/lane/bisection.hpp"
+#include "actors/lane/flush_pace.hpp"
 #include "actors/lane/lane_core_types.hpp"
+#include "actors/lane/orphan_watch.hpp"
 #include "actors/lane/reject_breaker.hpp"
 #include "actors/lane/waiting_round.hpp"
 #include "actors/lane/waiting_set.hpp"
@@ -298,9 +300,7 @@ private:
 
   // In lane_core_flush.cpp.
   void plan(queue_prefix end);
-  void set_pace(std::chrono::microseconds took);
   std::size_t flown_bytes() const;
-  std::size_t least_bytes() const noexcept;
   void add_to_flight(const queued& x, offset trim);
   queue_prefix how_far();
   bool stop_before_halt(queue_prefix& end);
@@ -348,17 +348,9 @@ private:
   reject_breaker breaker_;
   write_traits writes_;
 
-  /// An event without parents that ended flushes of its partition.
-  struct orphan {
-    offset at;
-
-    /// Flushes since, and still the first.
-    int flushes = 0;
-  };
-
   /// Where the next flush ends, by partition, until one is committed.
   std::map<slot, offset> ends_;
-  std::map<slot, orphan> orphans_;
+  orphan_watch orphans_;
 
   // -- waiting events ---------------------------------------------------------
 
@@ -389,9 +381,7 @@ private:
   std::vector<addressed_reply> replies_;
   std::size_t queued_bytes_ = 0;
   int64_t dropped_ = 0;
-
-  /// Grows and shrinks below `limits_.flush_bytes`.
-  std::size_t flush_bytes_;
+  flush_pace pace_;
   int attempts_ = 0;
   int refusals_ = 0;
   bool reload_ = false;

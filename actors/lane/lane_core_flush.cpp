@@ -16,10 +16,6 @@ namespace millrace {
 
 namespace {
 
-/// Flushes are made smaller, for their time or for their orphans, but not below
-/// this.
-constexpr std::size_t smallest_flush = std::size_t{64} << 10;
-
 /// The first row or reject that is kept.
 std::optional<offset> first_kept(const flush_source& x) {
   std::optional<offset> result;
@@ -107,7 +103,7 @@ void lane_core::plan(queue_prefix end) {
     if (last)
       cut = std::min(cut.value_or(*last), *last);
     auto more = stays ? 0 : size_bytes(*x.data);
-    if (bytes > 0 && bytes + more > flush_bytes_)
+    if (bytes > 0 && bytes + more > pace_.bytes())
       break;
     bytes += more;
     if (!stays && (!cut || *cut >= x.data->range.to)) {
@@ -129,22 +125,6 @@ void lane_core::plan(queue_prefix end) {
   }
   queue_.insert(queue_.begin(), std::make_move_iterator(left.begin()),
                 std::make_move_iterator(left.end()));
-}
-
-/// How much the next flush may have, by how long this one took.
-void lane_core::set_pace(std::chrono::microseconds took) {
-  if (took > limits_.flush_time) {
-    auto share = static_cast<double>(limits_.flush_time.count())
-                 / static_cast<double>(took.count());
-    auto bytes = static_cast<double>(flown_bytes()) * share;
-    flush_bytes_ = std::max(least_bytes(), static_cast<std::size_t>(bytes));
-  } else if (2 * took < limits_.flush_time) {
-    flush_bytes_ = std::min(limits_.flush_bytes, flush_bytes_ * 2);
-  }
-}
-
-std::size_t lane_core::least_bytes() const noexcept {
-  return std::min(limits_.flush_bytes, smallest_flush);
 }
 
 std::size_t lane_core::flown_bytes() const {

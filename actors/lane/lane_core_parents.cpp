@@ -3,18 +3,10 @@
 
 #include "actors/lane/invariant.hpp"
 #include "actors/lane/lane_core.hpp"
-#include "actors/lane/mutation.hpp"
 
 #include <algorithm>
 
 namespace millrace {
-
-namespace {
-
-/// So often others may go first.
-constexpr int max_flushes = 32;
-
-} // namespace
 
 orphan_verdict
 lane_core::flush_before_orphans(const std::vector<missing_write>& which) {
@@ -23,15 +15,8 @@ lane_core::flush_before_orphans(const std::vector<missing_write>& which) {
   auto found = first_orphans(which);
   if (found.empty())
     return orphan_verdict::nothing;
-  for (const auto& [at, first] : found) {
-    auto& x = orphans_[at];
-    x.flushes = x.at == first ? x.flushes + 1 : 0;
-    x.at = first;
-    if (x.flushes >= max_flushes) {
-      orphans_.erase(at);
-      return orphan_verdict::stuck;
-    }
-  }
+  if (orphans_.found(found))
+    return orphan_verdict::stuck;
   // What stayed behind in this flight still does.
   auto ends = ends_;
   for (const auto& [at, first] : found) {
@@ -40,8 +25,7 @@ lane_core::flush_before_orphans(const std::vector<missing_write>& which) {
   }
   if (!may_fly(ends))
     return orphan_verdict::nothing;
-  flush_bytes_ = std::max(least_bytes(),
-                          std::min(flush_bytes_, flown_bytes() / 4));
+  pace_.lacked_parents(flown_bytes());
   phase_ = phase::ready;
   land();
   ends_ = std::move(ends);

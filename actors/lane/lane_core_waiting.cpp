@@ -99,7 +99,7 @@ void lane_core::find_waiters(queue_prefix& end) {
     if (auto last = end_of(queue_[i]); last && *last <= start_of(queue_[i]))
       continue;
     auto more = size_bytes(*queue_[i].data);
-    if (bytes > 0 && bytes + more > flush_bytes_)
+    if (bytes > 0 && bytes + more > pace_.bytes())
       break;
     bytes += more;
     if (!find_waiters(end, i, fresh))
