@@ -2,21 +2,16 @@
 SQL: COPY into staging tables, INSERT … SELECT into the tables of the pack, as
 many events in a transaction as Millrace had."""
 
-import base64
-import itertools
 import json
-import lzma
-import random
 import subprocess
 import threading
 import time
 
 from machine import (
-    TOP, Bench, CannotMeasure, cpu_seconds, median, millrace_servers,
+    Bench, CannotMeasure, cpu_seconds, median, millrace_servers,
     peak_bytes, say, stat_of)
 from millrace_panel import read_metrics, total
 
-DAY = TOP / "deploy/data/pme-ledger-one-partition.ndjson.xz"
 TOPIC = "pme-ledger"
 SEED = 20261121
 
@@ -28,74 +23,8 @@ CHILDREN = ["event_log", "fact3_order", "fact4_order_event", "fact4_trade",
             "fact5_contract", "fact5_trade_event"]
 DERIVED = ["orders", "trades", "contracts"]
 
-# So that each day of the feed has orders and trades of its own: a snowflake is
-# milliseconds times 2^22, a trade counts milliseconds, a contract is ten times
-# its trade and one or two.
-STEP_MS = 10**9
-
-
-# -- the feed ------------------------------------------------------------------
-
-
-def shift_contract(x, k):
-    x["nid"] += k * STEP_MS * 10
-    x["trade_nid"] += k * STEP_MS
-    x["order_nid"] += k * (STEP_MS << 22)
-    x["kpei_reff"] += f"-{k}"
-
-
-def shifted(kind, x, k):
-    """A body of the k-th day."""
-    if kind == "Order":
-        x["nid"] += k * (STEP_MS << 22)
-        if x["prev_nid"]:
-            x["prev_nid"] += k * (STEP_MS << 22)
-    elif kind == "Trade":
-        x["nid"] += k * STEP_MS
-        x["kpei_reff"] += f"-{k}"
-        for contract in (x["Lender"] or []) + (x["Borrower"] or []):
-            shift_contract(contract, k)
-    elif kind == "Contract":
-        shift_contract(x, k)
-    elif "order_nid" in x:
-        x["order_nid"] += k * (STEP_MS << 22)
-    elif "trade_nid" in x:
-        x["trade_nid"] += k * STEP_MS
-    return x
-
-
-def days(events, partitions):
-    """The recorded day again and again, over the partitions at random, as its
-    producers do it."""
-    with lzma.open(DAY, "rt") as file:
-        day = [json.loads(line) for line in file]
-    chance = random.Random(SEED)
-    span = day[-1]["timestamp"] - day[0]["timestamp"] + 1000
-    bodies = [base64.b64decode(x["value_b64"]) for x in day]
-    made = 0
-    for k in itertools.count():
-        for line, body in zip(day, bodies):
-            if made == events:
-                return
-            made += 1
-            kind = dict(line["headers"])["event-type"]
-            text = json.dumps(shifted(kind, json.loads(body), k),
-                              separators=(",", ":"))
-            yield {"partition": chance.randrange(partitions),
-                   "timestamp": line["timestamp"] + k * span,
-                   "headers": line["headers"], "key_b64": line["key_b64"],
-                   "value_b64": base64.b64encode(text.encode()).decode()}
-
-
-def rows_per_event():
-    with lzma.open(DAY, "rt") as file:
-        day = [json.loads(line) for line in file]
-    rows = 0
-    for line in day:
-        body = json.loads(base64.b64decode(line["value_b64"]))
-        rows += 2 + len(body.get("Lender") or []) \
-            + len(body.get("Borrower") or [])
-    return rows / len(day)
+# Of a generated day, by the generator's own weights: what the pipeline writes.
+ROWS_PER_EVENT = 2.37
 
 
 # -- both sides ----------------------------------------------------------------
@@ -106,28 +35,29 @@ class Ledger(Bench):
 
     programs = ("millrace",)
 
+    def generated_day(self):
+        """Its partitions get the events at random, as from their producers."""
+        file = self.home / "day.ndjson"
+        done = subprocess.run(
+            [str(self.bin / "millrace"), "generate", "pme", "--events",
+             str(int(self.options.rows / ROWS_PER_EVENT) + 1), "--partitions",
+             str(self.options.partitions), "--seed", str(SEED), "--out",
+             str(file)], capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise CannotMeasure(f"millrace generate: {done.stderr}")
+        return file
+
     def fill_topic(self):
         options = self.options
-        words = [str(self.bin / "millrace"), "produce", TOPIC,
-                 options.feed or "-", "--recorded", "--bootstrap",
-                 self.environment["MILLRACE_KAFKA"], "--partitions",
-                 str(options.partitions), "--json"]
-        if options.feed:
-            done = subprocess.run(words, capture_output=True, text=True,
-                                  check=False)
-            out, err, code = done.stdout, done.stderr, done.returncode
-        else:
-            with subprocess.Popen(words, stdin=subprocess.PIPE, text=True,
-                                  stdout=subprocess.PIPE,
-                                  stderr=subprocess.DEVNULL) as process:
-                for x in days(int(options.rows / rows_per_event()) + 1,
-                              options.partitions):
-                    process.stdin.write(json.dumps(x) + "\n")
-                out, err = process.communicate()
-            code = process.returncode
-        if code:
-            raise CannotMeasure(f"millrace produce: {err}")
-        return json.loads(out)["records"]
+        done = subprocess.run(
+            [str(self.bin / "millrace"), "produce", TOPIC,
+             str(options.feed or self.generated_day()), "--recorded",
+             "--bootstrap", self.environment["MILLRACE_KAFKA"], "--partitions",
+             str(options.partitions), "--json"],
+            capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise CannotMeasure(f"millrace produce: {done.stderr}")
+        return json.loads(done.stdout)["records"]
 
     def config(self, database):
         return f"""# Written by bench/run.
