@@ -70,7 +70,7 @@ file_result<void> write_all(const descriptor& to, const fs::path& file,
 
 file_result<descriptor> create_file(const fs::path& file) {
   descriptor result{
-    ::open(file.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640)};
+    ::open(file.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600)};
   if (result.get() < 0)
     return fail(file, "make", errno);
   return result;
@@ -304,6 +304,10 @@ file_result<void> make_folders(const fs::path& folder) {
       return above;
   if (!fs::create_directory(folder, error) && error)
     return fail(folder, "make", error.value());
+  // Rows of a tenant: for nobody else.
+  fs::permissions(folder, fs::perms::owner_all, error);
+  if (error)
+    return fail(folder, "close to others", error.value());
   return sync_folder(folder.parent_path());
 }
 

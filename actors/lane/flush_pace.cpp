@@ -9,6 +9,9 @@ namespace {
 /// Smaller flushes cost as much as these.
 constexpr std::size_t least = std::size_t{64} << 10;
 
+/// When so many in a row are slow, it is not for what they have.
+constexpr int most_slow = 8;
+
 } // namespace
 
 flush_pace::flush_pace(std::size_t most, std::chrono::microseconds time)
@@ -19,12 +22,16 @@ flush_pace::flush_pace(std::size_t most, std::chrono::microseconds time)
 
 void flush_pace::committed(std::size_t flown,
                            std::chrono::microseconds took) noexcept {
-  if (took > time_) {
+  if (took <= time_)
+    slow_ = 0;
+  else
+    ++slow_;
+  if (took > time_ && slow_ <= most_slow) {
     auto share = static_cast<double>(time_.count())
                  / static_cast<double>(took.count());
-    bytes_
-      = at_least(static_cast<std::size_t>(static_cast<double>(flown) * share));
-  } else if (2 * took < time_) {
+    bytes_ = std::min(bytes_, at_least(static_cast<std::size_t>(
+                                static_cast<double>(flown) * share)));
+  } else if (2 * took < time_ || slow_ > most_slow) {
     bytes_ = std::min(most_, bytes_ * 2);
   }
 }
@@ -34,7 +41,7 @@ void flush_pace::timed_out(std::size_t flown) noexcept {
 }
 
 void flush_pace::lacked_parents(std::size_t flown) noexcept {
-  bytes_ = at_least(std::min(bytes_, flown / 4));
+  bytes_ = std::min(bytes_, at_least(flown / 4));
 }
 
 std::size_t flush_pace::at_least(std::size_t bytes) const noexcept {

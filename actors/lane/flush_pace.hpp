@@ -32,6 +32,9 @@ private:
   std::size_t most_;
   std::chrono::microseconds time_;
   std::size_t bytes_;
+
+  /// Slow flushes in a row.
+  int slow_ = 0;
 };
 
 } // namespace millrace

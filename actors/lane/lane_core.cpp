@@ -120,6 +120,7 @@ void lane_core::step_failed() {
 void lane_core::committed(std::chrono::microseconds took) {
   require(phase_ == phase::flying && row_, "an outcome is that of a flight");
   phase_ = phase::ready;
+  passed_orphan_ = false;
   attempts_ = refusals_ = 0;
   if (!retrying_)
     pace_.committed(flown_bytes(), took);
@@ -129,6 +130,7 @@ void lane_core::committed(std::chrono::microseconds took) {
     require(at == x.old_next && x.range.to > row_->effective(x.at),
             "a commit moves offsets on (I2)");
     at = x.range.to;
+    passed_orphan_ = orphans_.passed(x.at, at) || passed_orphan_;
   }
   if (!retrying_)
     breaker_.count(tally_, tally_.rejects > 0 ? about_first_reject() : "");
@@ -143,7 +145,8 @@ void lane_core::committed(std::chrono::microseconds took) {
   committed_waiting();
   flight_.sources.clear();
   flying_.clear();
-  ends_.clear();
+  if (!retrying_)
+    ends_.clear();
 }
 
 void lane_core::refused() {

@@ -37,6 +37,8 @@ namespace millrace {
 ///  * next offsets and seq move only by `committed` or by a row that was read.
 class lane_core {
 public:
+  using missing_writes = std::vector<missing_write>;
+
   /// `writes`: by block of the lane's batches.
   lane_core(lane_id id, lane_limits limits, write_traits writes = {});
 
@@ -86,8 +88,7 @@ public:
   /// PostgreSQL rolled the flight back because writes lack their rows: the
   /// events wait, or become dead letters (section 4). `sqlstate`: where it is
   /// parents that are missing.
-  void rows_missing(const std::vector<missing_write>& which,
-                    const std::string& reason,
+  void rows_missing(const missing_writes& which, const std::string& reason,
                     const std::string& sqlstate = {});
 
   /// The table has waiting events of the lane: take it over for them.
@@ -193,15 +194,23 @@ public:
   /// Whether a batch of this sender is still to be answered.
   bool owes(origin x) const noexcept;
 
-  /// What flies are waiting events (rule 14b), not batches.
+  /// Waiting events fly (rule 14b), not batches.
   bool flies_waiting() const noexcept {
     return retrying_;
   }
 
-  /// Of some partition it has only what comes before an event without parents.
+  /// Of some partition only what comes before an event without parents.
   bool flies_before_orphans() const noexcept {
     return !ends_.empty();
   }
+
+  /// The last commit wrote an event whose parent was waited for.
+  bool passed_orphan() const noexcept {
+    return passed_orphan_;
+  }
+
+  /// Of these the first of each partition.
+  missing_writes firsts_of(const missing_writes& which) const;
 
   /// The search for an event that PostgreSQL refuses is on.
   bool bisecting() const noexcept {
@@ -254,13 +263,6 @@ private:
   /// An event of a slot.
   using event_id = std::pair<slot, offset>;
 
-  /// Why an event cannot be written yet, by PostgreSQL's word.
-  struct lacking {
-    missing_row policy = missing_row::wait;
-    std::string sqlstate;
-    std::string reason;
-  };
-
   /// An event of the next flush that is put aside.
   struct waiter {
     event_id id;
@@ -287,8 +289,7 @@ private:
   void hand_back_all();
 
   // In lane_core_parents.cpp.
-  std::map<slot, offset>
-  first_orphans(const std::vector<missing_write>& which) const;
+  std::map<slot, offset> first_orphans(const missing_writes& which) const;
   bool may_fly(const std::map<slot, offset>& ends) const;
   offset start_of(const queued& x) const;
   std::optional<offset> end_of(const queued& x) const;
@@ -351,6 +352,7 @@ private:
   /// Where the next flush ends, by partition, until one is committed.
   std::map<slot, offset> ends_;
   orphan_watch orphans_;
+  bool passed_orphan_ = false;
 
   // -- waiting events ---------------------------------------------------------
 

@@ -45,6 +45,16 @@ lane_core::first_orphans(const std::vector<missing_write>& which) const {
   return result;
 }
 
+std::vector<missing_write>
+lane_core::firsts_of(const std::vector<missing_write>& which) const {
+  auto firsts = first_orphans(which);
+  std::vector<missing_write> result;
+  for (const auto& x : which)
+    if (x.source < flying_.size() && firsts.at(flying_[x.source].at) == x.at)
+      result.push_back(x);
+  return result;
+}
+
 bool lane_core::may_fly(const std::map<slot, offset>& ends) const {
   auto flies = [&](const queued& x) {
     auto end = ends.find(x.at);

@@ -4,6 +4,7 @@
 
 #include "messages/ids.hpp"
 #include "messages/lane_reply.hpp"
+#include "messages/waiting.hpp"
 
 #include <chrono>
 #include <cstddef>
@@ -50,6 +51,13 @@ struct data_refusal {
   std::string message;
 
   /// For the dead letter: all of it.
+  std::string reason;
+};
+
+/// Why an event cannot be written yet, by PostgreSQL's word.
+struct lacking {
+  missing_row policy = missing_row::wait;
+  std::string sqlstate;
   std::string reason;
 };
 

@@ -129,7 +129,8 @@ private:
   void park(const std::string& why);
   void on_parked_tenant(const std::string& why);
   void on_no_room(const std::string& why);
-  bool wait_for_parents(const flush_result& result);
+  void on_committed(const flush_result& result);
+  bool wait_for_parents(flush_result& result);
   void on_refused_data(flush_result& result);
   void on_step_error(const caf::error& reason);
   void on_halted();
@@ -166,6 +167,9 @@ private:
   backoff delays_;
   backoff park_delays_;
   parent_patience patience_;
+
+  /// A whole flush is to tell what is not waited for any longer.
+  bool gave_up_ = false;
   std::mt19937_64 chance_;
 
   /// Who gets the answers. Two consumers of one partition may send at once,

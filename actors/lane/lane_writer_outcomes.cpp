@@ -28,11 +28,7 @@ void lane_writer_state::on_flushed(flush_result& result) {
   switch (result.verdict) {
     case flush_verdict::committed:
       count(result);
-      delays_.reset();
-      if (!core_.flies_waiting() && !core_.flies_before_orphans())
-        patience_.committed();
-      park_delays_.reset();
-      core_.committed(result.duration);
+      on_committed(result);
       break;
     case flush_verdict::refused:
       ++refused_;
@@ -56,13 +52,27 @@ void lane_writer_state::on_flushed(flush_result& result) {
   pump();
 }
 
+void lane_writer_state::on_committed(const flush_result& result) {
+  delays_.reset();
+  park_delays_.reset();
+  auto parts = core_.flies_before_orphans();
+  auto waiting = core_.flies_waiting();
+  core_.committed(result.duration);
+  if (!waiting && (!parts || core_.passed_orphan()))
+    patience_.committed();
+  gave_up_ = gave_up_ && waiting;
+}
+
 void lane_writer_state::on_failed(flush_result& result) {
   auto text = result.message;
   if (!result.sqlstate.empty())
     text = result.sqlstate + ": " + text;
   ++failed_;
   auto orphans = result.sqlstate == lacks_parent;
-  if (orphans && wait_for_parents(result))
+  // What a flush left behind may be what another row lacks.
+  auto parts = core_.flies_before_orphans()
+               && result.action == failure_action::missing;
+  if ((orphans || parts) && wait_for_parents(result))
     return;
   switch (result.action) {
     case failure_action::bisect:
@@ -105,26 +115,37 @@ void lane_writer_state::on_failed(flush_result& result) {
 }
 
 /// Parents may be on their way: what does not need them goes first, and when
-/// nothing is left the lane pauses. False when they have been waited for.
-bool lane_writer_state::wait_for_parents(const flush_result& result) {
+/// nothing is left the lane pauses. False when they have been waited for: what
+/// is in `result` then is put aside.
+bool lane_writer_state::wait_for_parents(flush_result& result) {
   auto now = self_->clock().now();
-  if (core_.bisecting() || core_.flies_waiting() || !patience_.hopes(now))
+  if (core_.bisecting() || core_.flies_waiting())
     return false;
-  switch (core_.flush_before_orphans(result.missing)) {
-    case orphan_verdict::some:
-      return true;
-    case orphan_verdict::stuck:
-      patience_.disappointed(now);
-      return false;
-    case orphan_verdict::nothing:
-      break;
+  if (std::exchange(gave_up_, false)) {
+    result.missing = core_.firsts_of(result.missing);
+    return false;
   }
-  auto pause = patience_.refused(now);
-  if (pause) {
+  if (!patience_.hopes(now))
+    return false;
+  auto verdict = core_.flush_before_orphans(result.missing);
+  if (verdict == orphan_verdict::some)
+    return true;
+  if (verdict == orphan_verdict::stuck) {
+    patience_.disappointed(now);
+  } else if (auto pause = patience_.refused(now)) {
     core_.retry();
     cool_down(*pause);
+    return true;
   }
-  return pause.has_value();
+  // Some of them lack no more than what the flush left behind: a whole one
+  // tells which do.
+  if (core_.flies_before_orphans()) {
+    gave_up_ = true;
+    core_.retry();
+    return true;
+  }
+  result.missing = core_.firsts_of(result.missing);
+  return false;
 }
 
 /// Its own flush found the tables unusable: it tries again.

@@ -6,8 +6,8 @@
 
 namespace millrace {
 
-/// Counts for how many flushes the same event has been the first of its
-/// partition that lacks a parent. Pure.
+/// The first events of each partition that lack a parent, and for how many
+/// flushes they have. Pure.
 class orphan_watch {
 public:
   /// So often others may go first.
@@ -17,9 +17,15 @@ public:
   /// waited for too often; its count begins anew then.
   bool found(const std::map<slot, offset>& firsts);
 
+  /// What is below `to` was written. True when an orphan was.
+  bool passed(slot at, offset to);
+
 private:
   struct orphan {
     offset at;
+
+    /// The first that was waited for since something was written.
+    offset since;
     int flushes = 0;
   };
 

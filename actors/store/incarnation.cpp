@@ -36,7 +36,7 @@ public:
         "UPDATE millrace.coordinator SET epoch = epoch + 1, owner = NULL, node "
         "= NULL, lease_until = '-infinity'",
         {});
-    renumber_removals();
+    renumber_partitions();
     ask(conn_,
         "INSERT INTO millrace.admin_action (os_user, host, command, object, "
         "reason, after) VALUES ($1, $2, $3, current_database(), $4, "
@@ -86,17 +86,14 @@ private:
   }
 
   /// Tables have other numbers here than where the backup was made.
-  void renumber_removals() {
+  void renumber_partitions() {
     constexpr auto number = "to_regclass(quote_ident(schema_name) || '.' || "
                             "quote_ident(partition_name))::oid";
-    ask(conn_,
-        std::string{"DELETE FROM millrace.partition_removal WHERE "} + number
-          + " IS NULL",
-        {});
-    ask(conn_,
-        std::string{"UPDATE millrace.partition_removal SET partition_oid = "}
-          + number,
-        {});
+    for (std::string table :
+         {"millrace.partition_removal", "millrace.partition_hold"}) {
+      ask(conn_, "DELETE FROM " + table + " WHERE " + number + " IS NULL", {});
+      ask(conn_, "UPDATE " + table + " SET partition_oid = " + number, {});
+    }
   }
 
   connection& conn_;

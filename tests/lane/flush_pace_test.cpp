@@ -65,3 +65,28 @@ TEST_CASE("a flush that times out is halved down to single events") {
   x.committed(1, 1ms);
   CHECK(x.bytes() == 2);
 }
+
+TEST_CASE("a slow flush makes none larger") {
+  flush_pace x{8'000 * kib, 1s};
+  while (x.bytes() > 100 * kib)
+    x.timed_out(x.bytes());
+  auto before = x.bytes();
+  // One batch that is larger than it should be.
+  x.committed(8'000 * kib, 2s);
+  CHECK(x.bytes() == before);
+  while (x.bytes() > 10)
+    x.timed_out(x.bytes());
+  x.committed(10, 2s);
+  x.lacked_parents(10);
+  CHECK(x.bytes() <= 10);
+}
+
+TEST_CASE("where flushes take long whatever they have they grow again") {
+  flush_pace x{8'000 * kib, 1s};
+  for (auto i = 0; i < 8; ++i)
+    x.committed(x.bytes(), 1500ms);
+  CHECK(x.bytes() < 1'000 * kib);
+  for (auto i = 0; i < 10; ++i)
+    x.committed(x.bytes(), 1500ms);
+  CHECK(x.bytes() == 8'000 * kib);
+}

@@ -144,6 +144,48 @@ TEST_CASE_METHOD(family, "an orphan that is first for many flushes of others "
   CHECK(row.next_off[0] == offset{12});
 }
 
+TEST_CASE_METHOD(family,
+                 "a commit tells whether an orphan was written that was "
+                 "waited for") {
+  give({.from = 10, .to = 14, .rows = {10, 11, 12, 13}});
+  orphans = {{0, 12}};
+  CHECK(fly() == orphan_verdict::some);
+  CHECK_FALSE(fly());
+  CHECK_FALSE(core.passed_orphan());
+  // Its parent has come; another one's has not.
+  orphans = {{0, 13}};
+  CHECK(fly() == orphan_verdict::some);
+  CHECK_FALSE(fly());
+  CHECK(core.passed_orphan());
+}
+
+TEST_CASE_METHOD(family, "of orphans the first of each partition are told "
+                         "apart") {
+  give({.from = 10, .to = 12, .rows = {10, 11}});
+  give({.from = 0, .to = 2, .rows = {0, 1}, .partition = 1});
+  orphans = {{0, 10}, {0, 11}, {1, 1}};
+  REQUIRE(core.next_step() == lane_step::flush);
+  auto firsts = core.firsts_of(lacking());
+  REQUIRE(firsts.size() == 2);
+  CHECK(firsts[0].at == offset{10});
+  CHECK(firsts[1].at == offset{1});
+}
+
+TEST_CASE("an orphan is counted though flushes that leave it behind find an "
+          "earlier one") {
+  orphan_watch x;
+  auto flushes = 0;
+  while (!x.found({{slot{0}, offset{12}}}) && flushes < 100) {
+    CHECK_FALSE(x.found({{slot{0}, offset{11}}}));
+    ++flushes;
+  }
+  CHECK(flushes == orphan_watch::most);
+  CHECK_FALSE(x.found({{slot{0}, offset{12}}}));
+  CHECK_FALSE(x.passed(slot{0}, offset{12}));
+  CHECK(x.passed(slot{0}, offset{13}));
+  CHECK_FALSE(x.passed(slot{0}, offset{13}));
+}
+
 TEST_CASE_METHOD(owned, "after a flush that takes long the next ones are "
                         "smaller, and grow again when they do not") {
   using namespace std::chrono_literals;

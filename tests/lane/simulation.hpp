@@ -124,6 +124,7 @@ private:
     std::optional<writer_answer> waiting;
     int64_t dropped = 0;
     parent_patience patience;
+    bool gave_up = false;
 
     /// Of the rows that its program makes of waiting events.
     millrace::shape shape;
@@ -195,7 +196,8 @@ private:
   bool settled(std::size_t lane);
   void count(const flush& x);
   void tell(std::size_t who);
-  bool waits_for_parents(writer& w, const std::vector<missing_write>& lacks);
+  void tell_committed(writer& w);
+  bool waits_for_parents(writer& w, std::vector<missing_write>& lacks);
   void tell_refused(writer& w, outcome what, std::vector<missing_write> lacks);
   std::size_t last_writer(std::size_t lane);
   std::size_t last_consumer(std::size_t p) const;

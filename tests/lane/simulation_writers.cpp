@@ -248,6 +248,9 @@ void simulation::count(const flush& x) {
 void simulation::tell_refused(writer& w, outcome what,
                               std::vector<missing_write> lacks) {
   auto& core = *w.core;
+  auto parts = what == outcome::missing && core.flies_before_orphans();
+  if (parts && waits_for_parents(w, lacks))
+    return;
   if (what == outcome::missing) {
     core.rows_missing(lacks, "no row");
   } else if (what == outcome::poison) {
@@ -261,25 +264,44 @@ void simulation::tell_refused(writer& w, outcome what,
   }
 }
 
+void simulation::tell_committed(writer& w) {
+  auto parts = w.core->flies_before_orphans();
+  auto waiting = w.core->flies_waiting();
+  w.core->committed();
+  if (!waiting && (!parts || w.core->passed_orphan()))
+    w.patience.committed();
+  w.gave_up = w.gave_up && waiting;
+}
+
 bool simulation::waits_for_parents(writer& w,
-                                   const std::vector<missing_write>& lacks) {
+                                   std::vector<missing_write>& lacks) {
   auto& core = *w.core;
-  if (core.bisecting() || core.flies_waiting() || !w.patience.hopes(now_))
+  if (core.bisecting() || core.flies_waiting())
     return false;
-  switch (core.flush_before_orphans(lacks)) {
-    case orphan_verdict::some:
-      ++counts_.before_orphans;
-      return true;
-    case orphan_verdict::stuck:
-      w.patience.disappointed(now_);
-      return false;
-    case orphan_verdict::nothing:
-      break;
+  if (std::exchange(w.gave_up, false)) {
+    lacks = core.firsts_of(lacks);
+    return false;
   }
-  auto pauses = w.patience.refused(now_).has_value();
-  if (pauses)
+  if (!w.patience.hopes(now_))
+    return false;
+  auto verdict = core.flush_before_orphans(lacks);
+  if (verdict == orphan_verdict::some) {
+    ++counts_.before_orphans;
+    return true;
+  }
+  if (verdict == orphan_verdict::stuck)
+    w.patience.disappointed(now_);
+  else if (w.patience.refused(now_)) {
     core.retry();
-  return pauses;
+    return true;
+  }
+  if (core.flies_before_orphans()) {
+    w.gave_up = true;
+    core.retry();
+    return true;
+  }
+  lacks = core.firsts_of(lacks);
+  return false;
 }
 
 void simulation::tell(std::size_t who) {
@@ -321,9 +343,7 @@ void simulation::tell(std::size_t who) {
       break;
     }
     case outcome::committed:
-      if (!core.flies_waiting() && !core.flies_before_orphans())
-        w.patience.committed();
-      core.committed();
+      tell_committed(w);
       break;
     case outcome::refused:
       core.refused();
