@@ -189,14 +189,15 @@ unfinished_backup::finish(const backup_manifest& x) {
                              sha256_hex(text) + "  " + manifest_file + '\n');
       !done)
     return done;
-  std::error_code failed;
-  fs::remove(path_ / lock_file, failed);
   if (!sync(path_))
     return refuse_errno(path_);
+  // Locked until it has its name: another one would take it for a leftover.
+  std::error_code failed;
   fs::rename(path_, target_, failed);
   if (failed)
     return refuse(target_, failed);
   ::close(std::exchange(lock_, -1));
+  fs::remove(target_ / lock_file, failed);
   if (!sync(target_.parent_path()))
     return refuse_errno(target_.parent_path());
   return {};

@@ -25,7 +25,7 @@ void add_work(CLI::App* app, backup_arguments& x) {
 }
 
 void add_restore(CLI::App& group, adder& all) {
-  auto [app, x] = all.add<restore_arguments>(
+  auto [app, x] = all.add<db_restore_arguments>(
     group, "restore",
     "Put a backup in the place of the databases; the old ones are kept",
     run_db_restore);

@@ -62,6 +62,8 @@ public:
     if (done && view_.has_control())
       done = read_control();
     if (done)
+      done = read_strangers();
+    if (done)
       done = read_sessions();
     if (!done)
       return std::unexpected{std::move(done.error())};
@@ -106,6 +108,24 @@ private:
     for (const auto& row : lease->rows)
       view_.against.push_back("node " + row[0].value_or("?")
                               + " coordinates this database");
+    return {};
+  }
+
+  /// Schemas of tenants' names that Millrace has not made here.
+  store_result<void> read_strangers() {
+    std::vector<std::string> known{std::string{reset_control}};
+    if (view_.has_control()) {
+      auto found = conn_.query("SELECT schema FROM millrace.tenant");
+      if (!found)
+        return std::unexpected{std::move(found.error())};
+      for (const auto& row : found->rows)
+        known.push_back(row[0].value_or(""));
+    }
+    for (const auto& x : view_.schemas)
+      if (!std::ranges::contains(known, x.name))
+        view_.against.push_back("the schema " + x.name
+                                + " is there, and no tenant of this database "
+                                  "has it: it may be somebody else's");
     return {};
   }
 

@@ -22,7 +22,7 @@ struct opened {
 };
 
 /// The database in place may be gone, so that no session of it is opened here.
-admin_result<opened> open_config(const restore_arguments& what) {
+admin_result<opened> open_config(const db_restore_arguments& what) {
   auto patience = parse_duration(what.timeout);
   if (!patience || patience->count() == 0)
     return admin_fail(exit_code::usage,
@@ -40,7 +40,7 @@ admin_result<opened> open_config(const restore_arguments& what) {
   return opened{std::move(*all), *patience};
 }
 
-admin_result<void> check(const restore_arguments& what) {
+admin_result<void> check(const db_restore_arguments& what) {
   if (what.jobs < 1 || what.jobs > 64)
     return admin_fail(exit_code::usage, "--jobs: expected 1 to 64");
   if (what.list_old || !what.drop_old.empty()) {
@@ -68,7 +68,7 @@ struct old_database {
 /// Calls `visit` with the server of each database of the configuration.
 template <class Visit>
 admin_result<void>
-each_server(const restore_arguments& what, const opened& from, Visit visit) {
+each_server(const db_restore_arguments& what, const opened& from, Visit visit) {
   for (const auto* x : all_databases(from.all)) {
     if (!what.database.empty() && what.database != x->name)
       continue;
@@ -84,7 +84,7 @@ each_server(const restore_arguments& what, const opened& from, Visit visit) {
   return {};
 }
 
-exit_code list_old(const restore_arguments& what, const opened& from,
+exit_code list_old(const db_restore_arguments& what, const opened& from,
                    console& to) {
   std::vector<old_database> found;
   auto done = each_server(
@@ -123,7 +123,7 @@ exit_code list_old(const restore_arguments& what, const opened& from,
   return exit_code::ok;
 }
 
-exit_code drop_old(const restore_arguments& what, const opened& from,
+exit_code drop_old(const db_restore_arguments& what, const opened& from,
                    console& to) {
   auto dropped = false;
   auto done = each_server(
@@ -218,7 +218,7 @@ std::string text_of(const restore_outcome& x) {
 
 } // namespace
 
-exit_code run_db_restore(const restore_arguments& what, console& to) {
+exit_code run_db_restore(const db_restore_arguments& what, console& to) {
   if (auto fits = check(what); !fits)
     return tell(fits.error(), to);
   signal_stop signals;

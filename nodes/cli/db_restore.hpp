@@ -7,7 +7,7 @@
 namespace millrace::cli {
 
 /// What `millrace db restore` got from the command line.
-struct restore_arguments : backup_arguments {
+struct db_restore_arguments : backup_arguments {
   /// Database of the server that the others are renamed from.
   std::string maintenance = "postgres";
 
@@ -24,6 +24,6 @@ struct restore_arguments : backup_arguments {
 
 /// Puts the databases of a backup in the place of those of the configuration
 /// (protocol.md, rule 27), or looks after those that a restore has replaced.
-exit_code run_db_restore(const restore_arguments& what, console& to);
+exit_code run_db_restore(const db_restore_arguments& what, console& to);
 
 } // namespace millrace::cli

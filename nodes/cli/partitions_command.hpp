@@ -19,7 +19,7 @@ struct partitions_arguments : admin_arguments {
 };
 
 /// What `millrace partitions restore` got.
-struct restore_arguments : admin_arguments {
+struct archive_restore_arguments : admin_arguments {
   std::vector<std::string> manifests;
 
   /// The table's name; empty: that of the partition that it was.
@@ -48,7 +48,8 @@ exit_code run_partitions_run(const partitions_arguments& what, console& to);
 exit_code run_partitions_archive(const partitions_arguments& what, console& to);
 
 /// Makes tables of archives.
-exit_code run_partitions_restore(const restore_arguments& what, console& to);
+exit_code run_partitions_restore(const archive_restore_arguments& what,
+                                 console& to);
 
 /// Lets a partition that was brought back be removed again.
 exit_code run_partitions_release(const release_arguments& what, console& to);

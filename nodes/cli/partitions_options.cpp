@@ -9,9 +9,8 @@ namespace millrace::cli {
 namespace {
 
 void add_restore(CLI::App& group, adder& all) {
-  auto [app, x] = all.add<restore_arguments>(group, "restore",
-                                             "Make tables of archives again",
-                                             run_partitions_restore);
+  auto [app, x] = all.add<archive_restore_arguments>(
+    group, "restore", "Make tables of archives again", run_partitions_restore);
   app
     ->add_option("MANIFEST", x->manifests,
                  "The .json beside an archive, one or several")

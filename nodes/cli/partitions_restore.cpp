@@ -51,7 +51,7 @@ const postgresql_config* database_with(const admin_sessions& sessions,
 
 /// Reads the manifests, and says everything that is wrong with them.
 std::expected<std::vector<planned>, std::vector<std::string>>
-plan(const restore_arguments& what, const admin_sessions& sessions) {
+plan(const archive_restore_arguments& what, const admin_sessions& sessions) {
   std::vector<planned> result;
   std::vector<std::string> problems;
   for (const auto& name : what.manifests) {
@@ -81,7 +81,7 @@ plan(const restore_arguments& what, const admin_sessions& sessions) {
 /// Archives on their way to tables.
 class restoring {
 public:
-  restoring(const restore_arguments& what, console& to,
+  restoring(const archive_restore_arguments& what, console& to,
             const std::atomic<bool>& stop)
     : note_{note_of(what, "partitions restore")},
       to_{to},
@@ -176,7 +176,8 @@ private:
 
 } // namespace
 
-exit_code run_partitions_restore(const restore_arguments& what, console& to) {
+exit_code run_partitions_restore(const archive_restore_arguments& what,
+                                 console& to) {
   if (what.manifests.empty())
     return to.fail(exit_code::usage, "expected MANIFEST, one or several");
   if (!what.as.empty() && what.manifests.size() > 1)

@@ -52,7 +52,7 @@ int32_t newest_control_migration() {
 
 } // namespace
 
-restore_run::restore_run(const restore_arguments& what, const config& all,
+restore_run::restore_run(const db_restore_arguments& what, const config& all,
                          std::chrono::milliseconds patience, console& to,
                          const std::stop_token& stop)
   : what_{what},

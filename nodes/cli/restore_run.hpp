@@ -43,7 +43,7 @@ struct restore_outcome {
 /// command goes on.
 class restore_run {
 public:
-  restore_run(const restore_arguments& what, const config& all,
+  restore_run(const db_restore_arguments& what, const config& all,
               std::chrono::milliseconds patience, console& to,
               const std::stop_token& stop);
 
@@ -71,7 +71,7 @@ private:
   restore_mark mark(restore_role role) const;
   void step(std::string_view name, const site& x) const;
 
-  const restore_arguments& what_;
+  const db_restore_arguments& what_;
   const config& all_;
   std::chrono::milliseconds patience_;
   std::chrono::milliseconds swap_patience_{};

@@ -145,8 +145,8 @@ restore_server::swap(restore_mark mark, std::chrono::milliseconds patience) {
 admin_result<std::vector<replaced_database>> restore_server::replaced() {
   auto found = conn_.query("SELECT datname, pg_database_size(oid), "
                            "shobj_description(oid, 'pg_database') FROM "
-                           "pg_database WHERE NOT datallowconn ORDER BY "
-                           "datname");
+                           "pg_database WHERE datname <> $1 ORDER BY datname",
+                           {database_});
   if (!found)
     return admin_fail(found.error());
   std::vector<replaced_database> result;

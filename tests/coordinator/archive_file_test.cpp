@@ -133,6 +133,9 @@ TEST_CASE_METHOD(fixture, "files get their names whole, and folders are made") {
   CHECK(std::distance(fs::directory_iterator{deep}, {}) == 1);
   CHECK(publish_file(deep / "one", deep / "two"));
   CHECK(fs::exists(deep / "two"));
+  auto others = fs::perms::group_all | fs::perms::others_all;
+  CHECK((fs::status(deep).permissions() & others) == fs::perms::none);
+  CHECK((fs::status(deep / "two").permissions() & others) == fs::perms::none);
   CHECK(publish_file(deep / "none", deep / "three").error().contains("three"));
   CHECK_FALSE(make_folders(deep / "two" / "c"));
 }

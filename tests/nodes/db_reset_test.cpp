@@ -64,6 +64,17 @@ TEST_CASE_METHOD(reset_fixture, "reset drops what is the configuration's, "
   init();
 }
 
+TEST_CASE_METHOD(reset_fixture, "reset leaves a schema alone that Millrace has "
+                                "not made") {
+  db.execute("CREATE SCHEMA tenant_perps; CREATE TABLE tenant_perps.t ()");
+  auto refused = run({"reset", "--yes"});
+  CHECK(refused.code == 1);
+  CHECK_THAT(refused.err, ContainsSubstring("somebody else's"));
+  CHECK(schemas() == "tenant_perps");
+  CHECK(run({"reset", "--yes", "--force"}).code == 0);
+  CHECK(schemas().empty());
+}
+
 TEST_CASE_METHOD(reset_fixture, "reset is refused while a node coordinates, "
                                 "and where another configuration's tenants "
                                 "are, unless it is forced") {

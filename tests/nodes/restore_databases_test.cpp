@@ -92,7 +92,7 @@ TEST_CASE_METHOD(restoring_fixture, "a restore of two databases that is killed "
                     "swap postgresql", "swap west"}) {
     INFO(step);
     CHECK(killed_at(step, environment(), [this](auto on_step) {
-      cli::restore_arguments what;
+      cli::db_restore_arguments what;
       what.config = config;
       what.folder = backups();
       what.name = "daily";

@@ -275,7 +275,11 @@ TEST_CASE_METHOD(backup_fixture, "a restored database has the settings, grants "
                "INSERT INTO millrace.partition_removal (schema_name, "
                "table_name, partition_name, partition_oid, bounds) VALUES "
                "('tenant_north', 'x', 'notes', 1, ''), ('tenant_north', 'x', "
-               "'gone', 2, '')");
+               "'gone', 2, '');"
+               "INSERT INTO millrace.partition_hold (schema_name, "
+               "partition_name, partition_oid, held_by) VALUES "
+               "('tenant_north', 'notes', 1, 'x'), ('tenant_north', 'gone', 2, "
+               "'x')");
   REQUIRE(back_up().code == 0);
   auto acl = "SELECT string_agg(a::text, ' ' ORDER BY a::text) FROM "
              "pg_database, unnest(datacl) a WHERE datname = "
@@ -305,6 +309,9 @@ TEST_CASE_METHOD(backup_fixture, "a restored database has the settings, grants "
         == settings);
   CHECK(db.value("SELECT partition_oid = 'tenant_north.notes'::regclass FROM "
                  "millrace.partition_removal")
+        == "t");
+  CHECK(db.value("SELECT partition_oid = 'tenant_north.notes'::regclass FROM "
+                 "millrace.partition_hold")
         == "t");
   CHECK(db.value("SELECT reltuples FROM pg_class WHERE oid = "
                  "'tenant_north.notes'::regclass")
