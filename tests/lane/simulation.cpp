@@ -78,7 +78,7 @@ void simulation::make_world() {
   habits.keep = std::chrono::seconds{keep_seconds[draws_.pick(2)]};
   habits.missing_first = draws_.chance(50);
   habits.names_one = draws_.chance(30);
-  habits.names_orphans = draws_.chance(50);
+  habits.names_orphans = habits.names_one;
   db_.begin(habits);
   first_change_ = draws_.pick(3);
   ends_with_change_ = draws_.chance(30);
