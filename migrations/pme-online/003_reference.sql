@@ -193,8 +193,9 @@ CREATE TRIGGER derive AFTER INSERT ON fact1_session_time
 REFERENCING NEW TABLE AS added
 FOR EACH STATEMENT EXECUTE FUNCTION derive_session_times();
 
--- Identity, investor and participant are those of the first Account, name and
--- address those of the newest, limits those of the newest AccountLimit.
+-- Identity, investor and participant are those of the first Account, the name is
+-- that of the newest, the address that of the newest that has one (today's events
+-- have none), and limits are those of the newest AccountLimit.
 CREATE FUNCTION derive_account_rows(codes text[]) RETURNS void LANGUAGE plpgsql
 SET search_path FROM CURRENT AS $$
 BEGIN
@@ -203,7 +204,7 @@ BEGIN
   UPDATE accounts t
   SET nid = first.nid, sid = first.sid,
       participant_code = first.participant_code,
-      name = newest.name, address = newest.address,
+      name = newest.name, address = place.address,
       trade_limit = coalesce(lim.trade_limit, 0),
       pool_limit = coalesce(lim.pool_limit, 0),
       last_update = ms_of(greatest(newest.kafka_time, lim.kafka_time))
@@ -214,6 +215,10 @@ BEGIN
         WHERE code = ANY (codes)
         ORDER BY code, kafka_time DESC, kafka_partition DESC,
                  kafka_offset DESC) newest USING (code)
+  LEFT JOIN (SELECT DISTINCT ON (code) code, address FROM fact2_account
+        WHERE code = ANY (codes) AND address IS NOT NULL
+        ORDER BY code, kafka_time DESC, kafka_partition DESC,
+                 kafka_offset DESC) place USING (code)
   LEFT JOIN (SELECT DISTINCT ON (code) * FROM fact3_account_limit
         WHERE code = ANY (codes)
         ORDER BY code, kafka_time DESC, kafka_partition DESC,

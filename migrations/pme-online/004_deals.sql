@@ -168,11 +168,12 @@ BEGIN
     WHERE f.nid = ANY ($1)
     ORDER BY f.nid, f.kafka_time, f.kafka_partition, f.kafka_offset
   ), dropped AS (
+    -- A rejection waits for its trade, as any fact does.
     UPDATE trade_key k
     SET dropped_time = (m.fold).dropped_time,
         dropped_partition = (m.fold).dropped_partition,
         dropped_offset = (m.fold).dropped_offset
-    FROM moves m
+    FROM moves m JOIN now_is n ON n.nid = m.trade_nid
     WHERE k.nid = m.trade_nid
       AND (k.dropped_time, k.dropped_partition, k.dropped_offset)
           IS DISTINCT FROM ((m.fold).dropped_time, (m.fold).dropped_partition,
@@ -219,6 +220,12 @@ BEGIN
                     false) AS never
     FROM fact5_contract c JOIN trade_key k ON k.nid = c.trade_nid
     WHERE c.order_nid = ANY ($1)
+      -- The contract is its first fact's order's, whatever a later one says.
+      AND NOT EXISTS (
+        SELECT FROM fact5_contract e
+        WHERE e.trade_nid = c.trade_nid AND e.nid = c.nid
+          AND (e.kafka_time, e.kafka_partition, e.kafka_offset)
+              < (c.kafka_time, c.kafka_partition, c.kafka_offset))
     ORDER BY c.nid, c.kafka_time, c.kafka_partition, c.kafka_offset
   ), facts AS (
     SELECT order_nid AS nid, kind, NULL::numeric AS amount,
@@ -230,6 +237,11 @@ BEGIN
            e.kafka_time, e.kafka_partition, e.kafka_offset
     FROM fact3_order s JOIN fact4_order_event e ON e.order_nid = s.nid
     WHERE s.prev_nid = ANY ($1) AND s.prev_nid <> 0 AND e.kind = 'OrderAck'
+      -- A repeat of an order amends nothing else.
+      AND NOT EXISTS (
+        SELECT FROM fact3_order r
+        WHERE r.nid = s.nid AND (r.kafka_time, r.kafka_partition, r.kafka_offset)
+                                < (s.kafka_time, s.kafka_partition, s.kafka_offset))
     UNION ALL
     SELECT order_nid, 'matched', CASE WHEN never THEN 0 ELSE quantity END,
            NULL, NULL, kafka_time, kafka_partition, kafka_offset

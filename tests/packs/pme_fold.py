@@ -276,7 +276,8 @@ class Fold:
     def on_Account(self, body):
         row = self.tables["accounts"][body["code"]]
         row["name"] = body["name"]
-        row["address"] = body.get("address")
+        # Not in today's events: columns not named stay.
+        row["address"] = body.get("address", row["address"])
         row["last_update"] = max(self.now, row.get("last_update", self.now))
 
     def on_AccountLimit(self, body):

@@ -140,6 +140,49 @@ class Folding(PmeTest):
         self.assertEqual(self.order(1), ("O", 0))
         self.assert_folded(day.events)
 
+    def test_a_contract_is_its_first_order_s(self):
+        """A later fact that names another order counts for none, also when
+        only that other order is derived."""
+        day = self.opened()
+        self.said(day, day.order(1), day.order(2), day.ack(1), day.ack(2),
+                  day.trade(1, 500, 1))
+        other = day.contract(1, 11, "BORR", 2, 500, "O")
+        self.said(day, day.add("Contract", **other), day.ack(2))
+        self.assertEqual(self.order(1), ("P", 500))
+        self.assertEqual(self.order(2), ("O", 0))
+        self.assert_folded(day.events)
+
+    def test_a_repeated_order_amends_no_other(self):
+        day = self.opened()
+        self.said(day, day.order(1), day.order(2), day.ack(1), day.ack(2),
+                  day.order(3, prev=1), day.order(3, prev=2), day.ack(3))
+        self.assertEqual(self.order(1), ("A", 0))
+        self.assertEqual(self.order(2), ("O", 0))
+        self.assert_folded(day.events)
+
+    def test_a_rejection_waits_for_its_trade(self):
+        day = self.opened()
+        self.said(day, day.order(1), day.ack(1),
+                  day.add("Contract", **day.contract(1, 11, "BORR", 1, 500)),
+                  day.of_trade("TradeNak", 1, message="no"))
+        self.assertEqual(self.order(1), ("P", 500))
+        self.assert_folded(day.events)
+        self.said(day, day.trade(1, 500, at=day.time_ms - 5))
+        self.assertEqual(self.order(1), ("O", 0))
+        self.assertEqual(self.state("contracts", 11), "R")
+        self.assert_folded(day.events)
+
+    def test_an_address_stays_when_accounts_come_without_one(self):
+        day = self.opened()
+        body = {"nid": 9, "code": "QX-9", "sid": "S9", "name": "Fund",
+                "participant_code": "QX"}
+        without = [day.add("Account", **body) for _ in range(2)]
+        self.said(day, without[0],
+                  day.add("Account", **body, address="Jalan 1"),
+                  day.add("Account", **body), without[1])
+        self.assertEqual(self.db.value(
+            "SELECT address FROM accounts WHERE code = 'QX-9'"), "Jalan 1")
+
 
 class Concurrency(PmeTest):
     """Two lanes write about one order at the same time."""
