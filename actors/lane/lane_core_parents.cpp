@@ -3,6 +3,7 @@
 
 #include "actors/lane/invariant.hpp"
 #include "actors/lane/lane_core.hpp"
+#include "actors/lane/mutation.hpp"
 
 #include <algorithm>
 
@@ -72,7 +73,11 @@ offset lane_core::start_of(const queued& x) const {
 /// Where the batch has to end in the next flush, if anywhere.
 std::optional<offset> lane_core::end_of(const queued& x) const {
   auto end = ends_.find(x.at);
-  return end == ends_.end() ? std::nullopt : std::optional{end->second};
+  if (end == ends_.end()
+      || (broken(mutation::orphan_overtaken)
+          && end->second < x.data->range.from))
+    return std::nullopt;
+  return end->second;
 }
 
 } // namespace millrace

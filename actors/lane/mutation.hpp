@@ -49,6 +49,9 @@ enum class mutation : uint8_t {
   early_culprit,
   /// The event behind the failing half is left out (rule 19).
   neighbour_skipped,
+  /// Batches behind the one with the first orphan fly with what comes before
+  /// it (rule 19).
+  orphan_overtaken,
   /// A dead letter is written without its record (rule 16).
   fetch_skipped,
   /// The row is loaded without what waits (section 4).

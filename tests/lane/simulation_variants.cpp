@@ -58,6 +58,7 @@ constexpr variant all[] = {
   {"stale_answer", m::stale_answer, s::none, claim, {}, &c::nacks},
   {"early_culprit", m::early_culprit},
   {"neighbour_skipped", m::neighbour_skipped},
+  {"orphan_overtaken", m::orphan_overtaken},
   {"fetch_skipped", m::fetch_skipped},
   {"dead_letter_apart", m::none, s::dead_letter_apart},
   // Events that wait, and replay.
