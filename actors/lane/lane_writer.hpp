@@ -4,7 +4,7 @@
 #include "actors/cluster/restart_policy.hpp"
 #include "actors/cluster/vitals.hpp"
 #include "actors/lane/lane_core.hpp"
-#include "actors/lane/parent_patience.hpp"
+#include "actors/lane/parent_wait.hpp"
 #include "actors/lane/waiting_alarm.hpp"
 #include "messages/lane.hpp"
 #include "messages/store.hpp"
@@ -129,8 +129,6 @@ private:
   void park(const std::string& why);
   void on_parked_tenant(const std::string& why);
   void on_no_room(const std::string& why);
-  void on_committed(const flush_result& result);
-  bool wait_for_parents(flush_result& result);
   void on_refused_data(flush_result& result);
   void on_step_error(const caf::error& reason);
   void on_halted();
@@ -166,10 +164,7 @@ private:
   lane_writer_metrics metrics_;
   backoff delays_;
   backoff park_delays_;
-  parent_patience patience_;
-
-  /// A whole flush is to tell what is not waited for any longer.
-  bool gave_up_ = false;
+  parent_wait parents_;
   std::mt19937_64 chance_;
 
   /// Who gets the answers. Two consumers of one partition may send at once,

@@ -28,7 +28,9 @@ void lane_writer_state::on_flushed(flush_result& result) {
   switch (result.verdict) {
     case flush_verdict::committed:
       count(result);
-      on_committed(result);
+      delays_.reset();
+      park_delays_.reset();
+      parents_.committed(core_, result.duration);
       break;
     case flush_verdict::refused:
       ++refused_;
@@ -52,17 +54,6 @@ void lane_writer_state::on_flushed(flush_result& result) {
   pump();
 }
 
-void lane_writer_state::on_committed(const flush_result& result) {
-  delays_.reset();
-  park_delays_.reset();
-  auto parts = core_.flies_before_orphans();
-  auto waiting = core_.flies_waiting();
-  core_.committed(result.duration);
-  if (!waiting && (!parts || core_.passed_orphan()))
-    patience_.committed();
-  gave_up_ = gave_up_ && waiting;
-}
-
 void lane_writer_state::on_failed(flush_result& result) {
   auto text = result.message;
   if (!result.sqlstate.empty())
@@ -72,8 +63,13 @@ void lane_writer_state::on_failed(flush_result& result) {
   // What a flush left behind may be what another row lacks.
   auto parts = core_.flies_before_orphans()
                && result.action == failure_action::missing;
-  if ((orphans || parts) && wait_for_parents(result))
-    return;
+  if (orphans || parts)
+    if (auto pause = parents_.refused(core_, result.missing,
+                                      self_->clock().now())) {
+      if (pause->count() > 0)
+        cool_down(*pause);
+      return;
+    }
   switch (result.action) {
     case failure_action::bisect:
       on_refused_data(result);
@@ -112,40 +108,6 @@ void lane_writer_state::on_failed(flush_result& result) {
       cool_down(delays_.next(std::chrono::seconds{0}, chance_));
       break;
   }
-}
-
-/// Parents may be on their way: what does not need them goes first, and when
-/// nothing is left the lane pauses. False when they have been waited for: what
-/// is in `result` then is put aside.
-bool lane_writer_state::wait_for_parents(flush_result& result) {
-  auto now = self_->clock().now();
-  if (core_.bisecting() || core_.flies_waiting())
-    return false;
-  if (std::exchange(gave_up_, false)) {
-    result.missing = core_.firsts_of(result.missing);
-    return false;
-  }
-  if (!patience_.hopes(now))
-    return false;
-  auto verdict = core_.flush_before_orphans(result.missing);
-  if (verdict == orphan_verdict::some)
-    return true;
-  if (verdict == orphan_verdict::stuck) {
-    patience_.disappointed(now);
-  } else if (auto pause = patience_.refused(now)) {
-    core_.retry();
-    cool_down(*pause);
-    return true;
-  }
-  // Some of them lack no more than what the flush left behind: a whole one
-  // tells which do.
-  if (core_.flies_before_orphans()) {
-    gave_up_ = true;
-    core_.retry();
-    return true;
-  }
-  result.missing = core_.firsts_of(result.missing);
-  return false;
 }
 
 /// Its own flush found the tables unusable: it tries again.

@@ -6,7 +6,7 @@
 // last commits. It drives the very classes that the actors use.
 
 #include "actors/lane/lane_core.hpp"
-#include "actors/lane/parent_patience.hpp"
+#include "actors/lane/parent_wait.hpp"
 #include "actors/source/partition_feed.hpp"
 #include "tests/lane/simulation_choices.hpp"
 #include "tests/lane/simulation_counts.hpp"
@@ -123,8 +123,7 @@ private:
     lane_step step = lane_step::none;
     std::optional<writer_answer> waiting;
     int64_t dropped = 0;
-    parent_patience patience;
-    bool gave_up = false;
+    parent_wait parents;
 
     /// Of the rows that its program makes of waiting events.
     millrace::shape shape;
@@ -196,7 +195,6 @@ private:
   bool settled(std::size_t lane);
   void count(const flush& x);
   void tell(std::size_t who);
-  void tell_committed(writer& w);
   bool waits_for_parents(writer& w, std::vector<missing_write>& lacks);
   void tell_refused(writer& w, outcome what, std::vector<missing_write> lacks);
   std::size_t last_writer(std::size_t lane);

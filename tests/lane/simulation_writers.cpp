@@ -264,44 +264,11 @@ void simulation::tell_refused(writer& w, outcome what,
   }
 }
 
-void simulation::tell_committed(writer& w) {
-  auto parts = w.core->flies_before_orphans();
-  auto waiting = w.core->flies_waiting();
-  w.core->committed();
-  if (!waiting && (!parts || w.core->passed_orphan()))
-    w.patience.committed();
-  w.gave_up = w.gave_up && waiting;
-}
-
 bool simulation::waits_for_parents(writer& w,
                                    std::vector<missing_write>& lacks) {
-  auto& core = *w.core;
-  if (core.bisecting() || core.flies_waiting())
-    return false;
-  if (std::exchange(w.gave_up, false)) {
-    lacks = core.firsts_of(lacks);
-    return false;
-  }
-  if (!w.patience.hopes(now_))
-    return false;
-  auto verdict = core.flush_before_orphans(lacks);
-  if (verdict == orphan_verdict::some) {
-    ++counts_.before_orphans;
-    return true;
-  }
-  if (verdict == orphan_verdict::stuck)
-    w.patience.disappointed(now_);
-  else if (w.patience.refused(now_)) {
-    core.retry();
-    return true;
-  }
-  if (core.flies_before_orphans()) {
-    w.gave_up = true;
-    core.retry();
-    return true;
-  }
-  lacks = core.firsts_of(lacks);
-  return false;
+  auto waits = w.parents.refused(*w.core, lacks, now_).has_value();
+  counts_.before_orphans += waits && w.core->flies_before_orphans() ? 1 : 0;
+  return waits;
 }
 
 void simulation::tell(std::size_t who) {
@@ -343,7 +310,7 @@ void simulation::tell(std::size_t who) {
       break;
     }
     case outcome::committed:
-      tell_committed(w);
+      w.parents.committed(core);
       break;
     case outcome::refused:
       core.refused();
