@@ -60,17 +60,6 @@ std::string create_statement(const restore_request& x) {
   return "CREATE TABLE " + name_of(x) + " (" + columns + ')';
 }
 
-store_result<void> note_action(connection& conn, const std::string& object,
-                               const admin_note& note) {
-  auto done = conn.query(
-    "INSERT INTO millrace.admin_action (os_user, host, command, object, "
-    "reason) VALUES ($1, $2, $3, $4, $5)",
-    {note.os_user, note.host, note.command, object, note.reason});
-  if (!done)
-    return std::unexpected{std::move(done.error())};
-  return {};
-}
-
 bool overlaps(const known_partition& p, const partition_period& x) {
   return !p.is_default && (!p.from || *p.from < x.to)
          && (!p.to || *p.to > x.from);
@@ -264,7 +253,7 @@ store_result<int64_t> partition_restore::restore(const restore_request& x,
         done = note_hold(x, note);
     }
     if (done)
-      done = note_action(conn_, x.said.schema + '.' + x.table, note);
+      done = record_action(conn_, note, x.said.schema + '.' + x.table);
     if (!done)
       return std::unexpected{std::move(done.error())};
     return rows;
@@ -338,7 +327,7 @@ store_result<bool> release_partition(connection& conn, const std::string& name,
       return std::unexpected{std::move(done.error())};
     if (done->affected == 0)
       return false;
-    if (auto noted = note_action(conn, name, note); !noted)
+    if (auto noted = record_action(conn, note, name); !noted)
       return std::unexpected{std::move(noted.error())};
     return true;
   });

@@ -152,19 +152,6 @@ lane_admin::halted_partitions(const std::optional<std::string>& pipeline) {
 
 // -- changes ------------------------------------------------------------------
 
-store_result<void> lane_admin::record(const std::string& object,
-                                      const std::optional<std::string>& before,
-                                      const std::optional<std::string>& after) {
-  auto done = conn_.query(
-    "INSERT INTO millrace.admin_action (os_user, host, command, object, "
-    "reason, before, after) VALUES ($1, $2, $3, $4, $5, $6::jsonb, $7::jsonb)",
-    {note_.os_user, note_.host, note_.command, object, note_.reason, before,
-     after});
-  if (!done)
-    return std::unexpected{done.error()};
-  return {};
-}
-
 /// Runs a guarded update of one lane's row. `otherwise` follows "… is halted: "
 /// when the guard does not hold.
 store_result<void> lane_admin::change_lane(const lane_id& lane,
@@ -189,7 +176,8 @@ store_result<void> lane_admin::change_lane(const lane_id& lane,
       return error(store_errc::refused, to_string(lane) + " is "
                                           + before->rows[0][1].value_or("")
                                           + ": " + otherwise);
-    return record(to_string(lane), before->rows[0][0], after->rows[0][0]);
+    return record_action(conn_, note_, to_string(lane), before->rows[0][0],
+                         after->rows[0][0]);
   });
 }
 
@@ -248,7 +236,8 @@ store_result<void> lane_admin::skip(const lane_skip& x) {
        sql(x.range.from.value), sql(x.range.to.value)});
     if (!passed)
       return std::unexpected{passed.error()};
-    return record(to_string(x.lane), passed->rows[0][0], done->rows[0][0]);
+    return record_action(conn_, note_, to_string(x.lane), passed->rows[0][0],
+                         done->rows[0][0]);
   });
 }
 
@@ -276,7 +265,7 @@ store_result<void> lane_admin::resume(const partition_name& which) {
       return error(store_errc::refused, to_text(which)
                                           + " is active: there is nothing to "
                                             "resume");
-    return record(to_text(which), row[1], row[2]);
+    return record_action(conn_, note_, to_text(which), row[1], row[2]);
   });
 }
 
@@ -350,8 +339,8 @@ store_result<uuid> lane_admin::adopt(const topic_adoption& x) {
                        {id, array_text(starts), old});
     if (!after)
       return std::unexpected{failed};
-    auto noted = record(x.pipeline + '/' + x.topic, after->rows[0][1],
-                        after->rows[0][0]);
+    auto noted = record_action(conn_, note_, x.pipeline + '/' + x.topic,
+                               after->rows[0][1], after->rows[0][0]);
     if (!noted)
       return std::unexpected{noted.error()};
     return checked([&]() -> store_result<uuid> { return uuid_of(old); });

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "actors/store/admin_action.hpp"
 #include "actors/store/connection.hpp"
 #include "messages/lane_row.hpp"
 
@@ -8,17 +9,6 @@
 #include <vector>
 
 namespace millrace {
-
-/// Who changes something by hand, and why. Goes into `millrace.admin_action`
-/// in the transaction of the change; PostgreSQL adds the role and the time.
-struct admin_note {
-  std::string os_user;
-  std::string host;
-
-  /// For example `lanes resume`.
-  std::string command;
-  std::string reason;
-};
 
 /// Which lanes; what is not set does not narrow.
 struct lane_filter {
@@ -144,9 +134,6 @@ private:
   store_result<void> change_lane(const lane_id& lane, const std::string& update,
                                  const sql_params& params,
                                  const std::string& otherwise);
-  store_result<void> record(const std::string& object,
-                            const std::optional<std::string>& before,
-                            const std::optional<std::string>& after);
 
   connection& conn_;
   admin_note note_;

@@ -95,11 +95,12 @@ admin_result<void> clean_run::under(const held_lease& lease,
   partition_store store{*conn, lease, stop_, by(note)};
   if (auto mine = take(store); !mine)
     return mine;
-  auto number = note_clean(*conn, note, object(), clean_plan_json(work_.steps));
+  auto number = begin_action(*conn, note, object(),
+                             clean_plan_json(work_.steps));
   if (!number)
     return admin_fail(number.error());
   auto done = clean(*conn, lease, store);
-  auto noted = note_cleaned(*conn, *number, clean_done_json(work_));
+  auto noted = end_action(*conn, *number, clean_done_json(work_));
   if (!done)
     return done;
   if (!noted)

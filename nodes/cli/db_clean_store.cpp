@@ -32,18 +32,6 @@ SELECT r.relkind, count(*) > 1,
 FROM tree t JOIN pg_class c ON c.oid = t.oid JOIN pg_class r ON r.oid = t.root
 GROUP BY r.oid, r.relkind)";
 
-std::optional<partition_key_type> clean_key_type(std::string_view x) {
-  if (x == "timestamp with time zone")
-    return partition_key_type::timestamptz;
-  if (x == "timestamp without time zone")
-    return partition_key_type::timestamp;
-  if (x == "date")
-    return partition_key_type::date;
-  if (x == "bigint")
-    return partition_key_type::milliseconds;
-  return std::nullopt;
-}
-
 /// Days are those of the table's partitions.
 std::string_view zone_of(const series_table& x) {
   return x.rules ? std::string_view{x.rules->timezone} : "UTC";
@@ -113,7 +101,7 @@ store_result<void> clean_planner::cut(clean_step& to,
                   "[[pipeline.NAME.series]] says what is old");
   if (!row[4])
     return refuse("has no column " + x.says.time);
-  auto type = clean_key_type(*row[4]);
+  auto type = parse_key_type(*row[4]);
   if (!type)
     return refuse("has no time in " + x.says.time + ", which is of type "
                   + *row[4]);
@@ -259,30 +247,6 @@ store_result<void> cleaner::truncate(const std::vector<clean_step>& steps) {
 void cleaner::told(const clean_step& step, const clean_done& done) const {
   if (config_.did)
     config_.did(step, done);
-}
-
-store_result<int64_t> note_clean(connection& conn, const admin_note& note,
-                                 const std::string& object,
-                                 const std::string& plan) {
-  auto done = conn.query(
-    "INSERT INTO millrace.admin_action (os_user, host, command, object, "
-    "reason, "
-    "before) VALUES ($1, $2, $3, $4, $5, $6::jsonb) RETURNING id",
-    {note.os_user, note.host, note.command, object, note.reason, plan});
-  if (!done)
-    return std::unexpected{std::move(done.error())};
-  return int_of(done->rows.at(0)[0]);
-}
-
-store_result<void> note_cleaned(connection& conn, int64_t number,
-                                const std::string& done) {
-  auto noted
-    = conn.query("UPDATE millrace.admin_action SET after = $2::jsonb WHERE id "
-                 "= $1::bigint",
-                 {std::to_string(number), done});
-  if (!noted)
-    return std::unexpected{std::move(noted.error())};
-  return {};
 }
 
 } // namespace millrace::cli

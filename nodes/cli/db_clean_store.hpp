@@ -83,14 +83,4 @@ private:
   const clean_config& config_;
 };
 
-/// Notes the change in `millrace.admin_action` before it begins; returns the
-/// row's number.
-store_result<int64_t> note_clean(connection& conn, const admin_note& note,
-                                 const std::string& object,
-                                 const std::string& plan);
-
-/// Adds what was done.
-store_result<void> note_cleaned(connection& conn, int64_t number,
-                                const std::string& done);
-
 } // namespace millrace::cli

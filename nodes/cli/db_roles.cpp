@@ -37,14 +37,7 @@ store_result<void> apply_statements(connection& conn, const admin_note& note,
     for (const auto& x : all)
       if (auto done = conn.run(x); !done)
         return done;
-    auto noted = conn.query("INSERT INTO millrace.admin_action (os_user, host, "
-                            "command, object, reason) VALUES ($1, $2, $3, $4, "
-                            "$5)",
-                            {note.os_user, note.host, note.command, prefix,
-                             note.reason});
-    if (!noted)
-      return std::unexpected{std::move(noted.error())};
-    return {};
+    return record_action(conn, note, prefix);
   });
 }
 
