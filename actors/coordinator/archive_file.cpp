@@ -25,71 +25,6 @@ constexpr int level = 3;
 /// Read at once.
 constexpr std::size_t read_bytes = 256 * 1024;
 
-std::unexpected<std::string> fail(const fs::path& file, const char* what,
-                                  int error) {
-  return std::unexpected{std::format("cannot {} {}: {}", what, file.string(),
-                                     std::generic_category().message(error))};
-}
-
-/// Owns a descriptor.
-class descriptor {
-public:
-  explicit descriptor(int x = -1) noexcept : x_{x} {
-  }
-  descriptor(descriptor&& other) noexcept : x_{std::exchange(other.x_, -1)} {
-  }
-  descriptor& operator=(descriptor&& other) noexcept {
-    std::swap(x_, other.x_);
-    return *this;
-  }
-  ~descriptor() {
-    if (x_ >= 0)
-      ::close(x_);
-  }
-
-  int get() const noexcept {
-    return x_;
-  }
-
-private:
-  int x_;
-};
-
-file_result<void> write_all(const descriptor& to, const fs::path& file,
-                            std::string_view bytes) {
-  while (!bytes.empty()) {
-    auto done = ::write(to.get(), bytes.data(), bytes.size());
-    if (done < 0 && errno == EINTR)
-      continue;
-    if (done < 0)
-      return fail(file, "write", errno);
-    bytes.remove_prefix(static_cast<std::size_t>(done));
-  }
-  return {};
-}
-
-file_result<descriptor> create_file(const fs::path& file) {
-  descriptor result{
-    ::open(file.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600)};
-  if (result.get() < 0)
-    return fail(file, "make", errno);
-  return result;
-}
-
-file_result<void> sync(const fs::path& file, const descriptor& x) {
-  if (::fsync(x.get()) != 0)
-    return fail(file, "put on the disc", errno);
-  return {};
-}
-
-/// What is in a folder is its own content: names last once it is on the disc.
-file_result<void> sync_folder(const fs::path& folder) {
-  descriptor x{::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
-  if (x.get() < 0)
-    return fail(folder, "open", errno);
-  return sync(folder, x);
-}
-
 struct free_writer {
   void operator()(ZSTD_CCtx* x) const noexcept {
     ZSTD_freeCCtx(x);
@@ -169,7 +104,7 @@ file_result<void> archive_writer::write(std::string_view text) {
 file_result<archive_content> archive_writer::finish() {
   auto done = put({}, true);
   if (done)
-    done = sync(state_->file, state_->to);
+    done = sync_file(state_->file, state_->to);
   if (!done)
     return std::unexpected{std::move(done.error())};
   state_->content.sha256 = state_->sum.hex();
@@ -206,7 +141,7 @@ file_result<archive_reader> archive_reader::open(const fs::path& file) {
   result->file = file;
   result->from = descriptor{::open(file.c_str(), O_RDONLY | O_CLOEXEC)};
   if (result->from.get() < 0)
-    return fail(file, "open", errno);
+    return file_failure(file, "open", errno);
   return archive_reader{std::move(result)};
 }
 
@@ -217,7 +152,7 @@ file_result<void> archive_reader::fill() {
     if (got < 0 && errno == EINTR)
       continue;
     if (got < 0)
-      return fail(x.file, "read", errno);
+      return file_failure(x.file, "read", errno);
     auto size = static_cast<std::size_t>(got);
     x.ended = size == 0;
     x.in = {x.bytes.data(), size, 0};
@@ -273,42 +208,6 @@ read_archive(const fs::path& file, const std::function<bool()>& goes_on) {
     if (piece->empty())
       return from->content();
   }
-}
-
-// -- names --------------------------------------------------------------------
-
-file_result<void> publish_file(const fs::path& from, const fs::path& to) {
-  if (::rename(from.c_str(), to.c_str()) != 0)
-    return fail(to, "make", errno);
-  return sync_folder(to.parent_path());
-}
-
-file_result<void> write_file(const fs::path& file, std::string_view text) {
-  auto fresh = file;
-  fresh += ".tmp";
-  auto to = create_file(fresh);
-  if (!to)
-    return std::unexpected{std::move(to.error())};
-  auto done = write_all(*to, fresh, text);
-  if (done)
-    done = sync(fresh, *to);
-  return done ? publish_file(fresh, file) : done;
-}
-
-file_result<void> make_folders(const fs::path& folder) {
-  std::error_code error;
-  if (fs::is_directory(folder, error))
-    return {};
-  if (folder.has_parent_path() && folder.parent_path() != folder)
-    if (auto above = make_folders(folder.parent_path()); !above)
-      return above;
-  if (!fs::create_directory(folder, error) && error)
-    return fail(folder, "make", error.value());
-  // Rows of a tenant: for nobody else.
-  fs::permissions(folder, fs::perms::owner_all, error);
-  if (error)
-    return fail(folder, "close to others", error.value());
-  return sync_folder(folder.parent_path());
 }
 
 } // namespace millrace

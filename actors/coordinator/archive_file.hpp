@@ -1,7 +1,8 @@
 #pragma once
 
+#include "actors/coordinator/durable_file.hpp"
+
 #include <cstdint>
-#include <expected>
 #include <filesystem>
 #include <functional>
 #include <memory>
@@ -28,10 +29,6 @@ struct archive_content {
   friend bool operator==(const archive_content&, const archive_content&)
     = default;
 };
-
-/// A value, or why not: a sentence for a person that names the file.
-template <class T>
-using file_result = std::expected<T, std::string>;
 
 /// Writes an archive from its beginning to its end, with bounded memory.
 class archive_writer {
@@ -91,16 +88,5 @@ private:
 /// piece.
 file_result<archive_content> read_archive(const std::filesystem::path& file,
                                           const std::function<bool()>& goes_on);
-
-/// Gives a file that is on the disc its name, for good.
-file_result<void> publish_file(const std::filesystem::path& from,
-                               const std::filesystem::path& to);
-
-/// Writes a small file, under another name first, for good.
-file_result<void> write_file(const std::filesystem::path& file,
-                             std::string_view text);
-
-/// Makes a folder, and those above it, for good.
-file_result<void> make_folders(const std::filesystem::path& folder);
 
 } // namespace millrace

@@ -18,18 +18,6 @@ std::unexpected<store_error> refuse(const partition_policy& policy,
     store_error{store_errc::refused, {}, to_string(policy) + ' ' + why}};
 }
 
-std::optional<partition_key_type> key_type(const std::string& x) {
-  if (x == "timestamp with time zone")
-    return partition_key_type::timestamptz;
-  if (x == "timestamp without time zone")
-    return partition_key_type::timestamp;
-  if (x == "date")
-    return partition_key_type::date;
-  if (x == "bigint")
-    return partition_key_type::milliseconds;
-  return std::nullopt;
-}
-
 /// A key's value, or a bound as the catalog prints it, in milliseconds.
 std::string as_milliseconds(partition_key_type type, const std::string& x) {
   if (type == partition_key_type::milliseconds)
@@ -130,7 +118,7 @@ partition_catalog::read(const partition_policy& policy) {
   }
   if (!row[1] || row[1] != "r" || row[2] != "1" || row[3] == "0")
     return refuse(policy, "is not partitioned by range on one column");
-  auto type = key_type(*row[5]);
+  auto type = parse_key_type(*row[5]);
   if (!type)
     return refuse(policy, "is partitioned by a " + *row[5]
                             + ", not by a time or a bigint");
@@ -183,7 +171,7 @@ partition_catalog::read_hypertable(const partition_policy& policy) {
     return std::unexpected{std::move(found.error())};
   if (found->rows.empty())
     return std::nullopt;
-  auto type = key_type(*found->rows[0][1]);
+  auto type = parse_key_type(*found->rows[0][1]);
   if (!type)
     return refuse(policy, "has chunks by a " + *found->rows[0][1]
                             + ", not by a time or a bigint");

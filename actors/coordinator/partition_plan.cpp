@@ -165,6 +165,18 @@ std::string to_string(const partition_policy& x) {
   return x.schema + '.' + x.table;
 }
 
+std::optional<partition_key_type> parse_key_type(std::string_view x) {
+  if (x == "timestamp with time zone")
+    return partition_key_type::timestamptz;
+  if (x == "timestamp without time zone")
+    return partition_key_type::timestamp;
+  if (x == "date")
+    return partition_key_type::date;
+  if (x == "bigint")
+    return partition_key_type::milliseconds;
+  return std::nullopt;
+}
+
 std::string to_string(partition_key_type x) {
   switch (x) {
     case partition_key_type::timestamptz:

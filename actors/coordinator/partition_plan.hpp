@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace millrace {
@@ -36,6 +37,10 @@ enum class partition_key_type : uint8_t {
 };
 
 std::string to_string(partition_key_type x);
+
+/// Of a column's type, as `format_type` calls it; nothing where no partition
+/// can be of it.
+std::optional<partition_key_type> parse_key_type(std::string_view type);
 
 /// A partition as the catalog has it.
 struct known_partition {

@@ -1,5 +1,6 @@
 #include "nodes/cli/backup_folder.hpp"
 
+#include "actors/coordinator/durable_file.hpp"
 #include "config/values.hpp"
 #include "messages/sha256.hpp"
 
@@ -45,26 +46,6 @@ int lock_in(const fs::path& folder) {
   if (file >= 0 && ::flock(file, LOCK_EX | LOCK_NB) != 0)
     ::close(std::exchange(file, -1));
   return file;
-}
-
-/// Makes the folder's or file's content outlive a loss of power.
-bool sync(const fs::path& x) {
-  auto file = ::open(x.c_str(), O_RDONLY | O_CLOEXEC);
-  if (file < 0)
-    return false;
-  auto done = ::fsync(file) == 0;
-  ::close(file);
-  return done;
-}
-
-std::expected<void, std::string> write_file(const fs::path& to,
-                                            const std::string& text) {
-  std::ofstream out{to, std::ios::binary};
-  out << text;
-  out.close();
-  if (!out || !sync(to))
-    return refuse_errno(to);
-  return {};
 }
 
 std::optional<std::string> content_of(const fs::path& file) {
@@ -189,8 +170,8 @@ unfinished_backup::finish(const backup_manifest& x) {
                              sha256_hex(text) + "  " + manifest_file + '\n');
       !done)
     return done;
-  if (!sync(path_))
-    return refuse_errno(path_);
+  if (auto done = sync_folder(path_); !done)
+    return done;
   // Locked until it has its name: another one would take it for a leftover.
   std::error_code failed;
   fs::rename(path_, target_, failed);
@@ -198,9 +179,7 @@ unfinished_backup::finish(const backup_manifest& x) {
     return refuse(target_, failed);
   ::close(std::exchange(lock_, -1));
   fs::remove(target_ / lock_file, failed);
-  if (!sync(target_.parent_path()))
-    return refuse_errno(target_.parent_path());
-  return {};
+  return sync_folder(target_.parent_path());
 }
 
 // -- reading ------------------------------------------------------------------
