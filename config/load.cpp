@@ -198,8 +198,8 @@ pipeline_config read_pipeline(reader& in, const tree_member& member,
   if (pack_name)
     check_overrides(in, from, path);
   read_keys(in, from, path, to);
-  override_partitions(to.partitions, read_partitions(in, from, path));
-  override_series(to.series, read_series(in, from, path));
+  override_tables(to.partitions, read_partitions(in, from, path));
+  override_tables(to.series, read_series(in, from, path));
   if (pack_name && !pack)
     return to;
   check_required(in, schema::pipeline(), from.at, path);

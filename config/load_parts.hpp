@@ -4,8 +4,12 @@
 
 #include "config/reader.hpp"
 
+#include <algorithm>
+#include <iterator>
+#include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace millrace {
@@ -31,18 +35,27 @@ void read_databases(reader& in, const tree_node& root, config& to);
 std::vector<partition_config> read_partitions(reader& in, const tree_node& from,
                                               const std::string& path);
 
-/// What stands beside a pack takes the place of what the pack says of the same
-/// tables.
-void override_partitions(std::vector<partition_config>& pack,
-                         std::vector<partition_config> own);
-
 /// The `[[pipeline.NAME.series]]`, none or several.
 std::vector<series_config> read_series(reader& in, const tree_node& from,
                                        const std::string& path);
 
-/// As with partitions.
-void override_series(std::vector<series_config>& pack,
-                     std::vector<series_config> own);
+/// Adds a problem for each of the tables that `known` has by now.
+void check_named_once(reader& in, const std::vector<std::string>& tables,
+                      std::set<std::string>& known, const std::string& path,
+                      const source_position& at);
+
+/// What stands beside a pack takes the place of what the pack says of the same
+/// tables.
+template <class Entry>
+void override_tables(std::vector<Entry>& pack, std::vector<Entry> own) {
+  for (const auto& mine : own)
+    for (auto& x : pack)
+      std::erase_if(x.tables, [&mine](const std::string& table) {
+        return std::ranges::contains(mine.tables, table);
+      });
+  std::erase_if(pack, [](const Entry& x) { return x.tables.empty(); });
+  std::ranges::move(own, std::back_inserter(pack));
+}
 
 /// The `[[tenant]]`, after the databases.
 void read_tenants(reader& in, const tree_node& root, config& to);

@@ -117,24 +117,19 @@ std::vector<partition_config> read_partitions(reader& in, const tree_node& from,
     check_required(in, schema::partition(), x.at, inner);
     check(in, x, inner);
     resolve(in, x, inner);
-    for (const auto& table : x.tables)
-      if (!known.insert(table).second)
-        in.add(in.where(inner + ".tables", x.at), inner + ".tables",
-               in_quotes(table) + " a second time", "each table once");
+    check_named_once(in, x.tables, known, inner + ".tables", x.at);
     result.push_back(std::move(x));
   }
   return result;
 }
 
-void override_partitions(std::vector<partition_config>& pack,
-                         std::vector<partition_config> own) {
-  for (const auto& mine : own)
-    for (auto& x : pack)
-      std::erase_if(x.tables, [&mine](const std::string& table) {
-        return std::ranges::contains(mine.tables, table);
-      });
-  std::erase_if(pack, [](const auto& x) { return x.tables.empty(); });
-  std::ranges::move(own, std::back_inserter(pack));
+void check_named_once(reader& in, const std::vector<std::string>& tables,
+                      std::set<std::string>& known, const std::string& path,
+                      const source_position& at) {
+  for (const auto& table : tables)
+    if (!known.insert(table).second)
+      in.add(in.where(path, at), path, in_quotes(table) + " a second time",
+             "each table once");
 }
 
 } // namespace millrace

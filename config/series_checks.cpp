@@ -27,27 +27,13 @@ std::vector<series_config> read_series(reader& in, const tree_node& from,
     fill_defaults(in, schema::series(), x);
     read_section(in, schema::series(), *all[i], inner, x);
     check_required(in, schema::series(), x.at, inner);
-    for (const auto& table : x.tables)
-      if (!known.insert(table).second)
-        in.add(in.where(inner + ".tables", x.at), inner + ".tables",
-               in_quotes(table) + " a second time", "each table once");
+    check_named_once(in, x.tables, known, inner + ".tables", x.at);
     if (!x.exchange_name.empty() && x.exchange.empty())
       in.add(in.where(inner + ".exchange_name", x.at), inner + ".exchange_name",
              "no `exchange`", "`exchange` beside it: whose name it is");
     result.push_back(std::move(x));
   }
   return result;
-}
-
-void override_series(std::vector<series_config>& pack,
-                     std::vector<series_config> own) {
-  for (const auto& mine : own)
-    for (auto& x : pack)
-      std::erase_if(x.tables, [&mine](const std::string& table) {
-        return std::ranges::contains(mine.tables, table);
-      });
-  std::erase_if(pack, [](const auto& x) { return x.tables.empty(); });
-  std::ranges::move(own, std::back_inserter(pack));
 }
 
 } // namespace millrace
