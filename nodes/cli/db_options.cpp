@@ -9,6 +9,7 @@
 #include "nodes/cli/db_setup.hpp"
 #include "nodes/cli/db_stats.hpp"
 #include "nodes/cli/lanes_session_options.hpp"
+#include "nodes/cli/migrate_options.hpp"
 
 namespace millrace::cli {
 
@@ -20,24 +21,9 @@ void add_db_place(CLI::App* app, migrate_arguments& x) {
                  "The node's TOML: it says where PostgreSQL is, and which "
                  "tables are needed")
     ->type_name("FILE");
-  app
-    ->add_option("--database", x.database,
-                 "Only this database of the configuration: postgresql, or the "
-                 "NAME of a [database.NAME]")
-    ->type_name("NAME");
   app->add_option("--tenant", x.tenant, "Only this tenant")->type_name("NAME");
-  app
-    ->add_option("--parallel", x.parallel,
-                 "How many tenants at a time (4); one that fails does not stop "
-                 "the others")
-    ->type_name("NUMBER");
-  app
-    ->add_option("--lock-timeout", x.lock_timeout,
-                 "Wait this long for a lock before others get their turn and "
-                 "it is tried again (as configured, else 5s)")
-    ->type_name("DURATION");
-  app->add_flag("--verbose", x.verbose, "Tell every step");
-  add_pack_dir(app, x.pack_dirs);
+  add_tenants(app, x);
+  add_changing(app, x);
 }
 
 void add_sets(CLI::App* app, migrate_arguments& x) {

@@ -4,7 +4,6 @@
 
 #include "actors/cluster/json_writer.hpp"
 #include "config/values.hpp"
-#include "nodes/cli/config_files.hpp"
 #include "nodes/cli/restore_run.hpp"
 #include "nodes/cli/signal_stop.hpp"
 
@@ -15,30 +14,6 @@
 namespace millrace::cli {
 
 namespace {
-
-struct opened {
-  config all;
-  std::chrono::milliseconds patience;
-};
-
-/// The database in place may be gone, so that no session of it is opened here.
-admin_result<opened> open_config(const db_restore_arguments& what) {
-  auto patience = parse_duration(what.timeout);
-  if (!patience || patience->count() == 0)
-    return admin_fail(exit_code::usage,
-                      "--timeout: found " + in_quotes(what.timeout)
-                        + ", expected a duration such as \"500ms\" or \"5s\"");
-  if (what.config.empty())
-    return admin_fail(exit_code::usage,
-                      "expected --config FILE: it says where PostgreSQL is");
-  auto all = load_checked(what.config, what.pack_dirs);
-  if (!all)
-    return std::unexpected{admin_failure{exit_code::usage, all.error()}};
-  if (!what.database.empty() && !find_database(*all, what.database))
-    return admin_fail(exit_code::usage, "--database: the configuration has no "
-                                          + in_quotes(what.database));
-  return opened{std::move(*all), *patience};
-}
 
 admin_result<void> check(const db_restore_arguments& what) {
   if (what.jobs < 1 || what.jobs > 64)
@@ -67,9 +42,9 @@ struct old_database {
 
 /// Calls `visit` with the server of each database of the configuration.
 template <class Visit>
-admin_result<void>
-each_server(const db_restore_arguments& what, const opened& from, Visit visit) {
-  for (const auto* x : all_databases(from.all)) {
+admin_result<void> each_server(const db_restore_arguments& what,
+                               const admin_plan& from, Visit visit) {
+  for (const auto* x : all_databases(*from.all)) {
     if (!what.database.empty() && what.database != x->name)
       continue;
     auto server = restore_server::open(*x, what.maintenance, from.patience);
@@ -84,7 +59,7 @@ each_server(const db_restore_arguments& what, const opened& from, Visit visit) {
   return {};
 }
 
-exit_code list_old(const db_restore_arguments& what, const opened& from,
+exit_code list_old(const db_restore_arguments& what, const admin_plan& from,
                    console& to) {
   std::vector<old_database> found;
   auto done = each_server(
@@ -123,7 +98,7 @@ exit_code list_old(const db_restore_arguments& what, const opened& from,
   return exit_code::ok;
 }
 
-exit_code drop_old(const db_restore_arguments& what, const opened& from,
+exit_code drop_old(const db_restore_arguments& what, const admin_plan& from,
                    console& to) {
   auto dropped = false;
   auto done = each_server(
@@ -222,7 +197,8 @@ exit_code run_db_restore(const db_restore_arguments& what, console& to) {
   if (auto fits = check(what); !fits)
     return tell(fits.error(), to);
   signal_stop signals;
-  auto from = open_config(what);
+  // The database in place may be gone, so that no session of it is opened here.
+  auto from = make_admin_plan(what);
   if (!from)
     return tell(from.error(), to);
   if (what.list_old)
@@ -230,7 +206,7 @@ exit_code run_db_restore(const db_restore_arguments& what, console& to) {
   if (!what.drop_old.empty())
     return drop_old(what, *from, to);
   auto stop = signals.token();
-  auto done = restore_run{what, from->all, from->patience, to, stop}.run();
+  auto done = restore_run{what, *from->all, from->patience, to, stop}.run();
   if (!done)
     return tell(done.error(), to);
   to.out(to.json() ? json_of(*done, what.name) : text_of(*done));

@@ -82,18 +82,7 @@ session_config admin_session_config(const postgresql_config& database,
   return result;
 }
 
-namespace {
-
-/// What a command knows before it connects.
-struct admin_plan {
-  std::shared_ptr<const config> all;
-  std::chrono::milliseconds patience;
-
-  /// What `--database` says, or nullptr.
-  const postgresql_config* only = nullptr;
-};
-
-admin_result<admin_plan> make_plan(const admin_arguments& what) {
+admin_result<admin_plan> make_admin_plan(const admin_arguments& what) {
   auto patience = parse_duration(what.timeout);
   if (!patience || patience->count() == 0)
     return admin_fail(exit_code::usage,
@@ -119,6 +108,8 @@ admin_result<admin_plan> make_plan(const admin_arguments& what) {
                                         + ", expected " + one_of(known));
 }
 
+namespace {
+
 admin_result<admin_session> open(const admin_plan& plan,
                                  const postgresql_config& database) {
   auto conn = connection::open(admin_session_config(database, plan.patience));
@@ -140,7 +131,7 @@ admin_result<admin_session> open(const admin_plan& plan,
 
 admin_result<admin_session> open_admin(const admin_arguments& what,
                                        std::string_view tenant) {
-  auto plan = make_plan(what);
+  auto plan = make_admin_plan(what);
   if (!plan)
     return std::unexpected{plan.error()};
   return open(*plan,
@@ -148,7 +139,7 @@ admin_result<admin_session> open_admin(const admin_arguments& what,
 }
 
 admin_result<admin_sessions> open_admins(const admin_arguments& what) {
-  auto plan = make_plan(what);
+  auto plan = make_admin_plan(what);
   if (!plan)
     return std::unexpected{plan.error()};
   admin_sessions result;

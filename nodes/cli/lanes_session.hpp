@@ -63,6 +63,18 @@ struct admin_session {
   connection conn;
 };
 
+/// What a command knows before it connects.
+struct admin_plan {
+  std::shared_ptr<const config> all;
+  std::chrono::milliseconds patience;
+
+  /// What `--database` says, or nullptr.
+  const postgresql_config* only = nullptr;
+};
+
+/// Reads the configuration; a usage error where an option is wrong.
+admin_result<admin_plan> make_admin_plan(const admin_arguments& what);
+
 /// Reads the configuration and connects to the database of a tenant, or to the
 /// one that `--database` says. Timeouts are those of a node.
 admin_result<admin_session> open_admin(const admin_arguments& what,

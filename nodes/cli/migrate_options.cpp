@@ -1,7 +1,31 @@
+#include "nodes/cli/migrate_options.hpp"
+
 #include "nodes/cli/adder.hpp"
-#include "nodes/cli/migrate_command.hpp"
 
 namespace millrace::cli {
+
+void add_tenants(CLI::App* app, migrate_arguments& x) {
+  app
+    ->add_option("--database", x.database,
+                 "Only this database of the configuration: postgresql, or the "
+                 "NAME of a [database.NAME]")
+    ->type_name("NAME");
+  app
+    ->add_option("--parallel", x.parallel,
+                 "How many tenants at a time (4); one that fails does not stop "
+                 "the others")
+    ->type_name("NUMBER");
+  app->add_flag("--verbose", x.verbose, "Tell every step");
+  add_pack_dir(app, x.pack_dirs);
+}
+
+void add_changing(CLI::App* app, migrate_arguments& x) {
+  app
+    ->add_option("--lock-timeout", x.lock_timeout,
+                 "Wait this long for a lock before others get their turn and "
+                 "it is tried again (as configured, else 5s)")
+    ->type_name("DURATION");
+}
 
 namespace {
 
@@ -11,11 +35,6 @@ void add_place(CLI::App* app, migrate_arguments& x) {
                  "Migrate what this TOML needs: the control schema, and the "
                  "packs of its pipelines for every tenant")
     ->type_name("FILE");
-  app
-    ->add_option("--database", x.database,
-                 "Only this database of the configuration: postgresql, or the "
-                 "NAME of a [database.NAME]")
-    ->type_name("NAME");
   app
     ->add_option("--pg-env", x.pg_env,
                  "Without --config: the variable of the environment that "
@@ -43,21 +62,7 @@ void add_place(CLI::App* app, migrate_arguments& x) {
                  "Without --config: whose schema it is (tenant_NAME); with it: "
                  "only this tenant")
     ->type_name("NAME");
-  app
-    ->add_option("--parallel", x.parallel,
-                 "How many tenants at a time (4); one that fails does not stop "
-                 "the others")
-    ->type_name("NUMBER");
-  app->add_flag("--verbose", x.verbose, "Tell every step");
-  add_pack_dir(app, x.pack_dirs);
-}
-
-void add_changing(CLI::App* app, migrate_arguments& x) {
-  app
-    ->add_option("--lock-timeout", x.lock_timeout,
-                 "Wait this long for a lock before others get their turn and "
-                 "it is tried again (as configured, else 5s)")
-    ->type_name("DURATION");
+  add_tenants(app, x);
 }
 
 void add_dry_run(CLI::App* app, migrate_arguments& x) {
