@@ -202,6 +202,7 @@ int binder::bind(const expression& x, const item_scope& items) {
       result.detail = number_of_part(x.arguments[0].text);
       break;
     case expression_kind::capture:
+    case expression_kind::with:
       result.text = x.arguments[1].text;
       break;
     default:

@@ -67,7 +67,7 @@ complaint put_json(const value& x, bool binary, output& out, workspace& space) {
     return nullptr;
   } else if (x.kind == value_kind::instant || x.kind == value_kind::blocked) {
     return want_json;
-  } else if (!x.in_payload) {
+  } else if (!x.in_payload && !x.is_json) {
     // Text from elsewhere must be JSON by itself.
     text = plain_text(x, space);
     std::size_t at = 0;

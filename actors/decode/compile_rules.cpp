@@ -54,6 +54,7 @@ bool fits(expression_kind x, encoder_kind how) {
     case expression_kind::scale:
       return how <= encoder_kind::numeric || is_text || is_json;
     case expression_kind::payload:
+    case expression_kind::with:
       return is_text || is_json || how == encoder_kind::bytea;
     case expression_kind::raw:
       return how == encoder_kind::bytea;

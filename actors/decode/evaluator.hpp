@@ -170,6 +170,12 @@ private:
 
   bool fail_value(const step& x, const value& found, std::string_view expected);
 
+  // -- json_functions.cpp -----------------------------------------------------
+
+  bool with_member(const step& x, value& out);
+
+  std::optional<std::string_view> json_of(const value& x);
+
   // -- conditions.cpp ---------------------------------------------------------
 
   bool condition(const step& x, value& out);

@@ -60,6 +60,8 @@ enum class expression_kind : uint8_t {
   part,
   scale,
   uuid,
+  /// An object with a member set.
+  with,
   capture,
   /// The value as it came, JSON or not.
   raw,

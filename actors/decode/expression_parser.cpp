@@ -312,6 +312,9 @@ private:
                  "a text with one {} for what is wanted, such as "
                  "'orders.{}.v1'");
         break;
+      case expression_kind::with:
+        constant(1, is_member_name, "a member's name, such as 'at'");
+        break;
       case expression_kind::exists:
         if (auto kind = x->arguments[0].kind;
             kind != expression_kind::path && kind != expression_kind::header) {

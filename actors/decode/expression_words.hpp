@@ -54,6 +54,7 @@ inline constexpr std::array functions{
   function_row{"part", expression_kind::part, 2, 2},
   function_row{"scale", expression_kind::scale, 2, 2},
   function_row{"uuid", expression_kind::uuid, 1, 1},
+  function_row{"with", expression_kind::with, 3, 3},
   function_row{"exists", expression_kind::exists, 1, 1},
 };
 
@@ -112,6 +113,14 @@ constexpr int number_of_part(std::string_view name) noexcept {
 constexpr bool is_capture_template(std::string_view text) noexcept {
   auto at = text.find("{}");
   return at != text.npos && text.find("{}", at + 2) == text.npos;
+}
+
+/// Whether with() may give an object a member of this name.
+constexpr bool is_member_name(std::string_view text) noexcept {
+  for (auto c : text)
+    if (static_cast<unsigned char>(c) < 0x20 || c == '"' || c == '\\')
+      return false;
+  return !text.empty();
 }
 
 constexpr bool is_name_start(char c) noexcept {

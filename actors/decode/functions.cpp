@@ -95,6 +95,8 @@ bool evaluator::function(const step& x, value& out) {
       return part(x, out);
     case expression_kind::scale:
       return scale(x, out);
+    case expression_kind::with:
+      return with_member(x, out);
     default:
       return uuid(x, out);
   }

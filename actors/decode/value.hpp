@@ -44,6 +44,9 @@ struct value {
   /// Boolean.
   bool truth = false;
 
+  /// Payload: text that was made, and is JSON.
+  bool is_json = false;
+
   /// Payload: jsonb can hold it, somebody has looked.
   bool fits_jsonb = false;
 
