@@ -40,6 +40,22 @@ TEST_CASE("the packs of ticks have a partition a day, kept for ever") {
   CHECK(x.partitions[0].late == late_rows::wait);
 }
 
+TEST_CASE("the ledger's pack has a partition a month, kept until one says") {
+  auto all = parse_config("[postgresql]\nurl = \"postgresql://u@h/d\"\n"
+                          "[kafka]\nbootstrap = \"h:9092\"\n[[tenant]]\n"
+                          "name = \"demo\"\n[pipeline.pme]\npack = "
+                          "\"pme-online\"\ntenant = \"'demo'\"\n",
+                          "x.toml", test::outside());
+  const auto& x = ticks(all);
+  REQUIRE(x.partitions.size() == 1);
+  CHECK(x.partitions[0].tables == texts{"event_log"});
+  CHECK(x.partitions[0].every == partition_every::month);
+  CHECK(x.partitions[0].key == partition_key::milliseconds);
+  CHECK(x.partitions[0].ahead == days{62});
+  CHECK(x.partitions[0].keep.count() == 0);
+  CHECK(x.partitions[0].late == late_rows::catch_all);
+}
+
 TEST_CASE(
   "what stands beside a pack takes the place of what it says of the same "
   "table, and other tables come along") {

@@ -13,7 +13,7 @@ import sys
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 
-from pme_rows import COLUMNS, KEYS, UTC, without_timestamp
+from pme_rows import COLUMNS, KEYS, UTC
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -96,6 +96,13 @@ def instant(text):
 
 def at_ms(ms):
     return EPOCH + timedelta(milliseconds=ms)
+
+
+def sent_at(ms):
+    """The log's `timestamp`: Kafka's time (1.6), as Go spells times in UTC."""
+    seconds, rest = at_ms(ms).isoformat(timespec="milliseconds")[:23].split(".")
+    rest = rest.rstrip("0")
+    return seconds + ("." + rest if rest else "") + "Z"
 
 
 def in_ms(moment):
@@ -221,7 +228,8 @@ class Fold:
         body = record.body
         self.tables["event_log"][record.partition, record.offset, record.ms] = {
             "event_type": names.get(record.kind, record.kind),
-            "event_data": None if body is None else without_timestamp(body),
+            "event_data": None if body is None else
+            body | {"timestamp": sent_at(record.ms)},
             "timestamp": record.ms, "kafka_partition": record.partition,
             "kafka_offset": record.offset}
 

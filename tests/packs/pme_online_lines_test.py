@@ -7,6 +7,7 @@ import sys
 sys.dont_write_bytecode = True
 
 import pme_events  # noqa: E402
+import pme_fold  # noqa: E402
 import support  # noqa: E402
 from pme_case import PmeTest, flush  # noqa: E402
 from pme_day import OPENS, ZERO, Day  # noqa: E402
@@ -15,7 +16,7 @@ from pme_day import OPENS, ZERO, Day  # noqa: E402
 def log(session, event, partition=None, offset=None):
     """The row that the pipeline always writes."""
     body = pme_events.json.dumps(
-        {**event.body, "timestamp": pme_events.moment(event.time_ms)},
+        {**event.body, "timestamp": pme_fold.sent_at(event.time_ms)},
         default=str)
     session.run(
         "INSERT INTO event_log (event_type, event_data, timestamp, "
