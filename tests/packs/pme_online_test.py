@@ -183,6 +183,27 @@ class Folding(PmeTest):
         self.assertEqual(self.db.value(
             "SELECT address FROM accounts WHERE code = 'QX-9'"), "Jalan 1")
 
+    def refused(self, event):
+        session = self.open()
+        with self.assertRaises(support.SqlError) as caught:
+            flush(session, [event])
+        return caught.exception.sqlstate
+
+    def test_an_investor_of_another_account_is_refused(self):
+        day = self.opened()
+        self.assertEqual(self.refused(day.add(
+            "Account", nid=9, code="QX-9", sid="SIDQ1", name="Fund",
+            participant_code="QX")), "23505")
+        self.assertEqual(self.db.value("SELECT count(*) FROM accounts"), 2)
+
+    def test_a_trade_with_two_lenders_of_one_number_is_refused(self):
+        day = self.opened()
+        self.said(day, day.order(1), day.ack(1))
+        trade = day.trade(1, 500, 1, 1)
+        trade.body["Lender"] *= 2
+        self.assertEqual(self.refused(trade), "23505")
+        self.assertEqual(self.order(1), ("O", 0))
+
 
 class Concurrency(PmeTest):
     """Two lanes write about one order at the same time."""
