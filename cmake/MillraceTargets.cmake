@@ -31,19 +31,54 @@ endif()
 # hand and clang-tidy see each source alone.
 option(MILLRACE_UNITY "Compile several sources of a library at once" OFF)
 
+# millrace_together(OUT NAME SOURCES … ALONE …): what to compile instead of these
+# sources. CMake's own way (UNITY_BUILD) names them by where the tree stands, and
+# a compiler cache would not know them again in another clone.
+function(millrace_together out name)
+  cmake_parse_arguments(PARSE_ARGV 2 arg "" "" "SOURCES;ALONE")
+  set(result ${arg_ALONE})
+  set(content "")
+  set(count 0)
+  foreach(source IN LISTS arg_SOURCES)
+    get_filename_component(place ${source} ABSOLUTE)
+    file(RELATIVE_PATH inside ${PROJECT_BINARY_DIR} ${place})
+    if(source IN_LIST arg_ALONE)
+      continue()
+    elseif(NOT inside MATCHES "^\\.\\./")
+      # Generated ones stay alone.
+      list(APPEND result ${source})
+      continue()
+    endif()
+    file(RELATIVE_PATH name_in_tree ${PROJECT_SOURCE_DIR} ${place})
+    math(EXPR first "${count} % 8")
+    math(EXPR batch "${count} / 8")
+    math(EXPR count "${count} + 1")
+    if(first EQUAL 0)
+      set(content "")
+      set(file ${CMAKE_CURRENT_BINARY_DIR}/${name}_${batch}.cpp)
+      list(APPEND result ${file})
+    endif()
+    string(APPEND content "#include \"${name_in_tree}\"\n")
+    file(CONFIGURE OUTPUT ${file} CONTENT "${content}" @ONLY)
+  endforeach()
+  set(${out} ${result} PARENT_SCOPE)
+endfunction()
+
 # millrace_library(NAME SOURCES … [PUBLIC libs…] [PRIVATE libs…] [ALONE …])
 # One static library per folder. ALONE are those of its sources that have names
 # of their own in common with others.
 function(millrace_library name)
   cmake_parse_arguments(arg "" "" "SOURCES;PUBLIC;PRIVATE;ALONE" ${ARGN})
-  add_library(${name} STATIC ${arg_SOURCES})
+  set(compiled ${arg_SOURCES})
+  if(MILLRACE_UNITY)
+    millrace_together(compiled ${name}
+      SOURCES ${arg_SOURCES} ALONE ${arg_ALONE})
+  endif()
+  add_library(${name} STATIC ${compiled})
+  set_target_properties(${name} PROPERTIES MILLRACE_SOURCES "${arg_SOURCES}")
   target_link_libraries(${name}
     PUBLIC millrace_options ${arg_PUBLIC}
     PRIVATE ${arg_PRIVATE})
-  set_target_properties(${name} PROPERTIES
-    UNITY_BUILD ${MILLRACE_UNITY} UNITY_BUILD_BATCH_SIZE 8)
-  set_source_files_properties(${arg_ALONE}
-    PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
   if(MILLRACE_UNITY)
     # What a source keeps to itself is in no main file then.
     target_compile_options(${name} PRIVATE -Wno-subobject-linkage)

@@ -21,8 +21,10 @@ build_preset() {
   if command -v ccache >/dev/null; then
     options+=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
     # It takes the list of headers from the compiler, which does without a run
-    # of the preprocessor, and knows precompiled headers by their content.
+    # of the preprocessor, and knows precompiled headers by their content and
+    # sources by their place in the tree, wherever that stands.
     export CCACHE_DEPEND=1 CCACHE_SLOPPINESS=pch_defines,time_macros
+    export CCACHE_NOHASHDIR=1 CCACHE_BASEDIR=$millrace_root
   fi
   cd "$millrace_root"
   step "configuring $preset" progress_none \
