@@ -148,6 +148,16 @@ class Exchange:
         with urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
             return answer.status, answer.read().decode()
 
+    def metric(self, name, **labels):
+        """The sum of the time series of that name with these labels."""
+        total = 0
+        for found, value in re.findall(rf"^{name}\{{(.*)\}} (\S+)$",
+                                       self.page("/metrics")[1], re.M):
+            if labels.items() <= dict(re.findall(r'(\w+)="([^"]*)"',
+                                                 found)).items():
+                total += float(value)
+        return total
+
     def until(self, done, what):
         end = time.monotonic() + 90
         while not done():

@@ -5,15 +5,14 @@ document promises (section 6 of the sheet), every line of what it got wrong
 written. Which line is tested where: README.md beside this file."""
 
 import argparse
-import base64
+import json
 import sys
 import unittest
 from decimal import Decimal
-from unittest import mock
 
 sys.dont_write_bytecode = True
 
-import pme_online_lines_test as lines  # noqa: E402
+import pme_queries  # noqa: E402
 import pme_seam  # noqa: E402
 import support  # noqa: E402
 from pme_case import PmeTest  # noqa: E402
@@ -119,6 +118,8 @@ class Ledger:
         self.say(waits)
         self.add("Participant", self.second, nid=7, code="PP", name="late",
                  borr_eligibility=True, lend_eligibility=True)
+        self.say(self.day.order(2101), self.second,
+                 headers=[["event-type", "OrderPlain"]])
         self.say(self.day.order(201, quantity=7), self.second)
 
     def refused(self):
@@ -151,26 +152,15 @@ class NodeTest(PmeTest):
         pass
 
 
-class Queries(NodeTest, lines.Queries):
-    """The same day and the same queries as without a node."""
+class Queries(NodeTest, pme_queries.Tests):
+    """The same days and the same queries as without a node."""
 
     tenant = "south"
 
-    def opened(self, seed=0):
-        return Day(seed).open()
-
-    def setUp(self):
-        with mock.patch.object(lines, "flush"), \
-                mock.patch.object(PmeTest, "setUp"):
-            lines.Queries.setUp(self)
-
-    def logged(self):
-        pass
-
-    def test_q11_the_log_searched_for_a_text(self):
-        self.assertEqual(self.db.values(
-            "SELECT event_type FROM event_log WHERE event_data::text LIKE "
-            "'%too late%' ORDER BY timestamp DESC"), [("OrderNak",)])
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.ledger = asked
 
 
 class WhatItGetsWrong(NodeTest):
@@ -214,6 +204,14 @@ class WhatItGetsWrong(NodeTest):
             "SELECT (SELECT count(*) FROM trades WHERE kpei_reff = "
             "'PME-TWICE') AS t, (SELECT count(*) FROM event_log WHERE "
             "event_data->>'kpei_reff' = 'PME-TWICE') AS l"), [(1, 2)])
+
+    def test_05_a_flush_that_was_cut_off_is_tried_again(self):
+        """Its session ended in the middle; what it had was written later."""
+        self.assertTrue(cut.first)
+        self.assertTrue(cut.again)
+        self.assertEqual(self.db.value(
+            "SELECT count(*) FROM fact3_order WHERE nid = 201"), 2)
+        self.assertEqual(len(self.dead("store")), 1)
 
     def test_06_a_child_waits_for_its_parent(self):
         self.assertEqual(self.column(
@@ -298,8 +296,11 @@ class WhatItGetsWrong(NodeTest):
             "SELECT count(*) FROM orders WHERE nid = 2001"), 0)
 
     def test_21_an_unknown_type_is_audited_and_a_dead_letter(self):
-        self.assertEqual(self.logged("OrderFancy"), 1)
-        self.assertTrue(any("OrderFancy" in x[0] for x in self.dead("map")))
+        for kind in ("OrderFancy", "OrderPlain"):
+            self.assertEqual(self.logged(kind), 1)
+            self.assertEqual(
+                sum(f'"{kind}"' in x[0] for x in self.dead("map")), 1)
+        self.assertGreaterEqual(cut.unknown, 1)
 
     def test_22_the_type_is_the_header_of_that_name(self):
         self.assertEqual(self.column(
@@ -310,9 +311,10 @@ class WhatItGetsWrong(NodeTest):
                             for x in self.dead("map")))
 
     def test_23_a_lost_connection_is_no_end(self):
-        """The second half came after the node's sessions had been ended."""
+        """All sessions of the node ended while the second half came."""
         self.assertEqual(self.db.value(
             "SELECT count(*) FROM participants WHERE code = 'PP'"), 1)
+        self.assertGreater(cut.reconnects, 0)
         self.assertIsNone(exchange.process.poll())
 
     def test_24_events_are_written_in_batches(self):
@@ -358,6 +360,14 @@ class WhatItGetsWrong(NodeTest):
         self.assertIn("postgresql.url", done.stdout + done.stderr)
 
     def test_32_ids_keep_their_digits_also_as_text(self):
+        file = exchange.folder / "order.ndjson"
+        file.write_text(f'{{"headers":[["event-type","Order"]],'
+                        f'"value":{{"nid":{BIG}}}}}\n')
+        done = exchange.run("map", exchange.config, "--pipeline", "north",
+                            "--events", file, "--json")
+        shown = {x["table"]: x["columns"]
+                 for x in json.loads(done.stdout)["rows"]}
+        self.assertEqual(shown["fact3_order"]["nid"], str(BIG))
         self.assertEqual(self.column(
             "SELECT event_data->>'nid' FROM event_log WHERE "
             f"event_data->>'nid' = '{BIG}'"), [str(BIG)])
@@ -374,16 +384,54 @@ class BeginningLater(NodeTest, pme_seam.Tests):
         cls.days, cls.begins = days, exchange.begins["east"]
 
 
-def day_of_queries():
-    """What the queries' test would have written without a node."""
-    test = Queries("test_q09_row_counts")
-    test.setUp()
-    return [record(x) for x in test.day.events]
+class Cut:
+    """The second half comes while a lane cannot write, and all sessions end."""
+
+    def __init__(self):
+        self.first, self.again = set(), set()
+        self.reconnects = self.unknown = 0
+
+    @staticmethod
+    def unknown_types():
+        return exchange.metric("millrace_dead_letters_total", tenant="north",
+                               stage="map")
+
+    @staticmethod
+    def waiting():
+        """The node's sessions that wait for the lock."""
+        return {x[0] for x in exchange.server.values(
+            "SELECT pid FROM pg_stat_activity WHERE datname = "
+            f"'{exchange.name}' AND application_name LIKE 'millrace%' "
+            "AND wait_event_type = 'Lock'")}
+
+    def others_wait(self):
+        self.again = self.waiting() - self.first
+        return self.again
+
+    def run(self):
+        unknown = self.unknown_types()
+        holder = exchange.session("north")
+        holder.run("BEGIN; LOCK TABLE fact3_order IN ACCESS EXCLUSIVE MODE")
+        exchange.feed("north", ledger.second)
+        exchange.until(self.waiting, "a flush that waits for the lock")
+        self.first = self.waiting()
+        exchange.server.run(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE "
+            f"datname = '{exchange.name}' AND application_name LIKE "
+            "'millrace%'")
+        exchange.until(self.others_wait, "another attempt")
+        self.reconnects = exchange.metric("millrace_reconnects_total",
+                                          tenant="north")
+        holder.run("COMMIT")
+        exchange.until(lambda: self.unknown_types() > unknown,
+                       "the count of unknown types")
+        self.unknown = self.unknown_types() - unknown
 
 
 def run_day():
     """The first half is there before the node; it is killed in between."""
-    exchange.feed("south", day_of_queries())
+    half = len(asked.records) // 2
+    exchange.feed("south", asked.records[:half])
     exchange.feed("north", ledger.first)
     exchange.feed("east", days.before)
     exchange.begin_here("east")
@@ -393,10 +441,8 @@ def run_day():
     exchange.kill()
     exchange.start()
     exchange.settled(waiting=2)
-    exchange.server.run(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname "
-        f"= '{exchange.name}' AND application_name LIKE 'millrace%'")
-    exchange.feed("north", ledger.second)
+    cut.run()
+    exchange.feed("south", asked.records[half:])
     exchange.feed("east", days.second)
     exchange.settled()
 
@@ -415,6 +461,7 @@ if __name__ == "__main__":
     own, rest = parser.parse_known_args()
     support.read_environment(own.env_file)
     ledger, days = Ledger(), pme_seam.Days()
+    asked, cut = pme_queries.Ledger(), Cut()
     exchange = Exchange(own.bin)
     try:
         run_day()

@@ -8,6 +8,7 @@ sys.dont_write_bytecode = True
 
 import pme_events  # noqa: E402
 import pme_fold  # noqa: E402
+import pme_queries  # noqa: E402
 import support  # noqa: E402
 from pme_case import PmeTest, flush  # noqa: E402
 from pme_day import OPENS, ZERO, Day  # noqa: E402
@@ -26,137 +27,18 @@ def log(session, event, partition=None, offset=None):
         f"{event.offset if offset is None else offset})")
 
 
-class Queries(PmeTest):
+class Queries(pme_queries.Tests, PmeTest):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.ledger = pme_queries.Ledger()
+        # Each in a transaction of its own: rows are made one after the other.
+        for event in cls.ledger.events:
+            flush(cls.db, [event])
+            log(cls.db, event)
+
     def setUp(self):
-        super().setUp()
-        self.day = day = self.opened()
-        events = [day.order(1), day.ack(1), day.order(2, "LEND", 900),
-                  day.ack(2), day.order(3, instrument="GRND", quantity=50),
-                  day.ack(3), day.order(4), day.order(5, quantity=100),
-                  day.ack(5)]
-        self.nak = day.add("OrderNak", order_nid=4, message="too late")
-        events += [self.nak, day.trade(1, 100, 5, 2), day.trade(2, 300, 1, 2),
-                   day.of_trade("TradeAck", 2)]
-        flush(self.db, events)
-
-    def nids(self, query):
-        return [x[0] for x in self.db.values(query)]
-
-    def test_q01_open_orders_newest_first(self):
-        self.assertEqual(self.nids("SELECT nid FROM orders WHERE state = 'O' "
-                                   "ORDER BY entry_at DESC"), [3])
-
-    def test_q02_orders_of_a_participant(self):
-        self.assertEqual(
-            sorted(self.nids("SELECT nid FROM orders WHERE participant_code "
-                             "= 'QX' ORDER BY entry_at DESC")), [1, 3, 4, 5])
-
-    def test_q03_open_contracts_with_their_trade(self):
-        self.assertEqual(self.db.values(
-            "SELECT c.nid, t.kpei_reff, t.matched_at = c.matched_at AS same "
-            "FROM contracts c JOIN trades t ON c.trade_nid = t.nid "
-            "WHERE c.state = 'O' ORDER BY c.matched_at DESC, c.nid"),
-            [(21, "PME-2", True), (22, "PME-2", True)])
-
-    def test_q04_fees_of_open_contracts(self):
-        self.assertEqual(self.db.values(
-            "SELECT account_participant_code, side, sum(fee_val_accumulated) "
-            "AS total_fees, count(*) AS contract_count FROM contracts WHERE "
-            "state = 'O' GROUP BY account_participant_code, side ORDER BY 1"),
-            [("QX", "BORR", 0, 1), ("ZV", "LEND", 0, 1)])
-
-    def test_q05_open_quantities_by_instrument(self):
-        self.assertEqual(self.db.values(
-            "SELECT instrument_code, coalesce(sum(quantity) FILTER (WHERE "
-            "side = 'BORR'), 0) AS borrow_quantity, coalesce(sum(quantity) "
-            "FILTER (WHERE side = 'LEND'), 0) AS lend_quantity FROM orders "
-            "WHERE state IN ('O', 'P') GROUP BY instrument_code ORDER BY 1"),
-            [("GRND", 50, 0), ("MLRC", 150000, 900)])
-
-    def logged(self):
-        for event in self.day.events:
-            log(self.db, event)
-
-    def test_q06_q07_the_log_by_type(self):
-        self.logged()
-        rows = self.db.values(
-            "SELECT event_type, count(*) AS count, min(timestamp) AS "
-            "first_event, max(timestamp) AS last_event FROM event_log "
-            "GROUP BY event_type ORDER BY count DESC, event_type")
-        self.assertEqual([x[:2] for x in rows[:2]],
-                         [("Order", 5), ("OrderAck", 4)])
-        times = [x.time_ms for x in self.day.events if x.kind == "Order"]
-        self.assertEqual(rows[0][2:], (min(times), max(times)))
-
-    def test_q08_the_newest_ten(self):
-        self.logged()
-        rows = self.db.rows(
-            "SELECT id, event_type, timestamp, event_data FROM event_log "
-            "ORDER BY timestamp DESC LIMIT 10")
-        self.assertEqual(
-            [x["timestamp"] for x in rows],
-            sorted((x.time_ms for x in self.day.events), reverse=True)[:10])
-
-    def test_q09_row_counts(self):
-        counts = [self.db.value(f"SELECT count(*) FROM {x}") for x in (
-            "participants", "instruments", "accounts", "orders", "trades",
-            "contracts")]
-        self.assertEqual(counts, [2, 2, 2, 5, 2, 4])
-
-    def test_q10_orders_against_order_events(self):
-        self.logged()
-        self.assertEqual(self.db.values(
-            "SELECT (SELECT count(*) FROM orders) AS orders_count, (SELECT "
-            "count(*) FROM event_log WHERE event_type LIKE 'Order%') AS "
-            "order_events_count"), [(5, 10)])
-
-    def test_q11_the_log_searched_for_a_text(self):
-        self.logged()
-        log(self.db, self.day.add("OrderNak", order_nid=9, message="an error"))
-        self.assertEqual(self.db.values(
-            "SELECT event_type FROM event_log WHERE event_data::text LIKE "
-            "'%error%' ORDER BY timestamp DESC"), [("OrderNak",)])
-
-    def test_q12_trades_of_a_time(self):
-        self.assertEqual(sorted(self.nids(
-            "SELECT nid FROM trades WHERE matched_at >= '2025-12-03Z' AND "
-            "matched_at < '2025-12-04Z' ORDER BY matched_at DESC")), [1, 2])
-
-    def test_q13_trades_of_a_day_by_instrument(self):
-        self.assertEqual(self.db.values(
-            "SELECT instrument_code, count(*) AS trade_count, sum(quantity) "
-            "AS total_quantity FROM trades WHERE matched_at >= '2025-12-03Z' "
-            "GROUP BY instrument_code ORDER BY total_quantity DESC"),
-            [("MLRC", 2, 400)])
-
-    def test_q14_orders_of_a_day_by_account(self):
-        self.assertEqual(self.db.values(
-            "SELECT account_code, count(*) FILTER (WHERE side = 'BORR') AS "
-            "borr_orders, count(*) FILTER (WHERE side = 'LEND') AS "
-            "lend_orders, coalesce(sum(quantity) FILTER (WHERE side = 'BORR' "
-            "AND state = 'M'), 0) AS borr_matched, coalesce(sum(quantity) "
-            "FILTER (WHERE side = 'LEND' AND state = 'M'), 0) AS lend_matched "
-            "FROM orders WHERE entry_at >= '2025-12-03Z' "
-            "GROUP BY account_code ORDER BY 1"),
-            [("QX-1", 4, 0, 100, 0), ("ZV-1", 0, 1, 0, 0)])
-
-    def test_q15_rejected_orders_by_day_with_reasons(self):
-        self.assertEqual(self.db.values(
-            "SELECT (reject_at AT TIME ZONE 'UTC')::date AS date, count(*) AS "
-            "rejection_count, string_agg(reject_message, '; ') AS reasons "
-            "FROM orders WHERE state = 'R' GROUP BY 1 ORDER BY 1 DESC"),
-            [("2025-12-03", 1, "too late")])
-
-    def test_q16_orders_of_an_account(self):
-        self.assertEqual(sorted(self.nids(
-            "SELECT nid FROM orders WHERE account_code = 'ZV-1' "
-            "ORDER BY created_at DESC")), [2])
-
-    def test_q17_how_far_the_tables_are_behind_the_events(self):
-        self.logged()
-        self.assertGreater(self.db.value(
-            "SELECT extract(epoch FROM max(created_at)) * 1000 - (SELECT "
-            "max(timestamp) FROM event_log) AS lag FROM orders"), 0)
+        pass
 
 
 class WhatItGetsWrong(PmeTest):
@@ -452,64 +334,6 @@ class WhatItGetsWrong(PmeTest):
             self.assertEqual(self.order(1), ("P", 500))
         finally:
             self.db.run(f"DROP OWNED BY {role}; DROP ROLE {role}")
-
-    def test_8_3_what_is_not_given_is_null(self):
-        day = self.opened()
-        self.said(day, day.order(1, "LEND"))
-        self.assertEqual(self.db.values(
-            "SELECT settlement_date, reimbursement_date, periode "
-            "FROM orders"), [(None, None, None)])
-
-    def test_8_5_equal_times_are_ordered_by_partition_and_offset(self):
-        day = self.opened()
-        order = day.order(1)
-        pending = day.add("OrderPending", at=order.time_ms, order_nid=1)
-        ack = day.ack(1, at=order.time_ms)
-        pending.partition, ack.partition = 1, 2
-        self.said(day, order, ack, pending)
-        self.assertEqual(self.order(1), ("O", 0))
-        self.setUp()
-        day = self.opened()
-        order = day.order(1)
-        pending = day.add("OrderPending", at=order.time_ms, order_nid=1)
-        ack = day.ack(1, at=order.time_ms)
-        pending.partition, ack.partition = 2, 1
-        self.said(day, order, pending, ack)
-        self.assertEqual(self.order(1), ("O", 0))
-
-    def test_8_5_a_rejection_that_is_before_its_trade_by_the_clocks(self):
-        """The contracts never counted, not even for a moment."""
-        day = self.opened()
-        self.said(day, day.order(1, quantity=100), day.ack(1))
-        trade = day.trade(1, 100, 1)
-        drop = day.of_trade("TradeNak", 1, at=trade.time_ms - 1, message="no")
-        withdraw = day.add("OrderWithdrawAck", at=trade.time_ms, order_nid=1)
-        trade.partition, withdraw.partition, drop.partition = 0, 1, 2
-        for event in (trade, drop, withdraw):
-            event.offset = 1000
-        self.said(day, trade, drop, withdraw)
-        self.assertEqual(self.order(1), ("W", 0))
-        self.assertEqual(self.state("contracts", 11), "R")
-
-    def test_8_9_a_later_account_with_another_investor_changes_nothing(self):
-        day = self.opened()
-        first = day.add("Account", nid=1, code="QX-7", sid="A", name="n",
-                        participant_code="QX")
-        day.time_ms += 1
-        second = day.add("Account", nid=2, code="QX-7", sid="B", name="m",
-                         participant_code="QX")
-        order = day.order(1)
-        trade = day.trade(1, 5, 1)
-        trade.body["Borrower"][0]["account_code"] = "QX-7"
-        self.said(day, second, order, trade)
-        self.assertEqual(self.db.value("SELECT account_sid FROM contracts"),
-                         "B")
-        self.said(day, first)
-        self.assertEqual(self.db.values(
-            "SELECT sid, name FROM accounts WHERE code = 'QX-7'"),
-            [("A", "m")])
-        self.assertEqual(self.db.value("SELECT account_sid FROM contracts"),
-                         "A")
 
 
 if __name__ == "__main__":
