@@ -158,7 +158,16 @@ limits.batch_rows = 50
 
     # -- the proof ------------------------------------------------------------
 
+    def show_the_end(self):
+        """The panel was drawn a while ago."""
+        self.seen_at = 0.0
+        print("The exchange at the end of its day:")
+        for line in self.details():
+            print(f"  {line}")
+
     def prove(self):
+        if self.whole:
+            self.show_the_end()
         code = super().prove()
         if not self.whole:
             print("The day was not sent to its end: its rows are not compared.")

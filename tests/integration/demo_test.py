@@ -6,6 +6,7 @@
 
 import argparse
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -57,7 +58,31 @@ class Demo(unittest.TestCase):
         self.assertRegex(ended.stdout, "every offset is accounted for exactly")
         self.assertRegex(ended.stdout, "The exchange's day: [0-9,]+ rows of "
                          "11 tables are as its rules have them")
+        self.assert_shows_the_exchange(ended.stdout)
         self.assertFalse((Path(self.place.name) / "s").exists())
+
+    def assert_shows_the_exchange(self, output):
+        """States, a bar for each instrument that is borrowed, and how many
+        records nobody could use, by reason."""
+        shown = output.split("The exchange at the end of its day:\n", 1)[1]
+        self.assertRegex(shown, r"orders +S \d+ +G \d+ +O \d+ +P \d+ +M "
+                         r"[1-9]\d* +A \d+ +W \d+ +R \d+")
+        self.assertRegex(shown, r"contracts +S \d+ +E \d+ +O [1-9]\d* ")
+        chart, letters = shown.split("dead letters of the exchange:\n", 1)
+        chart = chart.split("open interest, borrowed shares:\n", 1)[1]
+        bars = [(len(bar), int(shares.replace(",", ""))) for bar, shares in
+                re.findall(r"^  [A-Z]+ +(█+) ([0-9,]+)$", chart, re.M)]
+        self.assertEqual(len(bars), chart.count("\n"), chart)
+        self.assertGreater(len(bars), 0)
+        most = bars[0][1]
+        self.assertEqual(bars, [
+            (max(1, round(30 * x / most)), x)
+            for x in sorted((x for _, x in bars), reverse=True)])
+        letters = re.findall(r"^ +([1-9]\d*)  (\S.*\S)$", letters, re.M)
+        reasons = " ".join(reason for _, reason in letters)
+        self.assertRegex(reasons, "not JSON|found")
+        total = re.search(r"column by column; (\d+) dead letters", output)
+        self.assertEqual(sum(int(n) for n, _ in letters), int(total[1]))
 
     def test_it_stops_at_once_when_its_producer_fails(self):
         bin_folder = Path(self.place.name) / "build" / "bin"
