@@ -91,8 +91,12 @@ bool evaluator::run(int step, value& out) {
       value from;
       int number = -1;
       const auto& table = program_.tables[static_cast<std::size_t>(x.table)];
-      if (!run(x.arguments.front(), from)
-          || (!code(from, table, x.source, number) && x.arguments.size() == 1))
+      if (!run(x.arguments.front(), from))
+        return false;
+      // Beside a value for all others what is not there is no failure.
+      if (x.arguments.size() == 2)
+        number = entry_of(from, table);
+      else if (!code(from, table, x.source, number))
         return false;
       if (number >= 0)
         out = table.values[static_cast<std::size_t>(number)];
@@ -333,15 +337,17 @@ std::optional<std::string_view> evaluator::text(int step,
   return std::nullopt;
 }
 
+int evaluator::entry_of(const value& x, const code_table& table) {
+  if (x.is_null())
+    return -1;
+  auto text = text_of(x);
+  return text ? table.index.find(*text) : -1;
+}
+
 bool evaluator::code(const value& x, const code_table& table,
                      std::string_view source, int& out) {
-  out = -1;
-  if (x.is_null())
-    return true;
-  auto text = text_of(x);
-  if (text)
-    out = table.index.find(*text);
-  if (out >= 0)
+  out = entry_of(x, table);
+  if (out >= 0 || x.is_null())
     return true;
   return fail(reject_stage::map,
               std::format("{}: found {}, expected one of the code table {}",

@@ -96,6 +96,9 @@ public:
     return scanner_.slot(i);
   }
 
+  /// The number of x in a code table, -1 when it is not there.
+  int entry_of(const value& x, const code_table& table);
+
   /// The number of x in a code table, -1 when x is null. False when it is in
   /// neither way there.
   bool code(const value& x, const code_table& table, std::string_view source,
