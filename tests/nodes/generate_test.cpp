@@ -8,10 +8,14 @@
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
 
+#include <algorithm>
+#include <chrono>
+#include <csignal>
 #include <fstream>
 #include <map>
 #include <set>
 #include <sstream>
+#include <thread>
 
 using namespace millrace;
 using namespace millrace::cli;
@@ -19,6 +23,8 @@ using namespace millrace::test;
 using Catch::Matchers::ContainsSubstring;
 
 namespace {
+
+using words = std::vector<std::string>;
 
 std::vector<exchange_record> day_of(const exchange_day_options& options) {
   exchange_day day{options};
@@ -288,6 +294,31 @@ TEST_CASE("generate writes lines that produce reads as records") {
   auto again = run({"generate", "pme", "--orders", "20", "--seed", "7",
                     "--poison", "1%", "--accounts", "4"});
   CHECK(again.out == text_of(file));
+}
+
+TEST_CASE("generate writes no faster than it was told, and the same records") {
+  scratch_folder folder;
+  auto slow = folder.path() + "/slow.ndjson";
+  auto fast = folder.path() + "/fast.ndjson";
+  words day{"generate", "pme", "--events", "200", "--out"};
+  auto written = [](words args, const std::string& file) {
+    args.push_back(file);
+    return args;
+  };
+  REQUIRE(run(written(day, fast)).code == 0);
+  auto limited = written(day, slow);
+  limited.insert(limited.end(), {"--rate", "2"});
+  process generate{limited};
+  auto lines = [&] { return std::ranges::count(text_of(slow), '\n'); };
+  // The first ones come at once, not in blocks; all would take 100 s.
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds{60};
+  while (lines() < 3 && std::chrono::steady_clock::now() < end)
+    std::this_thread::sleep_for(std::chrono::milliseconds{100});
+  generate.signal(SIGKILL);
+  CHECK(generate.wait().code == 128 + SIGKILL);
+  CHECK(lines() >= 3);
+  CHECK(lines() < 150);
+  CHECK(text_of(fast).starts_with(text_of(slow)));
 }
 
 TEST_CASE("generate names all that is wrong with its options") {

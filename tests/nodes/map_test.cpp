@@ -11,6 +11,8 @@ using Catch::Matchers::ContainsSubstring;
 
 namespace {
 
+using words = std::vector<std::string>;
+
 constexpr auto shop = R"toml(
 [postgresql]
 url = "postgresql://millrace@127.0.0.1:1/shop"
@@ -103,10 +105,44 @@ TEST_CASE("validate --explain says where each value comes from") {
   scratch_folder folder;
   auto file = folder.write("shop.toml", shop);
   auto samples = folder.write("events.ndjson", events);
-  auto x = run({"validate", "--offline", "--explain", "--events", samples,
-                "--limit", "1", file});
+  words offline{"validate", "--offline", "--explain", "--events",
+                samples,    "--limit",   "1",         file};
+  auto x = run(offline);
   CHECK(x.code == 0);
-  CHECK_THAT(x.out, ContainsSubstring("side  B  <- leg.side\n"));
+  CHECK(x.out
+        == file
+             + ": valid; servers were not asked\n"
+               "line 1: written, tenant north, lane 0\n"
+               "  upsert orders by nid (Order)\n"
+               "    nid   254430383091757056  <- .nid\n"
+               "    tags  [\"a\"]  <- .tags\n"
+               "    at    2026-01-19T12:00:00Z  <- @timestamp\n"
+               "  append legs (Order)\n"
+               "    nid   254430383091757056  <- .nid\n"
+               "    side  B  <- leg.side\n"
+               "    n     0  <- @index\n"
+               "  append legs (Order)\n"
+               "    nid   254430383091757056  <- .nid\n"
+               "    side  NULL  <- leg.side\n"
+               "    n     1  <- @index\n");
+  offline.push_back("--json");
+  auto json = run(offline);
+  CHECK(json.code == 0);
+  CHECK(json.out
+        == R"({"line":1,"outcome":"written","tenant":"north","lane":0,"rows":[)"
+           R"({"event":"Order","table":"orders","kind":"upsert","key":["nid"],)"
+           R"("columns":{"nid":{"value":"254430383091757056","from":".nid"},)"
+           R"("tags":{"value":"[\"a\"]","from":".tags"},)"
+           R"("at":{"value":"2026-01-19T12:00:00Z","from":"@timestamp"}}},)"
+           R"({"event":"Order","table":"legs","kind":"append","key":[],)"
+           R"("columns":{"nid":{"value":"254430383091757056","from":".nid"},)"
+           R"("side":{"value":"B","from":"leg.side"},)"
+           R"("n":{"value":"0","from":"@index"}}},)"
+           R"({"event":"Order","table":"legs","kind":"append","key":[],)"
+           R"("columns":{"nid":{"value":"254430383091757056","from":".nid"},)"
+           R"("side":{"value":null,"from":"leg.side"},)"
+           R"("n":{"value":"1","from":"@index"}}}]})"
+           "\n");
   auto alone = run({"validate", "--offline", "--explain", file});
   CHECK(alone.code == 2);
   CHECK_THAT(alone.err, ContainsSubstring("one configuration and --events"));

@@ -61,6 +61,48 @@ TEST_CASE_METHOD(fixture, "a set of one's own is initialised, applied, taken "
   CHECK_THAT(migrate({"down"}).out, ContainsSubstring("nothing to take back"));
 }
 
+TEST_CASE("a pack is taken back whole, and comes again") {
+  scratch_database db{"cli"};
+  auto migrate = [&](words args, words of) {
+    args.insert(args.begin(), "migrate");
+    args.insert(args.end(), {"--pg-env", "DB_URL", "--set"});
+    args.insert(args.end(), of.begin(), of.end());
+    return run(args, {{"DB_URL", db.url()}});
+  };
+  words pack{"pme-online", "--tenant", "north"};
+  // Tables, views and functions that are not the runner's.
+  auto left = [&] {
+    return db.value("SELECT (SELECT count(*) FROM pg_class WHERE relnamespace "
+                    "= 'tenant_north'::regnamespace AND relkind IN ('r', 'p', "
+                    "'v') AND relname NOT LIKE 'schema\\_migration%') + "
+                    "(SELECT count(*) FROM pg_proc WHERE pronamespace = "
+                    "'tenant_north'::regnamespace)");
+  };
+  REQUIRE(migrate({"up"}, {"control"}).code == 0);
+  auto planned = migrate({"up", "--dry-run"}, pack);
+  CHECK(planned.code == 0);
+  CHECK_THAT(planned.out, ContainsSubstring("pme-online/001_tables.sql up\n")
+                            && ContainsSubstring("CREATE TABLE participants"));
+  CHECK(db.value("SELECT to_regnamespace('tenant_north') IS NULL OR "
+                 "to_regclass('tenant_north.participants') IS NULL")
+        == "t");
+  CHECK_THAT(migrate({"up"}, pack).out,
+             ContainsSubstring("pme-online in tenant_north: applied 1, 2, "));
+  auto all = left();
+  CHECK(std::stoi(all) > 11);
+  CHECK_THAT(migrate({"down", "--dry-run"}, pack).out,
+             ContainsSubstring("DROP "));
+  CHECK(left() == all);
+  auto down = migrate({"down", "100"}, pack);
+  INFO(down.err);
+  CHECK(down.code == 0);
+  CHECK_THAT(down.out, ContainsSubstring(", 2, 1 in "));
+  CHECK(left() == "0");
+  CHECK(migrate({"up"}, pack).code == 0);
+  CHECK(left() == all);
+  CHECK_THAT(migrate({"status"}, pack).out, ContainsSubstring("Pending: 0\n"));
+}
+
 TEST_CASE_METHOD(fixture, "verify tells everything that is wrong at once") {
   REQUIRE(migrate({"up"}).code == 0);
   CHECK(migrate({"verify"}).out == "orders in shop: sound\n");
