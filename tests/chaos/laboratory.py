@@ -58,9 +58,10 @@ lanes = {lanes}
 class Standby(millrace_kinds.Postgres):
     """A hot standby of the set's PostgreSQL, in this process's hands."""
 
-    def __init__(self, primary_url, home):
+    def __init__(self, primary_url, home, options=()):
         super().__init__(home, {})
         self.primary_url = primary_url
+        self.options = options  # more ones of pg_basebackup
         self.home.mkdir()
         if self.user:
             os.chown(self.home, self.user.pw_uid, self.user.pw_gid)
@@ -73,7 +74,8 @@ class Standby(millrace_kinds.Postgres):
     def prepare(self):
         yield from self.run(
             [self.bin / "pg_basebackup", "-d", self.primary_url, "-D",
-             self.data, "-R", "-X", "stream", "-c", "fast"], user=self.user)
+             self.data, "-R", "-X", "stream", "-c", "fast", *self.options],
+            user=self.user)
         with open(self.data / "postgresql.auto.conf", "a") as conf:
             conf.write(f"port = {self.port.number}\n"
                        "unix_socket_directories = ''\n")
@@ -159,12 +161,12 @@ class Laboratory:
         """Variables that its programs get beside the caller's."""
         return {}
 
-    def spawn(self, log_name, *words):
+    def spawn(self, log_name, *words, environment=None):
         with open(self.directory / f"{log_name}.log", "ab") as log:
             return subprocess.Popen(
                 [str(self.bin / words[0]), *map(str, words[1:])],
                 env={**os.environ, **self.environment(),
-                     "LAB_PG_URL": self.node_url},
+                     "LAB_PG_URL": self.node_url, **(environment or {})},
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
     def tell(self, *words, patience_s=60):

@@ -33,7 +33,7 @@ class Session:
 
 
 class PgProxy:
-    """Injures every `every`th commit of a COPY, in one of three ways:
+    """Injures every `every`th commit of a COPY (0: none), in one of three ways:
 
     lost       CopyDone does not come through, both connections end: nothing
                was committed, and nobody says so
@@ -59,10 +59,14 @@ class PgProxy:
         while True:
             try:
                 client, _ = self.listener.accept()
-                server = socket.create_connection(
-                    ("127.0.0.1", self.server_port))
             except OSError:
                 return
+            try:
+                server = socket.create_connection(
+                    ("127.0.0.1", self.server_port))
+            except OSError:  # it is away
+                client.close()
+                continue
             for x in (client, server):
                 x.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             session = Session(client, server)
@@ -97,7 +101,7 @@ class PgProxy:
     def is_next_victim(self):
         with self.lock:
             self.commits += 1
-            if self.commits % self.every:
+            if not self.every or self.commits % self.every:
                 return False
             self.injured += 1
             return True

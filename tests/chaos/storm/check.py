@@ -1,0 +1,229 @@
+#!/usr/bin/env python3
+"""The checker of a storm, a program of its own: folds the raw log and holds
+the tables against it, about every second in one snapshot, and once more when
+all is quiet.
+
+    check.py --world FILE --log-program millrace-log [--final SECONDS]
+
+Standard output is lines of JSON: `sample` (how far things are), `violation`,
+and at the end `verdict`. Standard input: the line `final SECONDS` asks for the
+verdict, once the lanes are at the log's end or the time is over.
+"""
+
+import argparse
+import json
+import queue
+import sys
+import threading
+import time
+from pathlib import Path
+
+import invariants
+from model import TENANTS, Model
+from rawlog import RawLog
+from snapshot import Session, Unanswered
+
+PAUSE_S = 1.0
+LOG_PATIENCE_S = 5  # for the log's reader to come where the lanes are
+EXAMPLES = 5
+
+
+class Checker:
+    def __init__(self, world, program):
+        self.database = Path(world["database"])
+        self.model = Model()
+        self.lock = threading.Lock()
+        self.log = RawLog(program, world["kafka"], world["topic"], sys.stderr)
+        self.log.start(self.model.take, self.lock)
+        self.session = None
+        self.url = None
+        self.started = time.time()
+        self.found = 0
+        self.coordinator = (None, 0)
+
+    def tell(self, kind, **members):
+        print(json.dumps({"kind": kind, "at": time.time(), **members}),
+              flush=True)
+
+    def connected(self):
+        url = self.database.read_text().strip()
+        if url != self.url:
+            # Another server, another timeline.
+            self.close()
+            self.url, self.coordinator = url, (url, 0)
+        if self.session is None:
+            self.session = Session(url)
+        return self.session
+
+    def close(self):
+        if self.session:
+            self.session.close()
+        self.session = None
+
+    def caught_up(self, positions):
+        """Whether the log's reader has come where the lanes are."""
+        end = time.monotonic() + LOG_PATIENCE_S
+        while time.monotonic() < end:
+            if self.log.failure:
+                raise RuntimeError(self.log.failure)
+            if all(self.log.ends.get(p, 0) >= effective
+                   for (_, p), effective in positions.items()):
+                return True
+            time.sleep(.05)
+        return False
+
+    # -- while faults go on ---------------------------------------------------
+
+    def look(self):
+        """One snapshot. Returns what it took, or nothing when it could not be
+        judged."""
+        session = self.connected()
+        begin = time.monotonic()
+        session.begin()
+        rows = session.rows(invariants.POSITIONS)
+        positions = invariants.positions_of(rows)
+        tallies = session.rows(invariants.TALLY)
+        took = time.monotonic() - begin
+        self.look_at_coordinator(session)
+        if self.caught_up(positions):
+            with self.lock:
+                found = list(invariants.tallies(self.model, positions,
+                                                tallies))
+                for lane, p, sentence in found:
+                    self.violate(14, sentence, self.examples(
+                        session, lane, p, positions.get((lane, p), 0)))
+        self.sample(positions, tallies, session)
+        session.end()
+        return took
+
+    def examples(self, session, lane, partition, effective):
+        offsets = [int(x) for x, in session.rows(
+            f"SELECT o FROM ({invariants.EVERYWHERE}) x WHERE p = {partition} "
+            f"AND lane = '{lane}'")]
+        return list(invariants.differences(self.model, lane, partition,
+                                           effective, offsets))
+
+    def look_at_coordinator(self, session):
+        """11: terms of who coordinates never go back within a timeline."""
+        (epoch,), = session.rows("SELECT epoch FROM millrace.coordinator")
+        if int(epoch) < self.coordinator[1]:
+            self.violate(11, f"the coordinator's epoch went from "
+                         f"{self.coordinator[1]} to {epoch}", [])
+        self.coordinator = (self.url, int(epoch))
+
+    def violate(self, number, sentence, examples):
+        self.found += 1
+        if self.found <= 50:
+            self.tell("violation", invariant=number, what=sentence,
+                      examples=examples[:EXAMPLES])
+
+    def sample(self, positions, tallies, session):
+        lag = dict.fromkeys(TENANTS, 0)
+        with self.lock:
+            for (lane, p), effective in positions.items():
+                tenant = lane.split("/")[1]
+                if tenant in lag:
+                    due = self.model.below(lane, p, 1 << 62)[0]
+                    lag[tenant] += due - self.model.below(lane, p,
+                                                          effective)[0]
+        self.tell("sample", records=self.log.records,
+                  there=sum(int(x[2]) for x in tallies), lag=lag,
+                  waiting=int(session.rows(
+                      "SELECT count(*) FROM millrace.waiting")[0][0]))
+
+    # -- when all is quiet ----------------------------------------------------
+
+    def quiet(self, session):
+        session.begin()
+        rows = session.rows(invariants.POSITIONS)
+        waiting = session.rows("SELECT count(*) FROM millrace.waiting")
+        session.end()
+        return waiting == [["0"]] and self.log.ends and all(
+            effective >= self.log.ends.get(p, 0) for (_, p), effective in
+            invariants.positions_of(rows).items())
+
+    def final(self, patience_s):
+        begin = time.monotonic()
+        settled = False
+        while not settled and time.monotonic() < begin + patience_s:
+            try:
+                # The log's end is only known after another look at it.
+                before = dict(self.log.ends)
+                time.sleep(.5)
+                settled = before == self.log.ends and self.quiet(
+                    self.connected())
+            except Unanswered:
+                self.close()
+                time.sleep(.5)
+        took = time.monotonic() - begin
+        session = self.connected()
+        session.begin()
+        verdict = []
+        with self.lock:
+            if self.model.undecided:
+                raise RuntimeError("the log has what no fold can decide: "
+                                   f"{self.model.undecided[:3]}")
+            facts = invariants.facts_of(self.model, dict(self.log.ends),
+                                        session)
+            for rule in invariants.RULES:
+                found = list(rule.find(facts))
+                verdict.append({
+                    "number": rule.number, "name": rule.name,
+                    "rule": rule.rule, "violations": len(found),
+                    "examples": found[:EXAMPLES]})
+        session.end()
+        events = sum(len(x.offsets) for x in self.model.logs.values())
+        self.tell("verdict", invariants=verdict, records=events,
+                  rows=len(facts.trace), dead_letters=len(facts.letters),
+                  settled=settled, seconds=took, in_flight=self.found)
+        return self.found == 0 and not any(x["violations"] for x in verdict)
+
+    def run(self, orders):
+        patience, pause = None, PAUSE_S
+        while patience is None:
+            try:
+                patience = orders.get(timeout=pause)
+                break
+            except queue.Empty:
+                pass
+            try:
+                # It shall not be what the server is busy with.
+                pause = max(PAUSE_S, 10 * self.look())
+            except Unanswered as error:
+                self.tell("unanswered", why=str(error)[:200])
+                self.close()
+        try:
+            return self.final(patience)
+        finally:
+            self.close()
+            self.log.close()
+
+
+def listen(orders):
+    for line in sys.stdin:
+        word, _, number = line.partition(" ")
+        if word == "final":
+            orders.put(float(number))
+            return
+    orders.put(0)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--world", type=Path, required=True)
+    parser.add_argument("--log-program", required=True)
+    parser.add_argument("--final", type=float,
+                        help="only the verdict, after so long at most")
+    options = parser.parse_args()
+    checker = Checker(json.loads(options.world.read_text()),
+                      options.log_program)
+    orders = queue.Queue()
+    if options.final is None:
+        threading.Thread(target=listen, args=(orders,), daemon=True).start()
+    else:
+        orders.put(options.final)
+    return 0 if checker.run(orders) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

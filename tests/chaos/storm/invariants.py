@@ -1,0 +1,391 @@
+"""The invariants of a storm, by their numbers: each is a rule over the model
+and one snapshot of the tables, and yields counter-examples.
+
+A rule is a function of a Facts; what it yields is a sentence about something
+that is not as it must be. `RULES` has them all.
+"""
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+
+from model import (LANE_NAMES, PIPELINE, TENANTS, WRITTEN, digest,
+                   text_digest)
+from snapshot import bytes_of
+
+EVERYWHERE = " UNION ALL ".join(
+    [f"SELECT lane, p, o FROM tenant_{x}.trace" for x in TENANTS]
+    + [f"SELECT concat_ws('/', pipeline, tenant, shard), partition, \"offset\""
+       f" FROM millrace.{x} WHERE pipeline = '{PIPELINE}'"
+       for x in ("dead_letter", "waiting")])
+TALLY = (f"SELECT lane, p, count(*), sum(o), sum(o * o % 1000003) "
+         f"FROM ({EVERYWHERE}) x GROUP BY 1, 2")
+POSITIONS = f"""
+SELECT concat_ws('/', l.pipeline, l.tenant, l.shard), f.partition,
+  greatest(l.next_off[f.slot], f.floor), l.state, l.epoch, l.owner, f.state,
+  coalesce(l.reason, f.reason), f.floor
+FROM millrace.lane l JOIN millrace.partition_floor f USING (pipeline)
+WHERE l.pipeline = '{PIPELINE}' ORDER BY 1, 2
+"""
+# SQLSTATE classes that say nothing about the data of an event.
+INFRASTRUCTURE = ("08", "25", "28", "3D", "40", "53", "55", "57", "58", "XX")
+
+
+@dataclass
+class Facts:
+    """What one snapshot says, and the log."""
+    model: object
+    ends: dict  # by partition: the log's end
+    positions: dict  # (lane, partition): effective offset
+    lanes: dict  # lane: (state, reason)
+    partitions: dict  # partition: (state, reason)
+    ask: object  # rows of a SELECT, in this snapshot
+    trace: dict = field(default_factory=dict)  # (p, o): [(lane, seq, epoch)]
+    letters: dict = field(default_factory=dict)
+    waiting: dict = field(default_factory=dict)
+    history: list = field(default_factory=list)
+
+
+def positions_of(rows):
+    return {(lane, int(p)): int(effective)
+            for lane, p, effective, *_ in rows}
+
+
+def facts_of(model, ends, session):
+    """All of the facts, of the session's snapshot."""
+    rows = session.rows(POSITIONS)
+    facts = Facts(model, ends, positions_of(rows),
+                  {x[0]: (x[3], x[7]) for x in rows},
+                  {int(x[1]): (x[6], x[7]) for x in rows}, session.rows)
+    for tenant in TENANTS:
+        for p, o, lane, seq, epoch in session.rows(
+                f"SELECT p, o, lane, seq, epoch FROM tenant_{tenant}.trace"):
+            facts.trace.setdefault((int(p), int(o)), []).append(
+                (tenant, lane, int(seq), int(epoch)))
+    for name, into in (("dead_letter", facts.letters),
+                       ("waiting", facts.waiting)):
+        stage = "stage" if name == "dead_letter" else "'waits'"
+        for p, o, lane, seq, key, headers, value, code, said, reason in \
+                session.rows(
+                    "SELECT partition, \"offset\", concat_ws('/', pipeline, "
+                    "tenant, shard), seq, key, headers, value, sqlstate, "
+                    f"{stage}, reason FROM millrace.{name} "
+                    f"WHERE pipeline = '{PIPELINE}'"):
+            into.setdefault((int(p), int(o)), []).append(
+                (lane, int(seq), digest(bytes_of(key), bytes_of(headers),
+                                        bytes_of(value)), code,
+                 f"{said}: {reason}"))
+    facts.history = [
+        (lane, int(epoch_was), int(epoch), owner, int(was), int(seq),
+         numbers(off_was), numbers(off))
+        for lane, epoch_was, epoch, owner, was, seq, off_was, off in
+        session.rows("SELECT lane, epoch_was, epoch, owner, seq_was, seq, "
+                     "off_was, off FROM storm.history WHERE lane LIKE "
+                     f"'{PIPELINE}/%' ORDER BY lane, seq, epoch, at")]
+    return facts
+
+
+def numbers(array):
+    return [None if x == "NULL" else int(x)
+            for x in array.strip("{}").split(",") if x]
+
+
+def at(where):
+    return f"partition {where[0]} offset {where[1]}"
+
+
+# -- in one snapshot, also while faults go on ---------------------------------
+
+def tallies(model, positions, found):
+    """14: per lane and partition, what is in rows, waiting and dead letters
+    has the count and the sums of what the log has below the lane's position.
+    `found`: rows of TALLY. Yields (lane, partition, sentence)."""
+    there = {(lane, int(p)): (int(n), int(s), int(q))
+             for lane, p, n, s, q in found}
+    for (lane, p), effective in positions.items():
+        due, here = model.below(lane, p, effective), there.pop(
+            (lane, p), (0, 0, 0))
+        if due != here:
+            yield lane, p, (
+                f"{lane} stands at {effective} of partition {p}: {due[0]} "
+                f"events are due below, {here[0]} are there"
+                + ("" if due[0] != here[0] else ", and others"))
+    for lane, p in there:
+        yield lane, p, (f"{lane} has events of partition {p} and no position "
+                        "there")
+
+
+def differences(model, lane, partition, effective, offsets):
+    """Which ones: counter-examples to what `tallies` found."""
+    due, here = Counter(model.due(lane, partition, effective)), Counter(
+        offsets)
+    for what, some in (("is nowhere", due - here),
+                       ("is there and not due, or twice", here - due)):
+        for offset in sorted(some)[:5]:
+            known = model.outcome(partition, offset)
+            yield (f"{lane}: partition {partition} offset {offset} {what}"
+                   + (f" ({known[2]} of {known[1]})" if known else ""))
+
+
+# -- at the end ---------------------------------------------------------------
+
+def all_somewhere(f):
+    for p, log in f.model.logs.items():
+        for offset, outcome, lane in zip(log.offsets, log.outcomes,
+                                         log.lanes):
+            effective = f.positions.get((LANE_NAMES[lane], p), 0)
+            if outcome == WRITTEN and offset < effective and not (
+                    (p, offset) in f.trace or (p, offset) in f.waiting):
+                also = " but is a dead letter: " + f.letters[p, offset][0][4] \
+                    if (p, offset) in f.letters else ""
+                yield (f"{at((p, offset))} of {LANE_NAMES[lane]} is below its "
+                       f"position {effective} and not written{also}")
+
+
+def none_twice(f):
+    for where, found in f.trace.items():
+        if len(found) > 1:
+            yield f"{at(where)} is written {len(found)} times: {found}"
+        if where in f.waiting or where in f.letters:
+            yield f"{at(where)} is written and waits or is a dead letter"
+        if (f.model.outcome(*where) or (None,))[0] != WRITTEN:
+            yield f"{at(where)} is written; the log has {f.model.outcome(*where)}"
+    for found in (f.letters, f.waiting):
+        for where, rows in found.items():
+            if len(rows) > 1:
+                yield f"{at(where)} is {len(rows)} times: {rows[0][4]}"
+
+
+def at_the_end(f):
+    for (lane, p), effective in f.positions.items():
+        if effective != f.ends.get(p, 0):
+            yield (f"{lane} stands at {effective} of partition {p}, whose end "
+                   f"is {f.ends.get(p, 0)}")
+    for where, rows in f.waiting.items():
+        yield f"{at(where)} still waits: {rows[0][4]}"
+
+
+def seqs_gapless(f):
+    last = {}
+    taken = defaultdict(set)
+    for lane, _, _, _, was, now, _, _ in f.history:
+        if lane in last and was != last[lane]:
+            yield f"{lane}: seq goes from {last[lane]} on with {was}"
+        last[lane] = now
+        taken[lane].update(range(was, now))
+    for rows in (f.trace, f.letters):
+        for where, found in rows.items():
+            for x in found:
+                lane, seq = (x[1], x[2]) if rows is f.trace else (x[0], x[1])
+                if seq not in taken[lane]:
+                    yield (f"{at(where)}: nobody claimed seq {seq} of {lane}")
+
+
+def seqs_in_order(f):
+    """Events that may have waited keep the order of their entity alone."""
+    last = {}
+    for where in sorted(f.trace):
+        if f.model.outcome(*where) is None:
+            continue
+        lane, seq = f.trace[where][0][1:3]
+        key = (lane, where[0])
+        if f.model.may_have_waited(*where):
+            continue
+        if seq < last.get(key, (0, None))[0]:
+            yield (f"{at(where)} of {lane} has seq {seq}, below that of "
+                   f"{at(last[key][1])}: {last[key][0]}")
+        last[key] = (seq, where)
+
+
+def entities_in_order(f):
+    last = {}
+    for where in sorted(f.trace):
+        known = f.model.outcome(*where)
+        # What makes a row may overtake what waits for it.
+        if known is None or known[2] not in ("change", "remove", "gone"):
+            continue
+        key = (where[0], f.model.key(*where))
+        seq = f.trace[where][0][2]
+        if seq < last.get(key, (0, None))[0]:
+            yield (f"{at(where)} of {key[1]} has seq {seq}, below that of "
+                   f"{at(last[key][1])}: {last[key][0]}")
+        last[key] = (seq, where)
+
+
+KEYLESS = {
+    "ticks": ("0", "id, n, price, to_char(at, 'YYYY-MM-DD HH24:MI:SS.US'), "
+              "note"),
+    "legs": ("i", "id, i, price, side"),
+}
+
+
+def tables_equal(f):
+    for tenant in TENANTS:
+        for table, (number, columns) in KEYLESS.items():
+            due = dict(f.model.rows.get((tenant, table), {}))
+            for p, o, i, *row in f.ask(
+                    f"SELECT p, o, {number}, {columns} "
+                    f"FROM tenant_{tenant}.{table}"):
+                where = (int(p), int(o), int(i))
+                wanted = due.pop(where, None)
+                if wanted != text_digest(*row):
+                    yield (f"{tenant}.{table}: {at(where)} is {row}, "
+                           + ("twice or not due" if wanted is None
+                              else "the log says otherwise"))
+            yield from (f"{tenant}.{table}: {at(x)} is missing" for x in due)
+        due = {key: x.row for (of, key), x in f.model.entities.items()
+               if of == tenant and x.row}
+        for key, *row in f.ask("SELECT id, name, amount, note "
+                               f"FROM tenant_{tenant}.entities"):
+            wanted = due.pop(key, None)
+            if wanted != tuple(row):
+                yield f"{tenant}.entities: {key} is {row}, due {wanted}"
+        yield from (f"{tenant}.entities: {x} is missing" for x in due)
+
+
+def guards_held(f):
+    for tenant in TENANTS:
+        due = {key: x for (of, key), x in f.model.prices.items()
+               if of == tenant}
+        for key, version, price in f.ask(
+                f"SELECT id, version, price FROM tenant_{tenant}.prices"):
+            wanted = due.pop(key, None)
+            if wanted != (int(version), price):
+                yield (f"{tenant}.prices: {key} is {(version, price)}, due "
+                       f"{wanted}")
+        yield from (f"{tenant}.prices: {x} is missing" for x in due)
+
+
+def lanes_right(f):
+    for where, rows in f.trace.items():
+        known = f.model.outcome(*where)
+        for tenant, lane, _, _ in rows:
+            if known and lane != known[1] or lane.split("/")[1] != tenant:
+                yield (f"{at(where)} is in the schema of {tenant}, written by "
+                       f"{lane}; due {known}")
+    for found in (f.letters, f.waiting):
+        for where, rows in found.items():
+            known = f.model.outcome(*where)
+            if known and rows[0][0] != known[1]:
+                yield (f"{at(where)} is a dead letter or waits in "
+                       f"{rows[0][0]}, due in {known[1]}")
+
+
+def epochs_grow(f):
+    last, owners = {}, {}
+    for lane, was, epoch, owner, _, seq, _, _ in f.history:
+        if epoch < last.get(lane, 0):
+            yield f"{lane}: epoch {epoch} at seq {seq} after {last[lane]}"
+        last[lane] = max(epoch, last.get(lane, 0))
+        if owner and owners.setdefault((lane, epoch), owner) != owner:
+            yield f"{lane}: epoch {epoch} has two owners"
+    newest = {}
+    for where, rows in f.trace.items():
+        for _, lane, seq, epoch in rows:
+            newest.setdefault(lane, []).append((seq, epoch, where))
+    for lane, found in newest.items():
+        found.sort()
+        for (_, a, _), (seq, b, where) in zip(found, found[1:]):
+            if b < a:
+                yield f"{at(where)} of {lane}: epoch {b} at seq {seq}, after {a}"
+
+
+def letters_exact(f):
+    for where, wanted in f.model.letters.items():
+        if where[1] >= f.positions.get(
+                (f.model.outcome(*where)[1], where[0]), 0):
+            continue
+        found = f.letters.get(where)
+        if not found:
+            yield f"{at(where)} should be a dead letter"
+        elif found[0][2] != wanted:
+            yield f"{at(where)}: the dead letter has other bytes than the log"
+    for where, found in f.letters.items():
+        if where not in f.model.letters:
+            yield f"{at(where)} is a dead letter: {found[0][4]}"
+
+
+def no_infrastructure_letters(f):
+    for where, rows in f.letters.items():
+        for _, _, _, code, reason in rows:
+            if code and code.startswith(INFRASTRUCTURE):
+                yield f"{at(where)}: {code}, {reason}"
+
+
+def positions_monotone(f):
+    last = {}
+    for lane, _, _, _, _, seq, was, now in f.history:
+        for slot, (a, b) in enumerate(zip(was, now), 1):
+            if a is not None and (b is None or b < a):
+                yield f"{lane}: slot {slot} goes from {a} to {b} at seq {seq}"
+        if lane in last and last[lane] != was:
+            yield f"{lane}: {was} at seq {seq}, after {last[lane]}"
+        last[lane] = now
+
+
+def nothing_hangs(f):
+    for pid, what in f.ask(
+            "SELECT pid, locktype || ' ' || mode FROM pg_locks WHERE NOT "
+            "granted AND pid <> pg_backend_pid()"):
+        yield f"backend {pid} waits for a lock: {what}"
+    for pid, name, since in f.ask(
+            "SELECT pid, application_name, now() - xact_start "
+            "FROM pg_stat_activity WHERE state LIKE 'idle in transaction%' "
+            "AND xact_start < now() - interval '30 s' "
+            "AND application_name <> 'storm checker'"):
+        yield f"backend {pid} ({name}) stands in a transaction for {since}"
+    for name, in f.ask("SELECT indexrelid::regclass FROM pg_index "
+                       "WHERE NOT indisvalid"):
+        yield f"index {name} is not valid"
+    for name, in f.ask("SELECT inhrelid::regclass FROM pg_inherits "
+                       "WHERE inhdetachpending"):
+        yield f"partition {name} is half detached"
+
+
+def no_halts(f):
+    for kind, found in (("lane", f.lanes), ("partition", f.partitions)):
+        for name, (state, reason) in found.items():
+            if state != "active":
+                yield f"{kind} {name} is {state}: {reason}"
+
+
+@dataclass
+class Rule:
+    number: int
+    name: str
+    rule: str
+    find: object
+
+
+RULES = [Rule(*x) for x in (
+    (1, "nothing lost", "every event below its lane's position is in rows, "
+     "waiting or dead letters", all_somewhere),
+    (2, "nothing twice", "no (topic, partition, offset) is there twice",
+     none_twice),
+    (3, "at the end", "every lane stands at the log's end, nothing waits",
+     at_the_end),
+    (4, "seqs gapless", "each claim of a lane begins at the seq where the one "
+     "before ended, and all that is written has a claimed seq", seqs_gapless),
+    (5, "in order", "per lane and partition, seqs go as offsets do "
+     "(without what may have waited)", seqs_in_order),
+    (6, "entities in order", "per entity, updates and deletes have seqs that "
+     "go as offsets do", entities_in_order),
+    (7, "tables equal", "ticks, legs and entities equal the fold of the log, "
+     "to the digit, deletes and tombstones included", tables_equal),
+    (8, "guards held", "prices have the greatest version of the log",
+     guards_held),
+    (9, "right lane", "each row is in its tenant's schema, each event in the "
+     "lane of its route", lanes_right),
+    (10, "epochs grow", "per lane, in the order of seqs, epochs never go back, "
+     "and each has one owner", epochs_grow),
+    (12, "dead letters exact", "they are those of the log's own reading, "
+     "bytes identical", letters_exact),
+    (13, "no letter for a fault", "no dead letter has an SQLSTATE of "
+     "infrastructure", no_infrastructure_letters),
+    (15, "positions monotone", "within a timeline no change of a lane takes "
+     "an offset back, and each begins where the last one ended",
+     positions_monotone),
+    (20, "nothing hangs", "no lock waits, no transaction stands open, indexes "
+     "valid, partitions attached", nothing_hangs),
+    (22, "no halt", "no lane or partition is halted where no fault asks for "
+     "it", no_halts),
+)]

@@ -1,0 +1,179 @@
+#!/usr/bin/env python3
+"""A storm: real servers, nodes, and faults by a seeded schedule, while a
+checker that shares no code with the ingest path looks on. `tests/run chaos`
+calls it.
+
+Exit code 0: every invariant held; 1: one was violated; 2: the command line is
+wrong; 3: the storm could not be made; 77: this machine cannot.
+"""
+
+import argparse
+import json
+import random
+import sys
+import time
+import traceback
+from pathlib import Path
+
+sys.path[:0] = [str(Path(__file__).resolve().parents[1])]
+
+import faults  # noqa: E402
+import network  # noqa: E402
+import report  # noqa: E402
+from laboratory import millrace_kinds  # noqa: E402
+from storm import Storm  # noqa: E402
+from world import TOPOLOGIES  # noqa: E402
+
+SKIPPED = 77
+KEPT = ("seed", "minutes", "faults", "topology", "nodes", "rate")
+MEMORY_BYTES = 3 << 30  # of a node; with sanitizers it has twice its memory
+FILES = 600
+
+
+def arguments():
+    parser = argparse.ArgumentParser(
+        prog="tests/run chaos", description=__doc__.split("\n\n")[0],
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="faults:\n" + "\n".join(
+            f"  {name:15} {x.number:2}  {x.about}"
+            for name, x in faults.CATALOG.items())
+        + "\n\nThe numbers are those of the fault matrix. FAULT may be 'all', "
+        "and -FAULT leaves one out.")
+    parser.add_argument("--minutes", type=float, default=2)
+    parser.add_argument("--seed", type=int, help="default: another each time")
+    parser.add_argument("--faults", default="all", metavar="LIST",
+                        help="names, comma-separated (default: all)")
+    parser.add_argument("--topology", choices=TOPOLOGIES,
+                        help="one node; several by a static table; several "
+                        "that share partitions by a consumer group (default: "
+                        "by the seed)")
+    parser.add_argument("--nodes", type=int, choices=(1, 2, 3),
+                        help="default: by the seed")
+    parser.add_argument("--rate", type=int, default=300,
+                        help="records per second (default: 300)")
+    parser.add_argument("--out", type=Path, help="folder for report.html, "
+                        "report.txt, run.json and logs (default: "
+                        "build/storm-SEED)")
+    parser.add_argument("--replay", metavar="DIR|SEED",
+                        help="the storm of an earlier report, or of a seed")
+    parser.add_argument("--until-violation", action="store_true",
+                        help="end with the first violation")
+    parser.add_argument("--bin", type=Path, default=Path("build/ci/bin"),
+                        help="folder of the programs (default: build/ci/bin)")
+    parser.add_argument("--log-program", help="default: millrace-log of --bin")
+    parser.add_argument("--if-broken", action="store_true",
+                        help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.replay:
+        replay(options, parser)
+    if options.seed is None:
+        options.seed = random.SystemRandom().randrange(10**6)
+    if not isinstance(options.faults, list):
+        options.faults = names_of(options.faults, parser)
+    chance = random.Random(f"world {options.seed}")
+    topology, nodes = chance.choice(TOPOLOGIES), chance.choice((2, 3))
+    options.topology = options.topology or topology
+    options.nodes = 1 if options.topology == "alone" else (
+        options.nodes or nodes)
+    options.disk = "disk" in options.faults
+    options.bin = options.bin.resolve()
+    options.log_program = options.log_program or options.bin / "millrace-log"
+    options.out = options.out or Path(f"build/storm-{options.seed}")
+    return options
+
+
+def replay(options, parser):
+    place = Path(options.replay) / "run.json"
+    if options.replay.isdigit():
+        options.seed = int(options.replay)
+    elif place.exists():
+        kept = json.loads(place.read_text())
+        for name in KEPT:
+            setattr(options, name, kept[name])
+    else:
+        parser.error(f"--replay: {options.replay} is no seed, and there is no "
+                     f"{place}")
+
+
+def names_of(text, parser):
+    words = [x for x in text.split(",") if x]
+    names = list(faults.CATALOG) if "all" in words or all(
+        x.startswith("-") for x in words) else []
+    for word in words:
+        name = word.removeprefix("-")
+        if name != "all" and name not in faults.CATALOG:
+            parser.error(f"there is no fault '{name}', only "
+                         + ", ".join(faults.CATALOG))
+        if word.startswith("-"):
+            names.remove(name)
+        elif name != "all" and name not in names:
+            names.append(name)
+    return names
+
+
+def bounds(run):
+    """19: what the nodes had at most."""
+    for seen in run["nodes_seen"]:
+        for name, (memory, files) in seen["nodes"].items():
+            if memory > MEMORY_BYTES or files > FILES:
+                yield {"kind": "violation", "invariant": 19, "t": seen["t"],
+                       "what": f"node {name}: {memory} bytes, {files} files",
+                       "examples": []}
+
+
+def run_of(storm, options):
+    run = {name: getattr(options, name) for name in KEPT}
+    run |= {"timeline": storm.timeline, "samples": storm.samples,
+            "nodes_seen": storm.nodes_seen, "violations": storm.violations,
+            "verdict": storm.verdict, "skipped": storm.choice.skipped,
+            "recoveries": storm.recoveries(),
+            "tracks": {name: x.track for name, x in faults.CATALOG.items()}}
+    run["violations"] += list(bounds(run))[:5]
+    if not storm.verdict["settled"] and not options.until_violation:
+        run["violations"].append({
+            "kind": "violation", "invariant": 23, "examples": [],
+            "t": storm.timeline[-1]["t"], "what": "not all was written within "
+            f"{storm.verdict['seconds']:.0f} s after the last fault"})
+    return run
+
+
+def main():
+    options = arguments()
+    why = millrace_kinds.why_no_kafka()
+    if why:
+        print(f"skipped: no real Kafka ({why})")
+        return SKIPPED
+    network.apart()
+    options.out.mkdir(parents=True, exist_ok=True)
+    print(f"seed {options.seed}: again with --replay {options.seed} "
+          f"--minutes {options.minutes:g}\n{options.topology}, nodes: "
+          f"{options.nodes}", flush=True)
+    storm, done = None, False
+    try:
+        storm = Storm(options, options.out,
+                      lambda x: print(report.line_of(x), flush=True))
+        storm.begin()
+        storm.run()
+        storm.finish()
+        done = True
+    except Exception:  # whatever it was, the servers go
+        traceback.print_exc()
+        return 3
+    finally:
+        if storm:
+            storm.close(failed=not done)
+    run = run_of(storm, options)
+    (options.out / "run.json").write_text(json.dumps(run))
+    text = report.text(run)
+    (options.out / "report.txt").write_text(text)
+    (options.out / "report.html").write_text(report.page(run))
+    # The time line was printed as it came.
+    print(text[text.index("\ninvariant"):], end="")
+    print(f"report: {options.out / 'report.html'}")
+    return 0 if report.is_good(run) else 1
+
+
+if __name__ == "__main__":
+    begin = time.monotonic()
+    code = main()
+    sys.exit(code)

@@ -1,0 +1,36 @@
+"""When which fault begins and ends, by seed. Two tracks go on side by side:
+one for the nodes themselves, one for what they stand on."""
+
+import random
+from dataclasses import dataclass
+
+QUIET_AT_FIRST_S = 5
+
+
+@dataclass(frozen=True)
+class Planned:
+    begin_s: float
+    length_s: float
+    fault: str
+    seed: int  # for the choices of the fault itself
+
+
+def plan(seed, seconds, tracks, on_s=(1, 10), off_s=(1, 10)):
+    """`tracks`: for each, {fault: (weight, greatest length in seconds)}. A
+    fault ends before the next of its track begins; all end in time."""
+    planned = []
+    for number, faults in enumerate(tracks):
+        if not faults:
+            continue
+        chance = random.Random(f"schedule {seed} {number}")
+        at = QUIET_AT_FIRST_S + chance.uniform(0, 3)
+        while True:
+            name, = chance.choices(list(faults),
+                                   [x[0] for x in faults.values()])
+            length = min(chance.uniform(*on_s), faults[name][1])
+            if at + length > seconds:
+                break
+            planned.append(Planned(round(at, 2), round(length, 2), name,
+                                   chance.randrange(2**31)))
+            at += length + chance.uniform(*off_s)
+    return sorted(planned, key=lambda x: (x.begin_s, x.fault))
