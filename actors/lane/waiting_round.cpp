@@ -65,9 +65,15 @@ void waiting_round::add(std::vector<retried_event> events) {
 
 bool waiting_round::plan(const lane_row& row, flush& to) {
   std::size_t alive = 0;
+  // Between those at hand, the ones that stay hold back what is behind them.
+  waiting_set here;
   for (auto& x : chunk_)
     x.flies = false;
   for (auto& x : chunk_) {
+    if (x.stays) {
+      here.add(x.entry);
+      continue;
+    }
     const auto& data = x.event.data;
     if (!x.dead && !data->rejects.empty()) {
       x.dead = true;
@@ -98,9 +104,10 @@ bool waiting_round::plan(const lane_row& row, flush& to) {
                     && !broken(mutation::retry_reshaped);
     if (data->lane != row.lane || reshaped
         || data->map_version != row.map_version
-        || (held_.holds_back(x.touches)
+        || ((held_.holds_back(x.touches) || here.holds_back(x.touches))
             && !broken(mutation::retry_overtakes))) {
       keep(x);
+      here.add(x.entry);
       continue;
     }
     if (alive == limit_)
@@ -110,8 +117,16 @@ bool waiting_round::plan(const lane_row& row, flush& to) {
     to.sources.push_back({data, offset{0}});
     to.taken.push_back(x.event.raw.number);
   }
-  std::erase_if(chunk_, [](const item& x) { return !x.event.data; });
+  if (to.taken.empty())
+    pass();
   return !to.taken.empty();
+}
+
+/// All at hand stay.
+void waiting_round::pass() {
+  for (auto& x : chunk_)
+    held_.add(std::move(x.entry));
+  chunk_.clear();
 }
 
 void waiting_round::committed() {
@@ -124,9 +139,8 @@ int64_t waiting_round::dead() const noexcept {
                                [](const item& x) { return x.flies && x.dead; });
 }
 
-/// Goes on waiting; `plan` forgets it when it has passed it.
-void waiting_round::keep(item& x) {
-  held_.add(std::move(x.entry));
+void waiting_round::keep(item& x) noexcept {
+  x.stays = true;
   x.event.data.reset();
 }
 
@@ -162,7 +176,6 @@ void waiting_round::missing(const std::vector<missing_write>& which,
       x.event.raw.expired = true;
     fails(x, sqlstate, reason);
   }
-  std::erase_if(chunk_, [](const item& x) { return !x.event.data; });
   if (failures_ >= max_failures)
     abandon();
 }
@@ -209,7 +222,6 @@ bool waiting_round::refused(const std::string& sqlstate,
       bad->event.raw.record.sqlstate = sqlstate;
       bad->event.raw.record.reason = reason;
     }
-    std::erase_if(chunk_, [](const item& x) { return !x.event.data; });
   }
   if (failures_ >= max_failures)
     abandon();

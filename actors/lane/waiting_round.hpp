@@ -92,10 +92,14 @@ private:
     /// Its last try failed for good.
     bool dead = false;
     bool flies = false;
+
+    /// Goes on waiting; its place says whom it holds back.
+    bool stays = false;
   };
 
   void fails(item& x, const std::string& sqlstate, const std::string& reason);
-  void keep(item& x);
+  static void keep(item& x) noexcept;
+  void pass();
   bool waits_for_parents(const batch& data) const;
 
   /// What a write of the event lacks: its row, or, with an SQLSTATE, a parent.
@@ -108,7 +112,7 @@ private:
   const waiting_set* all_ = nullptr;
   std::deque<item> chunk_;
 
-  /// Earlier ones that stay.
+  /// Those that stay and are earlier than all at hand.
   waiting_set held_;
   seq next_;
 

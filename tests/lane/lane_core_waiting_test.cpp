@@ -77,6 +77,26 @@ TEST_CASE_METHOD(waiting_world, "a waiting delete is not overtaken by what "
   CHECK(db.rows.contains(1));
 }
 
+TEST_CASE_METHOD(waiting_world, "an event that goes on waiting holds none back "
+                                "that came before it") {
+  add({{update, 1}});
+  add({{upsert, 1}});
+  add({{erase, 1}});
+  add({{update, 1}});
+  send();
+  run();
+  REQUIRE(waiting() == numbers{0, 2, 3});
+  retry();
+  CHECK(waiting() == numbers{3});
+  CHECK(db.history[1] == numbers{1, 0, 2});
+  add({{upsert, 1}});
+  send();
+  run();
+  retry();
+  CHECK(waiting().empty());
+  CHECK(db.history[1] == numbers{1, 0, 2, 4, 3});
+}
+
 TEST_CASE_METHOD(waiting_world, "a child waits for its parent") {
   add({{child, 4}});
   add({{child, 5}});
