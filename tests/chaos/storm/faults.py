@@ -257,7 +257,7 @@ class Disk(Fault):
 
     def begin(self):
         if self.world.primary:
-            return "nothing: it stayed behind at the failover"
+            raise RuntimeError("it stayed behind at the failover")
         self.stuff = self.storm.disk / "stuff"
         try:
             with open(self.stuff, "wb", buffering=0) as out:

@@ -11,7 +11,6 @@ import argparse
 import json
 import random
 import sys
-import time
 import traceback
 from pathlib import Path
 
@@ -61,8 +60,7 @@ def arguments():
     parser.add_argument("--bin", type=Path, default=Path("build/ci/bin"),
                         help="folder of the programs (default: build/ci/bin)")
     parser.add_argument("--log-program", help="default: millrace-log of --bin")
-    parser.add_argument("--if-broken", action="store_true",
-                        help=argparse.SUPPRESS)
+    parser.add_argument("--bug", help=argparse.SUPPRESS)  # see bugs.py
     options = parser.parse_args()
     if options.replay:
         replay(options, parser)
@@ -174,6 +172,4 @@ def main():
 
 
 if __name__ == "__main__":
-    begin = time.monotonic()
-    code = main()
-    sys.exit(code)
+    sys.exit(main())

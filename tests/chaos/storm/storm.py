@@ -9,6 +9,7 @@ import threading
 import time
 from pathlib import Path
 
+import bugs
 import faults
 import network
 from events import Feed
@@ -19,6 +20,15 @@ from world import World
 HERE = Path(__file__).resolve().parent
 DISK_BYTES = 192 << 20
 SAMPLE_S = 2
+EVIDENCE = {
+    "lanes": "SELECT * FROM millrace.lane ORDER BY pipeline, tenant, shard",
+    "floors": "SELECT * FROM millrace.partition_floor",
+    "waiting": "SELECT tenant, shard, seq, partition, \"offset\", "
+               "encode(key, 'escape'), reason, since FROM millrace.waiting "
+               "ORDER BY tenant, shard, seq",
+    "sessions": "SELECT now(), pid, application_name, state, query_start, "
+                "left(query, 300) FROM pg_stat_activity",
+}
 CATCH_UP_S = 60  # of a machine that does nothing else
 PAUSE_S = .1
 
@@ -42,6 +52,9 @@ class Storm:
         self.why_no_disk = self.mount()
         self.world = World(options.bin, self.servers, "storm",
                            topology=options.topology, nodes=options.nodes)
+        if options.bug and any(x.in_node for x in bugs.BUGS
+                               if x.name == options.bug):
+            self.world.defect = {"MILLRACE_SEEDED_BUG": options.bug}
         self.choice = faults.choose(self, options.faults)
 
     # -- set up ---------------------------------------------------------------
@@ -75,6 +88,9 @@ class Storm:
         for name in world.names:
             world.start(name)
         world.note_history()
+        for bug in bugs.BUGS:
+            if bug.name == self.options.bug:
+                bugs.sabotage(bug, world)
         world.tell_checker()
         place = world.directory / "world.json"
         place.write_text(world.describe())
@@ -258,6 +274,8 @@ class Storm:
         if self.verdict is None:
             raise RuntimeError("no verdict: " + (
                 self.world.directory / "checker.log").read_text()[-2000:])
+        if not self.verdict["settled"]:
+            self.keep_evidence()
         self.history = self.world.query(
             "SELECT node, extract(epoch FROM at) FROM storm.history WHERE "
             "seq > seq_was AND node IS NOT NULL ORDER BY at")
@@ -268,6 +286,17 @@ class Storm:
             self.violate(0, f"node {name} ended by itself, exit code {code}")
             self.world.nodes.pop(name)
             self.restart(name)
+
+    def keep_evidence(self):
+        """What the nodes and the tables say while it lasts."""
+        for name in self.world.names:
+            for page in ("actors", "metrics"):
+                path = "/metrics" if page == "metrics" else f"/v1/{page}"
+                (self.out / f"{name}.{page}").write_text(
+                    self.world.admin(name, path))
+        for name, sql in EVIDENCE.items():
+            lines = self.world.query(sql)
+            (self.out / f"{name}.txt").write_text("\n".join(lines) + "\n")
 
     def recoveries(self):
         """From each start after a kill to the node's first commit."""

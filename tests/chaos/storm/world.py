@@ -199,6 +199,7 @@ class World(Laboratory):
         self.proxies = {x: PgProxy(port_of(self.server_url), None, 0)
                         for x in names}
         self.ports = dict(zip(names, free_ports(len(names))))
+        self.defect = {}  # of the nodes: see bugs.py
         self.primary = None  # after a failover: the server in its place
         if topology != "alone":
             self.more = table(*((x, self.ports[x], "") for x in names))
@@ -259,7 +260,7 @@ class World(Laboratory):
                 "--port-file", self.directory / f"{name}.port",
                 environment={"LAB_PG_URL": self.url(
                     self.node_url, port=self.proxies[name].port),
-                    **(environment or {})})
+                    **self.defect, **(environment or {})})
             return self.nodes[name]
 
     def ended(self):
@@ -282,13 +283,14 @@ class World(Laboratory):
         assert done.returncode == 0, done.stdout + done.stderr
 
     def open_feed(self):
-        log = open(self.directory / "feed.log", "ab")
-        return subprocess.Popen(
-            [str(self.bin / "millrace"), "produce", self.topic, "-",
-             "--recorded", "--bootstrap", self.kafka, "--partitions",
-             str(PARTITIONS), "-X", LINGER, "-X", "enable.idempotence=true",
-             "-X", "message.timeout.ms=0", "--timeout", "600s", "--quiet"],
-            stdin=subprocess.PIPE, stdout=log, stderr=log, text=True)
+        with open(self.directory / "feed.log", "ab") as log:
+            return subprocess.Popen(
+                [str(self.bin / "millrace"), "produce", self.topic, "-",
+                 "--recorded", "--bootstrap", self.kafka, "--partitions",
+                 str(PARTITIONS), "-X", LINGER, "-X",
+                 "enable.idempotence=true", "-X", "message.timeout.ms=0",
+                 "--timeout", "600s", "--quiet"],
+                stdin=subprocess.PIPE, stdout=log, stderr=log, text=True)
 
     def describe(self):
         """For the checker."""
