@@ -5,8 +5,10 @@
 namespace millrace {
 
 /// Rules of the lane protocol that the simulation breaks, one at a time, to
-/// see that it would tell (tests/lane/README.md). In the product nothing is
-/// ever broken: the compiler leaves no trace of these names.
+/// see that it would tell (tests/lane/README.md), and the program
+/// `millrace-seeded`, to see that the checker of a storm would
+/// (tests/chaos/storm/README.md). In the product nothing is ever broken: the
+/// compiler leaves no trace of these names.
 enum class mutation : uint8_t {
   none,
 
@@ -108,6 +110,14 @@ enum class mutation : uint8_t {
   rejoin_late,
   /// A lane that is resumed goes on where the main reading is (rule 7).
   resume_at_main,
+
+  // -- the adapters, for processes at work ------------------------------------
+  // The simulation has a world of its own instead.
+
+  /// Of rows with one key the first wins (rule 15).
+  collapse_reversed,
+  /// A partition is read from the group's committed offset on (rule 2).
+  kafka_resume,
 };
 
 #ifdef MILLRACE_MUTATIONS

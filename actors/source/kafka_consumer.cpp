@@ -1,5 +1,6 @@
 #include "actors/source/kafka_consumer.hpp"
 
+#include "actors/lane/mutation.hpp"
 #include "actors/source/kafka_queue.hpp"
 
 #include <librdkafka/rdkafka.h>
@@ -192,6 +193,9 @@ kafka_consumer::assign(std::span<const kafka_assignment> wanted) {
       ->offset
       = x.start.value;
   }
+  if (broken(mutation::kafka_resume))
+    for (int i = 0; i < list->cnt; ++i)
+      list->elems[i].offset = RD_KAFKA_OFFSET_STORED;
   if (auto* error = rd_kafka_incremental_assign(client, list.get())) {
     for (auto& queue : queues)
       queue->retire();

@@ -1,5 +1,7 @@
 #include "actors/store/fold.hpp"
 
+#include "actors/lane/mutation.hpp"
+
 #include <algorithm>
 #include <bit>
 #include <stdexcept>
@@ -46,6 +48,8 @@ void key_fold::add(std::size_t member, const key_hash& key) {
   }
   if (guarded_)
     previous_.push_back(last);
+  if (broken(mutation::collapse_reversed) && last != none)
+    return;
   if (counts)
     last = row;
 }
