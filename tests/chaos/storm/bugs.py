@@ -50,7 +50,7 @@ CREATE TRIGGER drop_waiting AFTER UPDATE ON millrace.lane FOR EACH ROW
 
 # In a session of its own, whatever becomes of the flush.
 LETTERS_APART = """
-CREATE EXTENSION IF NOT EXISTS dblink;
+CREATE EXTENSION IF NOT EXISTS dblink SCHEMA public;
 CREATE FUNCTION storm.letter_apart() RETURNS trigger LANGUAGE plpgsql
 SECURITY DEFINER AS $$
 BEGIN
@@ -73,7 +73,7 @@ CREATE TRIGGER letter_apart BEFORE INSERT ON millrace.dead_letter
 BUGS = (
     Bug("no-from-check", "batches beyond the tail are taken", "kill,backends,"
         "doubt,pg-crash", cuts=(FROM,)),
-    Bug("no-claim", "the claim compares nothing", "zombie,kill,doubt",
+    Bug("no-claim", "the claim compares nothing", "zombie",
         in_node=False, cuts=(OWN, SEQ, "OFFSETS")),
     Bug("dead-letters-apart", "dead letters in a transaction of their own",
         "doubt,backends,kill", in_node=False, sql=LETTERS_APART),
@@ -124,7 +124,10 @@ def seek(bug, options, folder):
         first = run["violations"][0]
         return first["t"], (f"{first['invariant']}: {first['what']}"
                             + "".join("; " + x for x in first["examples"][:1]))
-    broken = [x for x in run["verdict"]["invariants"] if x["violations"]]
+    # A world that stands still violates some whatever the defect.
+    still = () if run["verdict"]["settled"] else (3, 7, 8)
+    broken = [x for x in run["verdict"]["invariants"]
+              if x["violations"] and x["number"] not in still]
     if broken:
         return run["timeline"][-1]["t"], (
             f"{broken[0]['number']} (at the end): {broken[0]['examples'][0]}")

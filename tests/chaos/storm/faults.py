@@ -294,7 +294,7 @@ class Broker(Fault):
         self.storm.servers.stop("kafka", mode=self.mode)
 
     def end(self):
-        self.storm.servers.start("kafka")
+        self.storm.start_server("kafka")
 
 
 class BrokerRestart(Broker):

@@ -14,6 +14,7 @@ import faults
 import network
 from events import Feed
 from laboratory import BUSY, millrace_kinds, up
+from millrace_server import ServerError
 from schedule import plan
 from world import World
 
@@ -153,7 +154,16 @@ class Storm:
         if self.world.primary:
             self.world.primary.again()
         else:
-            self.servers.start("pg")
+            self.start_server("pg")
+
+    def start_server(self, name):
+        """Its own patience is that of a machine with nothing else to do."""
+        for left in range(BUSY - 1, -1, -1):
+            try:
+                return self.servers.start(name)
+            except ServerError:
+                if not left:
+                    raise
 
     def next_spare(self):
         self.spares += 1
