@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The storm's pure parts: feed, fold, lanes, invariants, schedule, report."""
+"""The storm's pure parts: feed, fold, lanes, invariants, schedule."""
 
 import base64
 import itertools
@@ -13,7 +13,6 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import invariants  # noqa: E402
-import report  # noqa: E402
 from events import KINDS, POISONS, Feed  # noqa: E402
 from invariants import Facts  # noqa: E402
 from lanes import xxh64  # noqa: E402
@@ -356,47 +355,6 @@ class TheSchedule(unittest.TestCase):
                         at = x.begin_s + x.length_s
                 self.assertLessEqual(at, 300.01)
                 self.assertGreater(at, 250)
-
-
-class TheReport(unittest.TestCase):
-    def run_(self, **members):
-        return {"seed": 1, "minutes": 1, "topology": "alone", "nodes": 1,
-                "rate": 9, "violations": [], "recoveries": [3, 1, 2],
-                "tracks": {"kill": "nodes"}, "skipped": {}, "nodes_seen": [],
-                "samples": [{"t": i, "there": i * 9, "lag":
-                             {"big": i, "small": 0}, "waiting": 0}
-                            for i in range(5)],
-                "timeline": [
-                    {"t": 1, "kind": "begin", "fault": "kill",
-                     "what": "<one>"},
-                    {"t": 2, "kind": "end", "fault": "kill"}],
-                "verdict": {"records": 9, "rows": 8, "dead_letters": 1,
-                            "seconds": 2, "settled": True, "invariants": [
-                                {"number": 1, "name": "nothing lost",
-                                 "rule": "r", "violations": 0,
-                                 "examples": []}]}, **members}
-
-    def test_a_good_run(self):
-        run = self.run_()
-        self.assertTrue(report.is_good(run))
-        self.assertIn("every invariant held", report.text(run))
-        self.assertEqual(report.figures(run)["recovery_median_s"], 2)
-        page = report.page(run)
-        self.assertNotIn("<one>", page)
-        self.assertNotIn("http://", page.replace(
-            "http://www.w3.org/2000/svg", ""))
-        self.assertEqual(page.count("<polyline"), 4)
-
-    def test_a_violation_is_not_overlooked(self):
-        bad = {"kind": "violation", "invariant": 14, "t": 3, "what": "lost",
-               "examples": ["offset 3 is nowhere"]}
-        run = self.run_(violations=[bad])
-        self.assertFalse(report.is_good(run))
-        self.assertIn("offset 3 is nowhere", report.text(run))
-        run = self.run_()
-        run["verdict"]["invariants"][0]["violations"] = 1
-        self.assertFalse(report.is_good(run))
-        self.assertFalse(report.is_good(self.run_(verdict=None)))
 
 
 class Answers(unittest.TestCase):
