@@ -75,6 +75,10 @@ void deleter::operator()(
   rd_kafka_ListConsumerGroupOffsets_destroy(x);
 }
 
+void deleter::operator()(rd_kafka_headers_s* x) const noexcept {
+  rd_kafka_headers_destroy(x);
+}
+
 void deleter::operator()(const rd_kafka_metadata_t* x) const noexcept {
   rd_kafka_metadata_destroy(x);
 }

@@ -24,6 +24,7 @@ struct rd_kafka_DeleteRecords_s;
 struct rd_kafka_NewPartitions_s;
 struct rd_kafka_AdminOptions_s;
 struct rd_kafka_ListConsumerGroupOffsets_s;
+struct rd_kafka_headers_s;
 struct rd_kafka_metadata;
 
 namespace millrace::kafka_detail {
@@ -45,6 +46,7 @@ struct deleter {
   void operator()(rd_kafka_NewPartitions_s* x) const noexcept;
   void operator()(rd_kafka_AdminOptions_s* x) const noexcept;
   void operator()(rd_kafka_ListConsumerGroupOffsets_s* x) const noexcept;
+  void operator()(rd_kafka_headers_s* x) const noexcept;
   void operator()(const rd_kafka_metadata* x) const noexcept;
 };
 
@@ -58,6 +60,7 @@ using message_handle = handle<rd_kafka_message_s>;
 using topic_handle = handle<rd_kafka_topic_s>;
 using list_handle = handle<rd_kafka_topic_partition_list_s>;
 using error_handle = handle<rd_kafka_error_s>;
+using headers_handle = handle<rd_kafka_headers_s>;
 using event_handle = handle<rd_kafka_op_s>;
 
 /// Maps librdkafka's and the brokers' error numbers to ours. `context` says

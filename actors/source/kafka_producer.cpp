@@ -113,14 +113,8 @@ kafka_producer::open(const kafka_properties& properties,
 std::expected<void, kafka_error>
 kafka_producer::send(const outgoing_record& record,
                      std::chrono::milliseconds timeout) {
-  constexpr std::size_t max_headers = 64;
-  constexpr std::size_t fixed_fields = 6;
-  if (record.headers.size() > max_headers)
-    return std::unexpected{
-      classify(RD_KAFKA_RESP_ERR__INVALID_ARG,
-               std::format("send to {}: more than {} headers", impl_->name,
-                           max_headers))};
-  std::array<rd_kafka_vu_t, fixed_fields + max_headers> fields;
+  constexpr std::size_t max_fields = 7;
+  std::array<rd_kafka_vu_t, max_fields> fields;
   std::size_t n = 0;
   auto next = [&](rd_kafka_vtype_t type) -> auto& {
     fields[n].vtype = type;
@@ -140,14 +134,22 @@ kafka_producer::send(const outgoing_record& record,
     next(RD_KAFKA_VTYPE_VALUE).mem = {raw(*record.value), record.value->size()};
   if (record.timestamp_ms)
     next(RD_KAFKA_VTYPE_TIMESTAMP).i64 = *record.timestamp_ms;
-  for (const auto& [name, value] : record.headers)
-    next(RD_KAFKA_VTYPE_HEADER).header = {name.c_str(), value.data(),
-                                          static_cast<ssize_t>(value.size())};
+  headers_handle headers;
+  if (!record.headers.empty()) {
+    headers.reset(rd_kafka_headers_new(record.headers.size()));
+    for (const auto& [name, value] : record.headers)
+      rd_kafka_header_add(headers.get(), name.data(),
+                          static_cast<ssize_t>(name.size()), value.data(),
+                          static_cast<ssize_t>(value.size()));
+    next(RD_KAFKA_VTYPE_HEADERS).headers = headers.get();
+  }
   auto* client = impl_->client.get();
   auto deadline = std::chrono::steady_clock::now() + timeout;
   for (;;) {
     error_handle error{rd_kafka_produceva(client, fields.data(), n)};
     if (!error) {
+      // They are the record's from now on.
+      [[maybe_unused]] auto* taken = headers.release();
       rd_kafka_poll(client, 0);
       return {};
     }
