@@ -70,8 +70,11 @@ struct walker {
     if (p == end)
       return "a string without an end";
     raw = between(from, p);
-    if (escaped && !valid_escapes(raw))
-      return "a bad escape sequence in a string";
+    if (escaped)
+      if (auto at = bad_escape(raw); at != raw.npos) {
+        p = from + at;
+        return "a bad escape sequence in a string";
+      }
     ++p;
     return nullptr;
   }
@@ -182,34 +185,39 @@ struct walker {
 
 } // namespace
 
-bool valid_escapes(std::string_view raw) noexcept {
+std::size_t bad_escape(std::string_view raw) noexcept {
   auto p = raw.data();
   auto end = p + raw.size();
   while (p != end) {
+    auto at = static_cast<std::size_t>(p - raw.data());
     if (*p++ != '\\')
       continue;
     if (p == end)
-      return false;
+      return at;
     auto c = *p++;
     if (c != 'u') {
       if (!std::strchr("\"\\/bfnrt", c) || c == '\0')
-        return false;
+        return at;
       continue;
     }
     auto unit = hex4(p, end);
     if (unit < 0 || (unit >= 0xdc00 && unit < 0xe000))
-      return false;
+      return at;
     p += 4;
     if (unit < 0xd800 || unit >= 0xdc00)
       continue;
     if (end - p < 6 || p[0] != '\\' || p[1] != 'u')
-      return false;
+      return at;
     auto low = hex4(p + 2, end);
     if (low < 0xdc00 || low >= 0xe000)
-      return false;
+      return at;
     p += 6;
   }
-  return true;
+  return raw.npos;
+}
+
+bool valid_escapes(std::string_view raw) noexcept {
+  return bad_escape(raw) == raw.npos;
 }
 
 namespace {

@@ -20,6 +20,9 @@ constexpr int max_depth = 64;
 /// letters, four hex digits, surrogates only in pairs.
 bool valid_escapes(std::string_view raw) noexcept;
 
+/// The place of the first escape that is none, or npos.
+std::size_t bad_escape(std::string_view raw) noexcept;
+
 /// Writes a string's text without its escapes and returns the end. The raw
 /// text must have passed `valid_escapes`; `out` has room for its length.
 char* unescape(std::string_view raw, char* out) noexcept;

@@ -273,11 +273,17 @@ std::string payload_scanner::diagnose(std::string_view payload) {
     return "not JSON: the payload is empty";
   if (!simdjson::validate_utf8(payload)) {
     // The first bad byte lies in the shortest prefix that is not valid, cut
-    // at character starts so that no character is halved.
+    // at character starts so that no character is halved, and that none is
+    // given a byte too many.
     std::size_t good = 0;
     while (good < payload.size()) {
+      auto lead = static_cast<unsigned char>(payload[good]);
+      std::size_t most = lead < 0x80   ? 1
+                         : lead < 0xe0 ? 2
+                         : lead < 0xf0 ? 3
+                                       : 4;
       std::size_t size = 1;
-      while (good + size < payload.size() && size < 4
+      while (good + size < payload.size() && size < most
              && (payload[good + size] & 0xc0) == 0x80)
         ++size;
       if (!simdjson::validate_utf8(payload.substr(good, size)))

@@ -46,6 +46,9 @@ TEST_CASE("invalid UTF-8 is a reject that names the byte") {
   CHECK(refused("{\"v\":\"é\xed\xa0\x80\xed\xb0\x80\"}")
         == "not JSON: invalid UTF-8 at byte 8");
   CHECK(refused("{\"other\":\"\xe2\x82\"}").contains("invalid UTF-8"));
+  // A byte that belongs to no character, behind one that is whole.
+  CHECK(refused("{\"v\":\"\x80\"}") == "not JSON: invalid UTF-8 at byte 6");
+  CHECK(refused("{\"v\":\"é\x80\"}") == "not JSON: invalid UTF-8 at byte 8");
 }
 
 TEST_CASE("a lone surrogate is a reject, wherever it stands") {
@@ -53,6 +56,15 @@ TEST_CASE("a lone surrogate is a reject, wherever it stands") {
                  R"({"v":"\ud83d\ud83d"})", R"({"other":"\ud83d"})",
                  R"({"\ud83d":1})", R"({"o":{"deep":["\ude00"]}})"})
     CHECK(refused(x).contains("escape"));
+}
+
+TEST_CASE("a bad escape is shown with its place") {
+  CHECK(refused(R"({"v":"ab\ud83d"})")
+        == "not JSON: a bad escape sequence in a string at byte 8: "
+           "\"\\ud83d\"}\"");
+  CHECK(refused(R"({"other":"\n\q"})")
+        == "not JSON: a bad escape sequence in a string at byte 12: "
+           "\"\\q\"}\"");
 }
 
 TEST_CASE("nesting goes to 64 levels") {
