@@ -1,6 +1,8 @@
 #pragma once
 
+#include <cstddef>
 #include <string>
+#include <string_view>
 
 namespace millrace {
 
@@ -26,5 +28,10 @@ inline std::string one_line(const std::string& text) {
   }
   return result;
 }
+
+/// The text with everything escaped that a terminal or a log must not see:
+/// PostgreSQL repeats values in its messages as they are. At most `limit`
+/// bytes, with an ellipsis where it is cut.
+std::string harmless(std::string_view text, std::size_t limit);
 
 } // namespace millrace

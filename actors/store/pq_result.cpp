@@ -6,6 +6,13 @@
 
 namespace millrace {
 
+namespace {
+
+/// A value of megabytes is repeated as a whole.
+constexpr std::size_t max_described_bytes = 1'000;
+
+} // namespace
+
 void pq_clear::operator()(PGresult* x) const noexcept {
   PQclear(x);
 }
@@ -28,7 +35,7 @@ std::string describe_error(const PGresult* x) {
   for (auto code : {PG_DIAG_MESSAGE_DETAIL, PG_DIAG_CONTEXT})
     if (auto more = error_field(x, code); !more.empty())
       result += "; " + more;
-  return one_line(result);
+  return harmless(one_line(result), max_described_bytes);
 }
 
 bool ends_connection(const PGresult* x) {

@@ -128,3 +128,15 @@ TEST_CASE("a message of several lines becomes one, with semicolons") {
   CHECK(one_line("  two\t words ") == "two words");
   CHECK(one_line("\n\n").empty());
 }
+
+TEST_CASE("what a value brings into a message is escaped and bounded") {
+  CHECK(harmless("plain text: \u00e4 \"x\"", 100)
+        == "plain text: \u00e4 \"x\"");
+  CHECK(harmless("\x1b[31m\u202ered\x7f", 100)
+        == "\\u{1b}[31m\\u{202e}red\\u{7f}");
+  CHECK(harmless("a\xff", 100) == "a\\xff");
+  CHECK(harmless(std::string(1'000, 'x'), 1'000) == std::string(1'000, 'x'));
+  CHECK(harmless(std::string(1'001, 'x'), 1'000)
+        == std::string(997, 'x') + "\u2026");
+  CHECK(harmless("", 0).empty());
+}
