@@ -20,7 +20,7 @@ constexpr auto expected = ", expected a file of at most 1MiB that can be read";
 
 struct fixture {
   test::scratch_folder folder;
-  fs::path file = folder.path() / "x.toml";
+  fs::path file = folder / "x.toml";
 
   void write(std::string_view text) const {
     std::ofstream{file, std::ios::binary} << text;
@@ -29,7 +29,7 @@ struct fixture {
   /// The messages about the file, without its folder.
   std::string load() const {
     auto text = test::messages(load_config(file, test::outside()));
-    auto prefix = folder.path().string() + "/";
+    auto prefix = folder.path() + "/";
     for (std::size_t i = 0; (i = text.find(prefix, i)) != text.npos;)
       text.erase(i, prefix.size());
     return text;
@@ -264,7 +264,7 @@ TEST_CASE_METHOD(fixture, "a pack that is broken is blamed by its own name") {
   auto found = [&](std::string_view pack) {
     write(pack);
     auto text = test::messages(parse_config(use, "user.toml", outside));
-    auto prefix = folder.path().string() + "/";
+    auto prefix = folder.path() + "/";
     for (std::size_t i = 0; (i = text.find(prefix, i)) != text.npos;)
       text.erase(i, prefix.size());
     return text;

@@ -94,7 +94,7 @@ TEST_CASE(
   };
   const std::string keep = "keep = \"30d\"\n";
   test::scratch_folder folder;
-  auto absolute = with(folder.path().string(), keep);
+  auto absolute = with(folder.path(), keep);
   CHECK(ticks(absolute).partitions[0].archive == folder.path());
   // The file is x.toml where the test runs.
   auto relative = with(".", keep);
@@ -102,7 +102,7 @@ TEST_CASE(
                                     std::filesystem::current_path()));
   CHECK(
     std::filesystem::path{ticks(relative).partitions[0].archive}.is_absolute());
-  auto none = folder.path() / "none";
+  auto none = folder / "none";
   CHECK(test::messages(with(none.string(), keep))
         == "x.toml:12:11: pipeline.ticks.partition[0].archive: found \""
              + none.string() + "\", expected a folder that is there; make "

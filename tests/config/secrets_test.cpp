@@ -56,9 +56,9 @@ TEST_CASE("a secret comes from the process's environment by default") {
 TEST_CASE("a secret's file is relative to the configuration and loses its "
           "last line break") {
   test::scratch_folder folder;
-  auto name = (folder.path() / "x.toml").string();
+  auto name = (folder / "x.toml").string();
   auto read = [&](std::string_view content) {
-    std::ofstream{folder.path() / "pw", std::ios::binary} << content;
+    std::ofstream{folder / "pw", std::ios::binary} << content;
     return parse_config(with_password("{ file = \"pw\" }"), name,
                         test::outside());
   };

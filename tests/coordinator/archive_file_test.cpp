@@ -17,7 +17,7 @@ namespace fs = std::filesystem;
 
 struct fixture {
   test::scratch_folder folder;
-  fs::path file = folder.path() / "x.copy.zst";
+  fs::path file = folder / "x.copy.zst";
 
   archive_content write(const std::string& text, std::size_t piece) const {
     auto to = archive_writer::create(file);
@@ -125,7 +125,7 @@ TEST_CASE_METHOD(fixture, "a reading that is to stop stops") {
 }
 
 TEST_CASE_METHOD(fixture, "files get their names whole, and folders are made") {
-  auto deep = folder.path() / "a" / "b";
+  auto deep = folder / "a" / "b";
   CHECK(make_folders(deep));
   CHECK(make_folders(deep));
   CHECK(write_file(deep / "one", "1"));

@@ -1,4 +1,5 @@
 #include "actors/coordinator/migration.hpp"
+#include "tests/support/scratch_folder.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
@@ -6,40 +7,13 @@
 #include <filesystem>
 #include <fstream>
 
-#include <unistd.h>
-
 using namespace millrace;
 using Catch::Matchers::ContainsSubstring;
+using millrace::test::scratch_folder;
 
 namespace {
 
 constexpr auto good = "-- description: d\n-- millrace:up\nSELECT 1;\n";
-
-class scratch_folder {
-public:
-  scratch_folder() {
-    std::string path = std::filesystem::temp_directory_path()
-                       / "millrace-migrations-XXXXXX";
-    if (::mkdtemp(path.data()) == nullptr)
-      throw std::runtime_error("mkdtemp");
-    path_ = path;
-  }
-
-  ~scratch_folder() {
-    std::filesystem::remove_all(path_);
-  }
-
-  void write(const std::string& name, std::string_view text) const {
-    std::ofstream{path_ / name} << text;
-  }
-
-  std::string path() const {
-    return path_;
-  }
-
-private:
-  std::filesystem::path path_;
-};
 
 std::string error(std::string_view name, std::string_view text) {
   auto result = parse_migration(name, text);

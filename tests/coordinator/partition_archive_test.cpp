@@ -46,13 +46,13 @@ private:
 /// A table with a partition of January 2025, which is beyond its retention.
 struct fixture : test::roller_fixture {
   test::scratch_folder folder;
-  fs::path manifest = folder.path() / "shop" / "tickers" / "old.json";
-  fs::path file = folder.path() / "shop" / "tickers" / "old.copy.zst";
+  fs::path manifest = folder / "shop" / "tickers" / "old.json";
+  fs::path file = folder / "shop" / "tickers" / "old.copy.zst";
 
   fixture() {
     REQUIRE(roll().done == 5);
     policy.rules.keep = days{30};
-    policy.rules.archive = folder.path().string();
+    policy.rules.archive = folder.path();
     add_old(100);
   }
 
@@ -152,7 +152,7 @@ TEST_CASE_METHOD(fixture, "an archive that cannot be written leaves the "
     expected = "the archive folder " + policy.rules.archive + " is not there";
   }
   SECTION("something else has the place") {
-    std::ofstream{folder.path() / "shop"} << "no folder";
+    std::ofstream{folder / "shop"} << "no folder";
     expected = "File exists";
   }
   std::optional<small_files> full;
@@ -183,10 +183,10 @@ TEST_CASE_METHOD(fixture, "an archive that cannot be written leaves the "
   CHECK(exists("tickers_" + day(5)));
   CHECK(children() == "8");
   // Once it can be written it is.
-  policy.rules.archive = folder.path().string();
+  policy.rules.archive = folder.path();
   full.reset();
-  if (fs::is_regular_file(folder.path() / "shop"))
-    fs::remove(folder.path() / "shop");
+  if (fs::is_regular_file(folder / "shop"))
+    fs::remove(folder / "shop");
   done = roll();
   CHECK(done.failure.empty());
   CHECK(done.done == 2);

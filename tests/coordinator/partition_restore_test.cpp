@@ -25,7 +25,7 @@ const admin_note who{"anna", "desk", "partitions restore", "from a test"};
 /// A table whose January 2025 is in an archive.
 struct fixture : test::roller_fixture {
   test::scratch_folder folder;
-  fs::path manifest = folder.path() / "shop" / "tickers" / "old.json";
+  fs::path manifest = folder / "shop" / "tickers" / "old.json";
   std::string sum;
 
   fixture() {
@@ -44,7 +44,7 @@ struct fixture : test::roller_fixture {
       "1 us', i / 7.0 FROM generate_series(1, 5000) i");
     sum = content("shop.tickers");
     policy.rules.keep = days{30};
-    policy.rules.archive = folder.path().string();
+    policy.rules.archive = folder.path();
     auto done = roll();
     INFO(done.failure);
     REQUIRE(done.done == 1);

@@ -7,8 +7,6 @@
 #include <array>
 #include <csignal>
 #include <cstdlib>
-#include <filesystem>
-#include <fstream>
 #include <stdexcept>
 
 #include <fcntl.h>
@@ -124,25 +122,6 @@ outcome run_program(const std::vector<std::string>& command,
   ::close(out);
   ::close(err);
   return result;
-}
-
-scratch_folder::scratch_folder()
-  : path_{
-      (std::filesystem::temp_directory_path() / "millrace-XXXXXX").string()} {
-  if (::mkdtemp(path_.data()) == nullptr)
-    throw std::runtime_error{"cannot make a folder like " + path_};
-}
-
-scratch_folder::~scratch_folder() {
-  std::error_code ignored;
-  std::filesystem::remove_all(path_, ignored);
-}
-
-std::string scratch_folder::write(const std::string& name,
-                                  const std::string& text) const {
-  auto file = path_ + '/' + name;
-  std::ofstream{file, std::ios::binary} << text;
-  return file;
 }
 
 } // namespace millrace::test

@@ -1,5 +1,7 @@
 #pragma once
 
+#include "tests/support/scratch_folder.hpp"
+
 #include <sys/types.h>
 
 #include <string>
@@ -54,24 +56,5 @@ outcome run(const std::vector<std::string>& args,
 /// Runs any program to its end.
 outcome run_program(const std::vector<std::string>& command,
                     const process::variables& environment = {});
-
-/// A folder of one test's own, removed at the end.
-class scratch_folder {
-public:
-  scratch_folder();
-  ~scratch_folder();
-  scratch_folder(const scratch_folder&) = delete;
-  scratch_folder& operator=(const scratch_folder&) = delete;
-
-  const std::string& path() const noexcept {
-    return path_;
-  }
-
-  /// Writes a file into the folder and returns its path.
-  std::string write(const std::string& name, const std::string& text) const;
-
-private:
-  std::string path_;
-};
 
 } // namespace millrace::test

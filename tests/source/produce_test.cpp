@@ -1,42 +1,16 @@
 #include "nodes/line_source.hpp"
 #include "nodes/produce.hpp"
 #include "tests/source/kafka_fixture.hpp"
+#include "tests/support/scratch_folder.hpp"
 
 #include <catch2/generators/catch_generators.hpp>
 
-#include <filesystem>
-#include <fstream>
 #include <set>
-
-#include <unistd.h>
 
 using namespace millrace;
 using namespace millrace::test;
 
 namespace {
-
-namespace fs = std::filesystem;
-
-/// A directory that goes with the test.
-struct scratch_directory {
-  fs::path path;
-
-  scratch_directory() {
-    std::string name = (fs::temp_directory_path() / "millrace-XXXXXX").string();
-    REQUIRE(::mkdtemp(name.data()) != nullptr);
-    path = name;
-  }
-
-  ~scratch_directory() {
-    std::error_code ignored;
-    fs::remove_all(path, ignored);
-  }
-
-  std::string write(const std::string& name, std::string_view text) const {
-    std::ofstream{path / name, std::ios::binary} << text;
-    return (path / name).string();
-  }
-};
 
 /// `xz -9` of "a\nbb\n" twice, as one file of two streams.
 std::string two_xz_streams() {
@@ -65,7 +39,7 @@ std::vector<std::string> lines_of(const std::string& path, bool keep = false) {
 }
 
 struct produce_fixture : mock_fixture {
-  scratch_directory files;
+  scratch_folder files;
 
   produce_config config(std::string_view text) {
     produce_config result;
@@ -94,27 +68,27 @@ std::string text_of(const std::expected<produce_stats, std::string>& x) {
 } // namespace
 
 TEST_CASE("lines end with LF, CR LF or the text; empty ones do not count") {
-  scratch_directory files;
+  scratch_folder files;
   auto path = files.write("x", "a\n\nb\r\n\r\n{\"c\": 1}");
   CHECK(lines_of(path) == std::vector<std::string>{"a", "b", "{\"c\": 1}"});
   CHECK(lines_of(files.write("empty", "")).empty());
 }
 
 TEST_CASE("lines longer than the read buffer stay whole") {
-  scratch_directory files;
+  scratch_folder files;
   std::string big(3'000'000, 'x');
   auto path = files.write("x", "a\n" + big + "\nb\n" + big);
   CHECK(lines_of(path) == std::vector<std::string>{"a", big, "b", big});
 }
 
 TEST_CASE("an xz file may hold several streams") {
-  scratch_directory files;
+  scratch_folder files;
   auto path = files.write("x.xz", two_xz_streams());
   CHECK(lines_of(path) == std::vector<std::string>{"a", "bb", "a", "bb"});
 }
 
 TEST_CASE("an xz file that is cut off is an error that names it") {
-  scratch_directory files;
+  scratch_folder files;
   auto path = files.write("x.xz", two_xz_streams().substr(0, 90));
   auto source = line_source::open(path, false);
   REQUIRE(source);
