@@ -201,6 +201,15 @@ std::vector<listed_backup> list_backups(const fs::path& folder) {
   return result;
 }
 
+std::optional<std::string> newest_of(const std::vector<listed_backup>& all) {
+  const listed_backup* result = nullptr;
+  // Times of this kind are in the order of their texts.
+  for (const auto& x : all)
+    if (x.manifest && (!result || x.manifest->began > result->manifest->began))
+      result = &x;
+  return result ? std::optional{result->name} : std::nullopt;
+}
+
 std::expected<read_backup, std::string> open_backup(const fs::path& folder,
                                                     const std::string& name) {
   read_backup result;

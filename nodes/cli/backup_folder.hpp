@@ -73,6 +73,10 @@ struct listed_backup {
 /// By name. Empty where there is no such folder.
 std::vector<listed_backup> list_backups(const std::filesystem::path& folder);
 
+/// Of those that are whole, the one that was begun last; nothing: there is
+/// none.
+std::optional<std::string> newest_of(const std::vector<listed_backup>& all);
+
 struct read_backup {
   std::filesystem::path path;
   backup_manifest manifest;

@@ -29,7 +29,8 @@ void add_restore(CLI::App& group, adder& all) {
     group, "restore",
     "Put a backup in the place of the databases; the old ones are kept",
     run_db_restore);
-  app->add_option("NAME", x->name, "Of the backup")->type_name("NAME");
+  app->add_option("NAME", x->name, "Of the backup (the newest of the folder)")
+    ->type_name("NAME");
   add_common(app, *x);
   add_work(app, *x);
   add_reason(app, *x);
@@ -37,6 +38,8 @@ void add_restore(CLI::App& group, adder& all) {
   app->add_flag("--accept-loss", x->accept_loss,
                 "Go on where Kafka does not have all records any more, and "
                 "write down which are lost");
+  app->add_flag("--again", x->again,
+                "Though the databases in place are of this backup already");
   app
     ->add_option("--maintenance-db", x->maintenance,
                  "A database of the server to work from (postgres)")
@@ -46,7 +49,8 @@ void add_restore(CLI::App& group, adder& all) {
                  "Wait this long at most for sessions to end (1m)")
     ->type_name("DURATION");
   app->add_flag("--list-old", x->list_old,
-                "Name the databases that restores have replaced");
+                "Name the databases that restores have replaced, and copies "
+                "that are not in place");
   app->add_option("--drop-old", x->drop_old, "Drop such a database, for ever")
     ->type_name("NAME");
 }

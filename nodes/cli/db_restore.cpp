@@ -24,21 +24,32 @@ admin_result<void> check(const db_restore_arguments& what) {
     return admin_fail(exit_code::usage,
                       "expected one of NAME, --list-old and --drop-old");
   }
-  if (what.name.empty())
-    return admin_fail(exit_code::usage,
-                      "expected the NAME of a backup; 'millrace db backups' "
-                      "names all");
-  if (auto problem = backup_name_problem(what.name))
+  if (auto problem = backup_name_problem(what.name);
+      problem && !what.name.empty())
     return admin_fail(exit_code::usage, *problem);
   return check_reason(what);
 }
 
-// -- what was replaced --------------------------------------------------------
+// -- what restores have left --------------------------------------------------
 
 struct old_database {
   std::string of;
-  replaced_database what;
+  left_database what;
 };
+
+/// What it is to a person.
+std::string_view state_of(const left_database& x) {
+  switch (x.mark.role) {
+    case restore_role::filling:
+      return "unfinished copy";
+    case restore_role::verified:
+      return "verified copy";
+    case restore_role::restored:
+    case restore_role::replaced:
+      break;
+  }
+  return "replaced";
+}
 
 /// Calls `visit` with the server of each database of the configuration.
 template <class Visit>
@@ -50,7 +61,7 @@ admin_result<void> each_server(const db_restore_arguments& what,
     auto server = restore_server::open(*x, what.maintenance, from.patience);
     if (!server)
       return std::unexpected{server.error()};
-    auto all = server->replaced();
+    auto all = server->left();
     if (!all)
       return std::unexpected{all.error()};
     if (auto done = visit(*x, *server, *all); !done)
@@ -65,7 +76,7 @@ exit_code list_old(const db_restore_arguments& what, const admin_plan& from,
   auto done = each_server(
     what, from,
     [&](const postgresql_config& x, restore_server&,
-        const std::vector<replaced_database>& all) -> admin_result<void> {
+        const std::vector<left_database>& all) -> admin_result<void> {
       for (const auto& one : all)
         found.push_back({x.name, one});
       return {};
@@ -80,7 +91,8 @@ exit_code list_old(const db_restore_arguments& what, const admin_plan& from,
       out.key("name").string(x.what.name);
       out.key("of").string(x.of);
       out.key("database").string(x.what.mark.database);
-      out.key("replaced").string(x.what.mark.at);
+      out.key("state").string(state_of(x.what));
+      out.key("at").string(x.what.mark.at);
       out.key("by").string(x.what.mark.backup);
       out.key("bytes").integer(x.what.bytes);
       out.end_object();
@@ -90,9 +102,10 @@ exit_code list_old(const db_restore_arguments& what, const admin_plan& from,
     return exit_code::ok;
   }
   std::vector<std::vector<std::string>> rows{
-    {"NAME", "OF", "REPLACED", "BY BACKUP", "BYTES"}};
+    {"NAME", "OF", "STATE", "AT", "BY BACKUP", "BYTES"}};
   for (const auto& x : found)
-    rows.push_back({x.what.name, x.of, x.what.mark.at, x.what.mark.backup,
+    rows.push_back({x.what.name, x.of, std::string{state_of(x.what)},
+                    x.what.mark.at, x.what.mark.backup,
                     std::to_string(x.what.bytes)});
   to.out(table_text(rows));
   return exit_code::ok;
@@ -104,16 +117,19 @@ exit_code drop_old(const db_restore_arguments& what, const admin_plan& from,
   auto done = each_server(
     what, from,
     [&](const postgresql_config&, restore_server& server,
-        const std::vector<replaced_database>& all) -> admin_result<void> {
-      auto i = std::ranges::find(all, what.drop_old, &replaced_database::name);
+        const std::vector<left_database>& all) -> admin_result<void> {
+      auto i = std::ranges::find(all, what.drop_old, &left_database::name);
       if (i == all.end())
         return {};
+      // A copy may be another command's, which fills it just now.
+      if (auto mine = server.lock(); !mine)
+        return mine;
       auto sure = confirm(what, to,
-                          std::format("{}, {} bytes, will be dropped for ever. "
-                                      "Go on?",
-                                      i->name, i->bytes));
+                          std::format("{} ({}), {} bytes, will be dropped for "
+                                      "ever. Go on?",
+                                      i->name, state_of(*i), i->bytes));
       if (sure)
-        sure = server.drop_replaced(i->name);
+        sure = server.drop_left(i->name);
       dropped = sure.has_value();
       return sure;
     });
@@ -122,7 +138,8 @@ exit_code drop_old(const db_restore_arguments& what, const admin_plan& from,
   if (!dropped)
     return to.fail(exit_code::failed,
                    in_quotes(what.drop_old)
-                     + " is no database that a restore has replaced; "
+                     + " is no database that a restore has replaced, and no "
+                       "copy of one; "
                        "'millrace db restore --list-old' names all");
   if (to.json()) {
     json_writer out;
@@ -166,6 +183,8 @@ std::string json_of(const restore_outcome& x, const std::string& backup) {
     out.key("old").string(d.old);
     out.key("rows").integer(d.rows);
     out.key("lanes").integer(d.lanes);
+    if (!d.since.empty())
+      out.key("since").string(d.since);
     out.end_object();
   }
   out.end_array();
@@ -180,6 +199,12 @@ std::string json_of(const restore_outcome& x, const std::string& backup) {
 std::string text_of(const restore_outcome& x) {
   std::string result;
   for (const auto& d : x.databases) {
+    if (!d.since.empty()) {
+      result += std::format("database {}: {} is of this backup since {}; "
+                            "nothing was done, --again restores it once more\n",
+                            d.name, printable(d.database), d.since);
+      continue;
+    }
     result += std::format("database {}: {} is restored, {} rows and {} lanes",
                           d.name, printable(d.database), d.rows, d.lanes);
     result += d.old.empty() ? std::string{"\n"}
@@ -205,11 +230,20 @@ exit_code run_db_restore(const db_restore_arguments& what, console& to) {
     return list_old(what, *from, to);
   if (!what.drop_old.empty())
     return drop_old(what, *from, to);
+  auto chosen = what;
+  if (chosen.name.empty()) {
+    auto newest = newest_of(list_backups(what.folder));
+    if (!newest)
+      return to.fail(exit_code::failed,
+                     "there is no backup in " + in_quotes(what.folder)
+                       + "; expected --folder FOLDER, where backups are");
+    chosen.name = *newest;
+  }
   auto stop = signals.token();
-  auto done = restore_run{what, *from->all, from->patience, to, stop}.run();
+  auto done = restore_run{chosen, *from->all, from->patience, to, stop}.run();
   if (!done)
     return tell(done.error(), to);
-  to.out(to.json() ? json_of(*done, what.name) : text_of(*done));
+  to.out(to.json() ? json_of(*done, chosen.name) : text_of(*done));
   return exit_code::ok;
 }
 

@@ -14,6 +14,9 @@ struct db_restore_arguments : backup_arguments {
   /// Go on where Kafka does not have all records any more, and note what.
   bool accept_loss = false;
 
+  /// Though the databases in place are of this backup already.
+  bool again = false;
+
   /// For sessions of the old database to end; a duration.
   std::string patience = "1m";
 

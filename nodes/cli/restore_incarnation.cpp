@@ -2,17 +2,16 @@
 
 #include "actors/coordinator/migrator.hpp"
 #include "actors/store/incarnation.hpp"
+#include "config/values.hpp"
 #include "nodes/cli/restore_run.hpp"
 
-#include <functional>
-#include <numeric>
 #include <random>
 #include <utility>
 
 namespace millrace::cli {
 
-/// Of the database in place; 0 where there is none, or none that answers: then
-/// no node has read it lately either.
+/// Of the database in place, which nodes may remember; 0 where there is none,
+/// or none with maps.
 admin_result<int64_t>
 restore_run::replaced_version(site& x, const std::string& pipeline) {
   auto there = x.server.exists();
@@ -20,15 +19,26 @@ restore_run::replaced_version(site& x, const std::string& pipeline) {
     return std::unexpected{there.error()};
   if (!*there)
     return 0;
+  auto unknown = [&x](admin_failure why) {
+    why.all.push_back(make_error(
+      "the maps of " + in_quotes(x.server.database())
+      + " cannot be read, and the restored one must not have a version of them "
+        "that nodes remember: mend what keeps them from being read, or rename "
+        "the database, which then counts as gone"));
+    return std::unexpected{std::move(why)};
+  };
   auto conn = x.server.enter();
   if (!conn)
-    return 0;
+    return unknown(std::move(conn.error()));
   auto maps = read_maps(*conn);
   conn->close_and_wait(leaving_patience);
-  if (maps)
-    for (const auto& p : *maps)
-      if (p.pipeline == pipeline)
-        return p.map_version;
+  if (!maps && says_no_maps(maps.error().sqlstate))
+    return 0;
+  if (!maps)
+    return unknown(admin_fail(maps.error()).error());
+  for (const auto& p : *maps)
+    if (p.pipeline == pipeline)
+      return p.map_version;
   return 0;
 }
 
@@ -76,16 +86,14 @@ admin_result<void> restore_run::begin_incarnation(site& x) {
 
 admin_result<void> restore_run::swap(site& x) {
   step("swap", x);
-  auto old = x.server.swap(mark(restore_role::restored), swap_patience_);
+  auto old = x.server.swap(mark(restore_role::restored, x), swap_patience_);
   if (!old)
     return std::unexpected{old.error()};
-  const auto& facts = x.kept->facts;
-  outcome_.databases.push_back(
-    {x.kept->name, x.server.database(), std::move(*old),
-     std::transform_reduce(facts.tables.begin(), facts.tables.end(), int64_t{0},
-                           std::plus<>{},
-                           [](const kept_table& t) { return t.rows; }),
-     std::ssize(facts.lanes)});
+  x.step = restore_step::done;
+  x.since.clear();
+  auto result = result_of(x);
+  result.old = std::move(*old);
+  outcome_.databases.push_back(std::move(result));
   return {};
 }
 

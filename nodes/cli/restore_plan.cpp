@@ -1,6 +1,7 @@
 #include "nodes/cli/restore_plan.hpp"
 
 #include "config/values.hpp"
+#include "messages/sha256.hpp"
 
 #include <algorithm>
 #include <array>
@@ -15,19 +16,33 @@ constexpr std::string_view comment_head = "millrace restore";
 constexpr std::string_view restoring_tail = "__restoring";
 constexpr std::size_t longest_name = 63;
 
+/// Of the digest: enough that no two databases of a server share them.
+constexpr std::size_t digest_digits = 12;
+
 constexpr std::array roles{restore_role::filling, restore_role::verified,
                            restore_role::restored, restore_role::replaced};
 
-/// With a tail that is kept whole, and no half characters in front of it.
-std::string cut_name(std::string_view database, std::string_view tail) {
-  auto room = longest_name - tail.size();
-  if (database.size() > room) {
+/// With a tail that is kept whole. A name that is cut has no half characters,
+/// and the digest tells it from others that begin like it.
+std::string name_with(std::string_view database, std::string_view tail) {
+  auto result = std::string{database};
+  if (auto room = longest_name - tail.size(); result.size() > room) {
+    auto digest = '_' + sha256_hex(database).substr(0, digest_digits);
+    room -= digest.size();
     while (room > 0
-           && (static_cast<unsigned char>(database[room]) & 0xc0) == 0x80)
+           && (static_cast<unsigned char>(result[room]) & 0xc0) == 0x80)
       --room;
-    database = database.substr(0, room);
+    result.resize(room);
+    result += digest;
   }
-  return std::string{database} + std::string{tail};
+  result += tail;
+  return result;
+}
+
+/// Whether a database is, or is to be, what this backup made of it.
+bool is_of(const std::optional<restore_mark>& mark, restore_role role,
+           const std::string& checksum) {
+  return mark && mark->role == role && mark->checksum == checksum;
 }
 
 /// The set of a restore of that backup which has put a database in place, and
@@ -98,19 +113,25 @@ std::optional<restore_mark> parse_comment(std::string_view comment) {
 }
 
 std::string restoring_name(std::string_view database) {
-  return cut_name(database, restoring_tail);
+  return name_with(database, restoring_tail);
 }
 
 std::string replaced_name(std::string_view database, std::string_view at) {
   std::string tail = "_before_";
   std::ranges::copy_if(at, std::back_inserter(tail),
                        [](char c) { return c != '-' && c != ':'; });
-  return cut_name(database, tail);
+  return name_with(database, tail);
+}
+
+bool says_no_maps(std::string_view sqlstate) {
+  constexpr std::string_view no_schema = "3F000";
+  constexpr std::string_view no_table = "42P01";
+  return sqlstate == no_schema || sqlstate == no_table;
 }
 
 std::expected<restore_plan, std::string>
 plan_restore(const std::vector<restore_state>& states,
-             const std::string& checksum, const uuid& fresh) {
+             const std::string& checksum, const uuid& fresh, bool again) {
   restore_plan result;
   result.set = fresh;
   auto half = half_swapped(states);
@@ -120,20 +141,27 @@ plan_restore(const std::vector<restore_state>& states,
       + " is half made: some databases are in place, others are not. First "
         "complete it: millrace db restore "
       + half->backup};
-  if (half)
+  auto is_copied = [&](const restore_state& x) {
+    return is_of(x.made, restore_role::verified, checksum);
+  };
+  auto is_in_place = [&](const restore_state& x) {
+    return is_of(x.live, restore_role::restored, checksum);
+  };
+  if (auto begun = std::ranges::find_if(states, is_copied); half)
     result.set = half->set;
-  else
-    for (const auto& x : states)
-      if (x.made && x.made->role == restore_role::verified
-          && x.made->checksum == checksum) {
-        result.set = x.made->set;
-        break;
-      }
+  else if (begun != states.end())
+    result.set = begun->made->set;
+  else if (!again && !states.empty()
+           && std::ranges::all_of(states, is_in_place)) {
+    result.set = states.front().live->set;
+    result.steps.assign(states.size(), restore_step::done);
+    result.complete = true;
+    return result;
+  }
   for (const auto& x : states) {
     auto mine = [&](const std::optional<restore_mark>& mark,
                     restore_role role) {
-      return mark && mark->role == role && mark->set == result.set
-             && mark->checksum == checksum;
+      return is_of(mark, role, checksum) && mark->set == result.set;
     };
     auto step = restore_step::fill;
     if (mine(x.made, restore_role::verified))

@@ -43,7 +43,7 @@ struct restore_mark {
   /// RFC 3339.
   std::string at;
 
-  /// Of one that was replaced: its name before.
+  /// The name that it has in place, or had there.
   std::string database = {};
 
   friend bool operator==(const restore_mark&, const restore_mark&) = default;
@@ -53,12 +53,18 @@ struct restore_mark {
 std::string to_comment(const restore_mark& x);
 std::optional<restore_mark> parse_comment(std::string_view comment);
 
-/// The name of the new database until it is in place.
+/// The name of the new database until it is in place, for example
+/// `shop__restoring`. At most 63 bytes: where the database's own name is too
+/// long for that, its beginning and a part of its SHA-256.
 std::string restoring_name(std::string_view database);
 
 /// The name of the one that was in place, for example
-/// `shop_before_20261122T031500Z`. `at` is RFC 3339. At most 63 bytes.
+/// `shop_before_20261122T031500Z`, made in the same way. `at` is RFC 3339.
 std::string replaced_name(std::string_view database, std::string_view at);
+
+/// Whether what PostgreSQL says when it is asked for maps means that there are
+/// none: no control schema, or no such table in it.
+bool says_no_maps(std::string_view sqlstate);
 
 /// What the server has of one database of the backup.
 struct restore_state {
@@ -90,12 +96,16 @@ struct restore_plan {
 
   /// Goes on with what one before it has begun.
   bool resumed = false;
+
+  /// Nothing is to be done: each database in place is of this backup.
+  bool complete = false;
 };
 
-/// `fresh` is the set of a restore from the beginning. Fails where a restore of
-/// another backup is half swapped: that one must be completed first.
+/// `fresh` is the set of a restore from the beginning. Databases that are all
+/// of this backup are restored `again` alone. Fails where a restore of another
+/// backup is half swapped: that one must be completed first.
 std::expected<restore_plan, std::string>
 plan_restore(const std::vector<restore_state>& states,
-             const std::string& checksum, const uuid& fresh);
+             const std::string& checksum, const uuid& fresh, bool again);
 
 } // namespace millrace::cli

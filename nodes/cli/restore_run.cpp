@@ -9,7 +9,9 @@
 
 #include <algorithm>
 #include <format>
+#include <functional>
 #include <iterator>
+#include <numeric>
 #include <utility>
 
 namespace millrace::cli {
@@ -77,6 +79,21 @@ admin_result<restore_outcome> restore_run::run() {
   auto done = open_sites();
   if (done)
     done = plan();
+  if (done && complete_) {
+    for (const auto& x : sites_)
+      outcome_.databases.push_back(result_of(x));
+    return std::move(outcome_);
+  }
+  if (done)
+    done = go();
+  if (done)
+    return std::move(outcome_);
+  std::ranges::move(how_it_stands(), std::back_inserter(done.error().all));
+  return std::unexpected{std::move(done.error())};
+}
+
+admin_result<void> restore_run::go() {
+  admin_result<void> done;
   for (auto& x : sites_)
     if (done && x.step != restore_step::done)
       done = check_site(x);
@@ -94,13 +111,48 @@ admin_result<restore_outcome> restore_run::run() {
   for (auto& x : sites_)
     if (done && x.step != restore_step::done)
       done = swap(x);
-  if (!done)
-    return std::unexpected{std::move(done.error())};
-  return std::move(outcome_);
+  return done;
 }
 
-restore_mark restore_run::mark(restore_role role) const {
-  return {role, set_, backup_.manifest.name, backup_.checksum, at_};
+/// What a command that fails leaves, and how to go on.
+findings restore_run::how_it_stands() const {
+  std::string copies;
+  for (const auto& x : sites_)
+    if (x.step == restore_step::keep)
+      copies += (copies.empty() ? "" : ", ") + x.server.copy();
+  if (copies.empty())
+    return {};
+  auto swapped = std::ranges::any_of(sites_, [](const site& x) {
+    return x.step == restore_step::done;
+  });
+  auto stands = swapped
+                  ? std::string{"some databases are in place, others are not"}
+                  : std::string{"no database in place was changed"};
+  return {
+    make_warning(stands + "; what is verified stays as " + copies
+                 + ": the same command goes on with it"
+                 + (swapped ? std::string{} : ", and --drop-old drops it"))};
+}
+
+restore_mark restore_run::mark(restore_role role, const site& x) const {
+  return {role,
+          set_,
+          backup_.manifest.name,
+          backup_.checksum,
+          at_,
+          x.server.database()};
+}
+
+restored_database restore_run::result_of(const site& x) const {
+  const auto& facts = x.kept->facts;
+  return {x.kept->name,
+          x.server.database(),
+          {},
+          std::transform_reduce(facts.tables.begin(), facts.tables.end(),
+                                int64_t{0}, std::plus<>{},
+                                [](const kept_table& t) { return t.rows; }),
+          std::ssize(facts.lanes),
+          x.since};
 }
 
 void restore_run::step(std::string_view name, const site& x) const {
@@ -187,15 +239,19 @@ admin_result<void> restore_run::plan() {
     auto state = x.server.look();
     if (!state)
       return std::unexpected{state.error()};
+    if (state->live)
+      x.since = state->live->at;
     states.push_back(std::move(*state));
   }
-  auto made = plan_restore(states, backup_.checksum, uuid::random());
+  auto made = plan_restore(states, backup_.checksum, uuid::random(),
+                           what_.again);
   if (!made)
     return admin_fail(exit_code::failed, made.error());
   for (std::size_t i = 0; i < sites_.size(); ++i)
     sites_[i].step = made->steps[i];
   set_ = made->set;
   resumed_ = made->resumed;
+  complete_ = made->complete;
   outcome_.incarnation = set_;
   return {};
 }
@@ -269,7 +325,7 @@ admin_result<void> restore_run::ask_user() {
 admin_result<void> restore_run::fill(site& x) {
   step("make", x);
   const auto& properties = x.kept->facts.properties;
-  if (auto made = x.server.make_new(properties, mark(restore_role::filling));
+  if (auto made = x.server.make_new(properties, mark(restore_role::filling, x));
       !made)
     return made;
   auto conn = x.server.enter_new();
@@ -283,8 +339,10 @@ admin_result<void> restore_run::fill(site& x) {
   }
   conn->close_and_wait(leaving_patience);
   if (done)
-    done = x.server.complete_new(properties, mark(restore_role::verified));
-  if (!done)
+    done = x.server.complete_new(properties, mark(restore_role::verified, x));
+  if (done)
+    x.step = restore_step::keep;
+  else
     x.server.drop_new();
   return done;
 }

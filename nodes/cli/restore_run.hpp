@@ -17,7 +17,7 @@ namespace millrace::cli {
 /// For a session that is closed to count as one of its database no more.
 inline constexpr std::chrono::seconds leaving_patience{30};
 
-/// A database that was put in place.
+/// A database that was put in place, or is there already.
 struct restored_database {
   std::string name;
   std::string database;
@@ -26,6 +26,9 @@ struct restored_database {
   std::string old;
   int64_t rows = 0;
   int64_t lanes = 0;
+
+  /// When it came there, of one that an earlier command has restored; RFC 3339.
+  std::string since = {};
 };
 
 struct restore_outcome {
@@ -54,10 +57,14 @@ private:
     const backup_database* kept;
     restore_server server;
     restore_step step = restore_step::fill;
+
+    /// When the one in place was restored; empty: it was not.
+    std::string since = {};
   };
 
   admin_result<void> open_sites();
   admin_result<void> check_others(const backup_database& x);
+  admin_result<void> go();
   admin_result<void> plan();
   admin_result<void> check_site(site& x);
   admin_result<void> check_logs(const site& x, const database_facts& facts);
@@ -68,7 +75,9 @@ private:
   admin_result<void> begin_incarnation(site& x);
   admin_result<int64_t> replaced_version(site& x, const std::string& pipeline);
   admin_result<void> swap(site& x);
-  restore_mark mark(restore_role role) const;
+  restored_database result_of(const site& x) const;
+  findings how_it_stands() const;
+  restore_mark mark(restore_role role, const site& x) const;
   void step(std::string_view name, const site& x) const;
 
   const db_restore_arguments& what_;
@@ -82,6 +91,7 @@ private:
   std::vector<site> sites_;
   server_program program_;
   bool resumed_ = false;
+  bool complete_ = false;
   uuid set_;
   restore_outcome outcome_;
 };

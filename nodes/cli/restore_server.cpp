@@ -110,13 +110,24 @@ restore_server::number_of(const std::string& name) {
   return found->rows[0][0];
 }
 
+/// A lock is of the database that its session is in. So each one takes its own
+/// first, and then looks for those of sessions elsewhere: of two at once, one
+/// at least sees the other.
 admin_result<void> restore_server::lock() {
   auto got = conn_.query("SELECT pg_try_advisory_lock(hashtextextended("
                          "'millrace restore ' || $1, 0))",
                          {database_});
   if (!got)
     return admin_fail(got.error());
-  if (got->rows[0][0] == "t")
+  auto alone = conn_.query(
+    "SELECT count(*) = 0 FROM pg_locks, hashtextextended('millrace restore ' "
+    "|| $1, 0) k WHERE locktype = 'advisory' AND granted AND pid <> "
+    "pg_backend_pid() AND objsubid = 1 AND classid::bigint = ((k >> 32) & "
+    "4294967295) AND objid::bigint = (k & 4294967295)",
+    {database_});
+  if (!alone)
+    return admin_fail(alone.error());
+  if (got->rows[0][0] == "t" && alone->rows[0][0] == "t")
     return {};
   return admin_fail(exit_code::failed, "another 'millrace db restore' is at "
                                        "work on database "
@@ -138,7 +149,8 @@ admin_result<restore_state> restore_server::look() {
       result.live = mark;
     } else {
       result.has_new = true;
-      result.made = mark;
+      if (mark && mark->database == database_)
+        result.made = mark;
     }
   }
   return result;

@@ -12,8 +12,8 @@
 
 namespace millrace::cli {
 
-/// A database that a restore has replaced.
-struct replaced_database {
+/// A database that a restore has replaced, or a copy that is not in place.
+struct left_database {
   std::string name;
   int64_t bytes = 0;
   restore_mark mark;
@@ -42,8 +42,8 @@ public:
     return conn_.server_version();
   }
 
-  /// Fails when another restore of the database is under way. The lock is the
-  /// session's.
+  /// Fails when another restore of the database is under way, whichever
+  /// database of the server it works from. The lock is the session's.
   admin_result<void> lock();
 
   admin_result<restore_state> look();
@@ -79,10 +79,15 @@ public:
   admin_result<std::string> swap(restore_mark mark,
                                  std::chrono::milliseconds patience);
 
-  /// By name; of the database of the configuration.
-  admin_result<std::vector<replaced_database>> replaced();
+  /// The name of the copy until it is in place.
+  const std::string& copy() const noexcept {
+    return new_;
+  }
 
-  admin_result<void> drop_replaced(const std::string& name);
+  /// What restores of the database have left beside it, by name.
+  admin_result<std::vector<left_database>> left();
+
+  admin_result<void> drop_left(const std::string& name);
 
 private:
   restore_server(const postgresql_config& config, session_config session,

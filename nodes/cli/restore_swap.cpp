@@ -15,7 +15,7 @@ namespace millrace::cli {
 namespace {
 
 using namespace std::chrono_literals;
-using clock = std::chrono::steady_clock;
+using swap_clock = std::chrono::steady_clock;
 
 constexpr auto look_interval = 50ms;
 
@@ -72,7 +72,6 @@ store_result<void> restore_server::exchange(const std::string& old,
     if (replaces) {
       auto kept = mark;
       kept.role = restore_role::replaced;
-      kept.database = database_;
       statements = {
         "ALTER DATABASE " + live + " RENAME TO " + quote_identifier(old),
         "ALTER DATABASE " + quote_identifier(old) + " ALLOW_CONNECTIONS false",
@@ -114,9 +113,9 @@ restore_server::swap(restore_mark mark, std::chrono::milliseconds patience) {
     ender.emplace(std::move(*conn), **number);
   }
   store_result<void> done;
-  for (auto until = clock::now() + patience;;) {
+  for (auto until = swap_clock::now() + patience;;) {
     done = exchange(old, number->has_value(), mark);
-    if (done || !is_busy(done.error()) || clock::now() >= until)
+    if (done || !is_busy(done.error()) || swap_clock::now() >= until)
       break;
     std::this_thread::sleep_for(look_interval);
   }
@@ -140,26 +139,26 @@ restore_server::swap(restore_mark mark, std::chrono::milliseconds patience) {
   return result;
 }
 
-// -- what was replaced --------------------------------------------------------
+// -- what is left -------------------------------------------------------------
 
-admin_result<std::vector<replaced_database>> restore_server::replaced() {
+admin_result<std::vector<left_database>> restore_server::left() {
   auto found = conn_.query("SELECT datname, pg_database_size(oid), "
                            "shobj_description(oid, 'pg_database') FROM "
                            "pg_database WHERE datname <> $1 ORDER BY datname",
                            {database_});
   if (!found)
     return admin_fail(found.error());
-  std::vector<replaced_database> result;
+  std::vector<left_database> result;
   for (const auto& row : found->rows) {
     auto mark = parse_comment(row[2].value_or(""));
-    if (mark && mark->role == restore_role::replaced
+    if (mark && mark->role != restore_role::restored
         && mark->database == database_)
       result.push_back({row[0].value_or(""), int_of(row[1]), *mark});
   }
   return result;
 }
 
-admin_result<void> restore_server::drop_replaced(const std::string& name) {
+admin_result<void> restore_server::drop_left(const std::string& name) {
   return run("DROP DATABASE " + quote_identifier(name));
 }
 

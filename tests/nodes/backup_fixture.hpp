@@ -8,11 +8,14 @@
 
 #include <sys/wait.h>
 
+#include <csignal>
+#include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <functional>
 #include <iterator>
 
+#include <fcntl.h>
 #include <unistd.h>
 
 namespace millrace::test {
@@ -65,6 +68,39 @@ inline bool killed_at(
   return WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
 }
 
+/// Runs `work` in a process of its own that gets SIGINT when it is told of the
+/// step, and goes on once it has taken it. What it writes is in `said`. Its
+/// exit code, or -1 when it was killed.
+inline int interrupted_at(
+  std::string_view step, const process::variables& environment,
+  const std::string& said,
+  const std::function<int(std::function<void(std::string_view)>)>& work) {
+  auto child = ::fork();
+  REQUIRE(child >= 0);
+  if (child == 0) {
+    for (const auto& [name, value] : environment)
+      ::setenv(name.c_str(), value.c_str(), 1);
+    auto file = ::open(said.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    ::dup2(file, STDOUT_FILENO);
+    ::dup2(file, STDERR_FILENO);
+    auto code = work([step](std::string_view at) {
+      if (at != step)
+        return;
+      // To the process: the thread that waits for it takes it.
+      ::kill(::getpid(), SIGINT);
+      sigset_t waiting;
+      do
+        ::sigpending(&waiting);
+      while (::sigismember(&waiting, SIGINT) == 1);
+    });
+    std::fflush(nullptr);
+    ::_exit(code);
+  }
+  int status = 0;
+  REQUIRE(::waitpid(child, &status, 0) == child);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
 struct backup_fixture : lanes_fixture {
   explicit backup_fixture(std::string brokers = servers::kafka_bootstrap())
     : lanes_fixture{std::move(brokers)} {
@@ -82,9 +118,12 @@ struct backup_fixture : lanes_fixture {
 
   outcome restore(std::vector<std::string> more = {},
                   const std::string& name = "daily") const {
-    std::vector<std::string> args{"db",       "restore",         name,
-                                  "--folder", folder_of_backups, "--yes",
-                                  "--reason", "a test"};
+    std::vector<std::string> args{"db",       "restore",
+                                  "--folder", folder_of_backups,
+                                  "--yes",    "--reason",
+                                  "a test"};
+    if (!name.empty())
+      args.push_back(name);
     args.insert(args.end(), more.begin(), more.end());
     return run(args);
   }

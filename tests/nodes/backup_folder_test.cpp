@@ -93,6 +93,22 @@ TEST_CASE("a backup is there with all of it or not at all") {
 
 // -- programs -----------------------------------------------------------------
 
+TEST_CASE("the newest backup is the one that was begun last, whatever it is "
+          "called, and never a damaged one") {
+  auto at = [](const std::string& name, const std::string& began) {
+    backup_manifest x;
+    x.name = name;
+    x.began = began;
+    return listed_backup{name, x, {}};
+  };
+  CHECK_FALSE(newest_of({}));
+  CHECK_FALSE(newest_of({{"broken", {}, "is damaged"}}));
+  CHECK(newest_of({at("a", "2026-11-22T03:15:00Z"),
+                   at("b", "2026-11-21T23:15:00Z"),
+                   {"c", {}, "is damaged"}})
+        == "a");
+}
+
 TEST_CASE("a child's lines and its end are told, and it sees none of our "
           "libpq variables") {
   ::setenv("PGPASSWORD", "secret", 1);

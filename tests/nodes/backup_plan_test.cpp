@@ -170,12 +170,42 @@ TEST_CASE("names of databases stay within what PostgreSQL keeps") {
   std::string longest(62, 'x');
   CHECK(restoring_name(longest).size() == 63);
   CHECK(replaced_name(longest, "2026-11-22T03:15:00Z").size() == 63);
-  std::string umlauts;
-  while (umlauts.size() < 62)
-    umlauts += "\xc3\xa4";
-  auto cut = restoring_name(umlauts);
-  CHECK(cut.size() <= 63);
-  CHECK(cut.find("\xc3_") == cut.npos);
+  for (std::string odd : {"", "x"}) {
+    auto umlauts = odd;
+    while (umlauts.size() < 61)
+      umlauts += "\xc3\xa4";
+    auto cut = restoring_name(umlauts);
+    CHECK(cut.size() <= 63);
+    CHECK(cut.find("\xc3_") == cut.npos);
+  }
+}
+
+TEST_CASE("databases whose names begin alike never share the name of a copy, "
+          "or of what was replaced") {
+  for (auto size : {40, 52, 53, 60, 62}) {
+    auto number = static_cast<std::size_t>(size);
+    auto one = std::string(number, 'x') + '1';
+    auto two = std::string(number, 'x') + '2';
+    INFO(size);
+    CHECK(restoring_name(one) != restoring_name(two));
+    CHECK(replaced_name(one, "2026-11-22T03:15:00Z")
+          != replaced_name(two, "2026-11-22T03:15:00Z"));
+  }
+  // 52 bytes are the longest name that is kept whole, of 39 where a time
+  // follows.
+  CHECK(restoring_name(std::string(52, 'x'))
+        == std::string(52, 'x') + "__restoring");
+  CHECK(replaced_name(std::string(39, 'x'), "2026-11-22T03:15:00Z")
+        == std::string(39, 'x') + "_before_20261122T031500Z");
+}
+
+TEST_CASE("only where there are no maps PostgreSQL says so, and all else is an "
+          "error") {
+  CHECK(says_no_maps("3F000"));
+  CHECK(says_no_maps("42P01"));
+  // No right to read, no such column, a broken page, too many sessions, none.
+  for (auto state : {"42501", "42703", "XX001", "53300", ""})
+    CHECK_FALSE(says_no_maps(state));
 }
 
 TEST_CASE("a restore goes on with what one before it has verified, and fills "
@@ -188,8 +218,8 @@ TEST_CASE("a restore goes on with what one before it has verified, and fills "
   live.role = restore_role::restored;
   using enum restore_step;
   using steps = std::vector<restore_step>;
-  auto plan = [&](std::vector<restore_state> states) {
-    return plan_restore(states, sum, second_set);
+  auto plan = [&](std::vector<restore_state> states, bool again = false) {
+    return plan_restore(states, sum, second_set, again);
   };
   restore_state nothing{"postgresql", {}, false, {}};
   auto begun = plan({nothing, {"west", {}, true, filling}});
@@ -210,12 +240,29 @@ TEST_CASE("a restore goes on with what one before it has verified, and fills "
   CHECK(half->steps == steps{done, keep});
   CHECK(half->set == first_set);
 
-  // One that ended is no beginning of the next one.
-  auto again
-    = plan({{"postgresql", live, false, {}}, {"west", live, false, {}}});
+  // One that ended is done, whoever asks without a word; and no beginning of
+  // the next one.
+  std::vector<restore_state> ended{{"postgresql", live, false, {}},
+                                   {"west", live, false, {}}};
+  auto over = plan(ended);
+  REQUIRE(over);
+  CHECK(over->complete);
+  CHECK(over->steps == steps{done, done});
+  CHECK(over->set == first_set);
+  auto again = plan(ended, true);
   REQUIRE(again);
+  CHECK_FALSE(again->complete);
   CHECK(again->steps == steps{fill, fill});
   CHECK(again->set == second_set);
+  // One database alone, where the swap was the last that was done.
+  CHECK(plan({{"west", live, true, filling}})->complete);
+  // The second time was begun: it goes on without being asked for again.
+  auto second = verified;
+  second.set = second_set;
+  auto gone_on = plan({{"west", live, true, second}});
+  CHECK_FALSE(gone_on->complete);
+  CHECK(gone_on->steps == steps{keep});
+  CHECK_FALSE(plan({{"postgresql", live, false, {}}, nothing})->complete);
 
   auto another = verified;
   another.checksum = std::string(64, 'd');

@@ -26,6 +26,21 @@ struct restoring_fixture : databases_fixture {
     return run(args);
   }
 
+  /// The same in this process.
+  int restore_here(std::function<void(std::string_view)> on_step,
+                   bool again = false) const {
+    cli::db_restore_arguments what;
+    what.config = config;
+    what.folder = backups();
+    what.name = "daily";
+    what.reason = "a test";
+    what.yes = true;
+    what.again = again;
+    what.on_step = std::move(on_step);
+    cli::console to{false};
+    return static_cast<int>(cli::run_db_restore(what, to));
+  }
+
   std::string backups() const {
     return folder.path() + "/backups";
   }
@@ -91,17 +106,8 @@ TEST_CASE_METHOD(restoring_fixture, "a restore of two databases that is killed "
                     "incarnation postgresql", "incarnation west",
                     "swap postgresql", "swap west"}) {
     INFO(step);
-    CHECK(killed_at(step, environment(), [this](auto on_step) {
-      cli::db_restore_arguments what;
-      what.config = config;
-      what.folder = backups();
-      what.name = "daily";
-      what.reason = "a test";
-      what.yes = true;
-      what.on_step = on_step;
-      cli::console to{true};
-      return static_cast<int>(cli::run_db_restore(what, to));
-    }));
+    CHECK(killed_at(step, environment(),
+                    [this](auto on_step) { return restore_here(on_step); }));
     // The registry first, never lanes without it.
     CHECK((number(control) != registry) == (std::string{"swap west"} == step));
     CHECK(number(west) == lanes);
@@ -123,6 +129,50 @@ TEST_CASE_METHOD(restoring_fixture, "a restore of two databases that is killed "
   node = start_node();
   await_once(20, 10);
   stop(node);
+}
+
+TEST_CASE_METHOD(restoring_fixture, "a restore that is interrupted in its "
+                                    "second database tells which copy stays, "
+                                    "and how to go on or to drop it") {
+  send("north", 0, 10);
+  send("south", 0, 10);
+  auto node = start_node();
+  await_once(10, 10);
+  stop(node);
+  REQUIRE(back_up().code == 0);
+  auto registry = number(control);
+  auto copy = control.name() + "__restoring";
+  auto said = folder.path() + "/said";
+  CHECK(interrupted_at("make west", environment(), said,
+                       [this](auto on_step) { return restore_here(on_step); })
+        == 1);
+  auto told = content(said);
+  INFO(told);
+  CHECK_THAT(told,
+             ContainsSubstring("no database in place was changed; what is "
+                               "verified stays as "
+                               + copy + ": the same command goes on with it"));
+  CHECK(number(control) == registry);
+  CHECK(west.value("SELECT count(*) FROM pg_database WHERE datname = '"
+                   + west.name() + "__restoring'")
+        == "0");
+  auto all = run({"db", "restore", "--list-old"});
+  CHECK_THAT(all.out, ContainsSubstring(copy + "  postgresql  verified copy"));
+  auto gone_on = restore();
+  INFO(gone_on.out << gone_on.err);
+  CHECK(gone_on.code == 0);
+  CHECK_FALSE(gone_on.err.contains("database postgresql: fill"));
+  // Begun once more, and given up.
+  CHECK(
+    interrupted_at("make west", environment(), said,
+                   [this](auto on_step) { return restore_here(on_step, true); })
+    == 1);
+  auto dropped = run({"db", "restore", "--drop-old", copy, "--yes"});
+  INFO(dropped.err);
+  CHECK(dropped.code == 0);
+  CHECK(control.value("SELECT count(*) FROM pg_database WHERE datname = '"
+                      + copy + '\'')
+        == "0");
 }
 
 TEST_CASE_METHOD(restoring_fixture, "one database is restored by itself only "
@@ -147,7 +197,7 @@ TEST_CASE_METHOD(restoring_fixture, "one database is restored by itself only "
   auto replayed = restore({"--database", "west"});
   CHECK(replayed.code == 1);
   CHECK_THAT(replayed.err, ContainsSubstring("1 dead letters of `_unrouted`"));
-  CHECK(restore({"--database", "west", "--accept-loss"}).code == 0);
+  CHECK(restore({"--database", "west", "--accept-loss", "--again"}).code == 0);
   control.execute("UPDATE millrace.pipeline SET map_fingerprint = 1");
   auto refused = restore({"--database", "west"});
   CHECK(refused.code == 1);

@@ -337,22 +337,3 @@ TEST_CASE_METHOD(backup_fixture, "what is gone as a whole is restored, too") {
   CHECK(db.value(counts) == "30:30:30");
   ingest(counts, "40:40:40");
 }
-
-TEST_CASE_METHOD(backup_fixture, "a database of the new one's name that no "
-                                 "restore has made is left alone") {
-  REQUIRE(run({"migrate", "up"}).code == 0);
-  REQUIRE(back_up().code == 0);
-  scratch_database other{"other"};
-  auto name = db.name() + "__restoring";
-  other.execute("CREATE TABLE precious (x int)");
-  scratch_database admin{"admin"};
-  admin.execute("ALTER DATABASE " + other.name() + " RENAME TO " + name);
-  auto refused = restore();
-  CHECK(refused.code == 1);
-  CHECK_THAT(refused.err, ContainsSubstring("that no restore has made"));
-  admin.execute("ALTER DATABASE " + name + " RENAME TO " + other.name());
-  CHECK(other.value("SELECT count(*) FROM precious") == "0");
-  // One that its maker could not mark has nothing in it.
-  admin.execute("CREATE DATABASE " + name);
-  CHECK(restore().code == 0);
-}
