@@ -75,9 +75,7 @@ admin_result<void> clean_run::run() {
   if (std::ranges::all_of(work_.steps, &clean_step::is_nothing))
     return {};
   auto timing = timing_for(all_.coordinator.lease);
-  auto note = note_of(what_, "db clean");
-  if (note.reason.empty())
-    note.reason = "not said";
+  auto note = casual_note_of(what_, "db clean");
   auto term = hand_term::begin(lease_session(database_, timing.term), by(note),
                                timing);
   if (!term)

@@ -63,7 +63,7 @@ public:
       hand_round round{*all,
                        place.database,
                        first_days(*all, place.database, what_),
-                       "db init",
+                       note_of({}, "db init"),
                        to_,
                        stop};
       if (auto done = round.run(); !done) {

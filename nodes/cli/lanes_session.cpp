@@ -176,6 +176,13 @@ admin_note note_of(const admin_arguments& what, std::string command) {
   return {user_name(), host_name(), std::move(command), what.reason};
 }
 
+admin_note casual_note_of(const admin_arguments& what, std::string command) {
+  auto result = note_of(what, std::move(command));
+  if (result.reason.empty())
+    result.reason = "not said";
+  return result;
+}
+
 admin_result<void> check_reason(const admin_arguments& what) {
   if (what.reason.find_first_not_of(' ') == std::string::npos)
     return admin_fail(exit_code::usage,

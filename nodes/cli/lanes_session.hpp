@@ -109,6 +109,10 @@ session_config admin_session_config(const postgresql_config& database,
 /// This user on this machine. `command` is `lanes resume`.
 admin_note note_of(const admin_arguments& what, std::string command);
 
+/// The same of a command that needs no reason: one that is not given is noted
+/// as not said.
+admin_note casual_note_of(const admin_arguments& what, std::string command);
+
 /// A usage error unless a reason was given: one that says nothing will not
 /// help whoever reads it.
 admin_result<void> check_reason(const admin_arguments& what);

@@ -2,6 +2,7 @@
 
 #include "actors/cluster/json_writer.hpp"
 #include "actors/coordinator/hand_term.hpp"
+#include "actors/store/admin_action.hpp"
 #include "config/values.hpp"
 #include "nodes/coordinator_settings.hpp"
 
@@ -13,28 +14,42 @@
 
 namespace millrace::cli {
 
+namespace {
+
+void write_changes(json_writer& out, const table_done& x) {
+  auto names = [&out](const char* key, const std::vector<std::string>& all) {
+    out.key(key).begin_array();
+    for (const auto& name : all)
+      out.string(name);
+    out.end_array();
+  };
+  names("made", x.made);
+  names("dropped", x.dropped);
+  names("archived", x.archived);
+}
+
+} // namespace
+
 hand_round::hand_round(const config& all, const postgresql_config& database,
-                       std::vector<partition_policy> policies,
-                       std::string command, console& to,
-                       const std::atomic<bool>& stop,
+                       std::vector<partition_policy> policies, admin_note note,
+                       console& to, const std::atomic<bool>& stop,
                        std::optional<std::chrono::milliseconds> older_than)
   : all_{all},
     database_{database},
     policies_{std::move(policies)},
-    command_{std::move(command)},
+    note_{std::move(note)},
     to_{to},
     stop_{stop},
     older_than_{older_than} {
   for (const auto& x : policies_)
-    tables_.push_back({x, {}, {}, {}, {}});
+    tables_.push_back({x, {}, {}, {}, {}, 0});
 }
 
 admin_result<void> hand_round::run() {
   if (policies_.empty())
     return {};
   auto timing = timing_for(all_.coordinator.lease);
-  auto who = note_of({}, {});
-  by_ = command_ + " of " + who.os_user + " on " + who.host;
+  by_ = note_.command + " of " + note_.os_user + " on " + note_.host;
   auto term = hand_term::begin(lease_session(database_, timing.term), by_,
                                timing);
   if (!term)
@@ -55,18 +70,21 @@ task_result hand_round::go(connection& conn, const held_lease& lease) {
   round_config config;
   config.lock_timeout = partition_lock_timeout(database_);
   config.by = by_;
-  config.did = [this](const partition_policy& policy, std::string_view verb,
-                      const std::string& name) {
+  config.did = [&](const partition_policy& policy, std::string_view verb,
+                   const std::string& name) {
     auto& x = done_to(policy);
     auto& names = verb == partition_made       ? x.made
                   : verb == partition_archived ? x.archived
                                                : x.dropped;
     names.push_back(name);
+    begin_record(conn, x);
     if (!to_.json())
       to_.note(std::format("{}: {} {}", to_string(policy), verb, name));
   };
-  config.saw = [this](const partition_policy& policy, const table_round& x) {
-    done_to(policy).reach = x.reach;
+  config.saw = [&](const partition_policy& policy, const table_round& x) {
+    auto& table = done_to(policy);
+    table.reach = x.reach;
+    end_record(conn, table);
   };
   using clock = std::chrono::steady_clock;
   auto until = clock::now() + busy_patience;
@@ -81,8 +99,38 @@ task_result hand_round::go(connection& conn, const held_lease& lease) {
   }
 }
 
+void hand_round::begin_record(connection& conn, table_done& x) {
+  if (!recorded_ || x.action != 0 || !unrecorded_.empty())
+    return;
+  json_writer asked;
+  asked.begin_object();
+  if (older_than_)
+    asked.key("older_than_ms").integer(older_than_->count());
+  asked.end_object();
+  auto id = begin_action(conn, note_, to_string(x.policy), asked.str());
+  if (id)
+    x.action = *id;
+  else
+    unrecorded_ = id.error().message;
+}
+
+void hand_round::end_record(connection& conn, const table_done& x) {
+  if (x.action == 0)
+    return;
+  json_writer did;
+  did.begin_object();
+  write_changes(did, x);
+  did.end_object();
+  if (auto done = end_action(conn, x.action, did.str()); !done)
+    unrecorded_ = done.error().message;
+}
+
 admin_result<void> hand_round::end_of(const task_result& x,
                                       const connection& conn) const {
+  if (!unrecorded_.empty() && conn.is_open() && x.failure.empty())
+    return admin_fail(exit_code::failed,
+                      "what was done is not in millrace.admin_action: "
+                        + unrecorded_);
   if (stop_)
     return admin_fail(exit_code::failed,
                       "stopped; what was done stays as it is");
@@ -116,21 +164,13 @@ std::string done_text(const table_done& x) {
 
 void write_done(json_writer& out, const table_done& x,
                 const std::string& database) {
-  auto names = [&out](const char* key, const std::vector<std::string>& all) {
-    out.key(key).begin_array();
-    for (const auto& name : all)
-      out.string(name);
-    out.end_array();
-  };
   out.begin_object();
   out.key("pipeline").string(x.policy.pipeline);
   out.key("tenant").string(x.policy.tenant);
   out.key("database").string(database);
   out.key("schema").string(x.policy.schema);
   out.key("table").string(x.policy.table);
-  names("made", x.made);
-  names("dropped", x.dropped);
-  names("archived", x.archived);
+  write_changes(out, x);
   if (x.reach) {
     out.key("ahead").integer(x.reach->ahead);
     out.key("ahead_declared").integer(x.reach->wanted);

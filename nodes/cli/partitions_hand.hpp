@@ -33,6 +33,9 @@ struct table_done {
 
   /// Nothing when it could not be read.
   std::optional<partition_reach> reach;
+
+  /// Its row in `millrace.admin_action`; 0: there is none.
+  int64_t action = 0;
 };
 
 /// One line.
@@ -45,13 +48,19 @@ void write_done(json_writer& out, const table_done& x,
 /// or in one of its own where none does. Tells what it does on standard error.
 class hand_round {
 public:
-  /// `command` is whose term is told. What is given outlives this. With
+  /// `note` says whose term it is. What is given outlives this. With
   /// `older_than` it is an archive of what is older, else all that the policies
   /// declare.
   hand_round(const config& all, const postgresql_config& database,
-             std::vector<partition_policy> policies, std::string command,
+             std::vector<partition_policy> policies, admin_note note,
              console& to, const std::atomic<bool>& stop,
              std::optional<std::chrono::milliseconds> older_than = {});
+
+  /// Leaves a row in `millrace.admin_action` for each table that is changed,
+  /// from its first partition on.
+  void keep_record() noexcept {
+    recorded_ = true;
+  }
 
   /// In the order of the policies.
   const std::vector<table_done>& tables() const noexcept {
@@ -62,18 +71,24 @@ public:
 
 private:
   task_result go(connection& conn, const held_lease& lease);
+  void begin_record(connection& conn, table_done& x);
+  void end_record(connection& conn, const table_done& x);
   admin_result<void> end_of(const task_result& x, const connection& conn) const;
   table_done& done_to(const partition_policy& policy);
 
   const config& all_;
   const postgresql_config& database_;
   std::vector<partition_policy> policies_;
-  std::string command_;
+  admin_note note_;
   console& to_;
   const std::atomic<bool>& stop_;
   std::optional<std::chrono::milliseconds> older_than_;
   std::string by_;
   std::vector<table_done> tables_;
+  bool recorded_ = false;
+
+  /// Why there is no record; empty: there is.
+  std::string unrecorded_;
 };
 
 } // namespace millrace::cli

@@ -22,6 +22,7 @@ void add_restore(CLI::App& group, adder& all) {
     ->type_name("TABLE");
   app->add_flag("--attach", x->attach,
                 "Attach it to its parent, where it stays until `release`");
+  add_reason(app, *x);
   add_common(app, *x);
 }
 
@@ -34,6 +35,7 @@ void add_release(CLI::App& group, adder& all) {
   app->add_option("PARTITION", x->partition, "SCHEMA.PARTITION")
     ->required()
     ->type_name("");
+  add_reason(app, *x);
   add_common(app, *x);
 }
 
@@ -65,14 +67,17 @@ void add_partitions(CLI::App& root, adder& all) {
       run_partitions_list);
   add("plan", "What would be made and removed now, with the SQL",
       run_partitions_plan);
-  add("run", "Make and remove now what the configuration declares",
-      run_partitions_run);
+  auto [run, y] = add("run",
+                      "Make and remove now what the configuration declares",
+                      run_partitions_run);
+  add_reason(run, *y);
   auto [app, x] = add("archive",
                       "Put partitions that are older into files, and drop them",
                       run_partitions_archive);
   app->add_option("--older-than", x->older_than, "All that ended so long ago")
     ->required()
     ->type_name("DURATION");
+  add_reason(app, *x);
   add_yes(app, *x);
   add_restore(*group, all);
   add_release(*group, all);

@@ -107,7 +107,8 @@ public:
   admin_result<void> run(const std::vector<planned>& all) {
     for (const auto& x : all) {
       auto note = note_;
-      note.reason = "from " + x.request.manifest.string();
+      if (note.reason.empty())
+        note.reason = "from " + x.request.manifest.string();
       auto rows = with_session(x, [&](partition_restore& work) {
         return work.restore(x.request, note);
       });
@@ -208,7 +209,7 @@ exit_code run_partitions_release(const release_arguments& what, console& to) {
   auto sessions = open_all_admins(what);
   if (!sessions)
     return tell(sessions.error(), to);
-  auto note = note_of(what, "partitions release");
+  auto note = casual_note_of(what, "partitions release");
   auto released = 0;
   for (auto& session : sessions->open) {
     auto done = release_partition(session.conn, what.partition, note);

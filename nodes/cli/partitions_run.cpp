@@ -43,10 +43,12 @@ exit_code run_rounds(const partitions_arguments& what, console& to,
     hand_round round{all,
                      *find_database(all, session.database),
                      wanted_tables(session, what),
-                     older_than ? "partitions archive" : "partitions run",
+                     casual_note_of(what, older_than ? "partitions archive"
+                                                     : "partitions run"),
                      to,
                      stop,
                      older_than};
+    round.keep_record();
     if (auto done = round.run(); !done)
       fail(done.error());
     for (const auto& x : round.tables()) {

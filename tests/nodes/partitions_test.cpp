@@ -149,6 +149,15 @@ TEST_CASE_METHOD(fixture, "run makes and removes at once what is declared, and "
   CHECK(json.integer("/tables/0/ahead") == 20);
   CHECK_THAT(again.out, ContainsSubstring(R"("made":[],"dropped":[])")
                           && ContainsSubstring(R"("failures":[])"));
+  // One row, of the go that changed something.
+  CHECK(db.value("SELECT string_agg(command || ' ' || object || ' ' || reason "
+                 "|| ' ' || (after->'dropped'->>0), ',') FROM "
+                 "millrace.admin_action")
+        == "partitions run tenant_north.ticks not said old");
+  REQUIRE(run({"run", "--tenant", "south", "--reason", "a gap"}).code == 0);
+  CHECK(db.value("SELECT object || ' ' || reason FROM millrace.admin_action "
+                 "ORDER BY id DESC LIMIT 1")
+        == "tenant_south.ticks a gap");
 }
 
 TEST_CASE_METHOD(fixture, "while a node coordinates, run works in its term and "
@@ -249,7 +258,11 @@ TEST_CASE_METHOD(archive_fixture, "an archive by hand tells what it would do "
   CHECK(rows() == "20000");
   CHECK(db.value("SELECT string_agg(command, ',' ORDER BY id) FROM "
                  "millrace.admin_action")
-        == "partitions restore,partitions restore");
+        == "partitions archive,partitions restore,partitions restore");
+  CHECK(db.value("SELECT (before->>'older_than_ms') || ' ' || "
+                 "(after->'archived'->>1) FROM millrace.admin_action ORDER BY "
+                 "id LIMIT 1")
+        == "25920000000 " + manifest);
 
   // Older than `keep`, and still there.
   REQUIRE(run({"run", "--tenant", "north"}).code == 0);
