@@ -250,8 +250,14 @@ partition_catalog::bounds(partition_key_type type, const std::string& text) {
 store_result<std::vector<partition_size>>
 partition_catalog::sizes(const partition_policy& policy) {
   auto found = conn_.query(
-    "SELECT n.nspname, c.relname, CASE WHEN c.reltuples >= 0 THEN "
-    "c.reltuples::bigint END, coalesce(pg_total_relation_size(c.oid), 0) FROM "
+    // One that is partitioned itself has its rows in its parts.
+    "SELECT n.nspname, c.relname, CASE WHEN c.relkind = 'p' THEN (SELECT "
+    "sum(l.reltuples)::bigint FROM pg_partition_tree(c.oid) t JOIN pg_class l "
+    "ON l.oid = t.relid WHERE t.isleaf HAVING min(l.reltuples) >= 0) WHEN "
+    "c.reltuples >= 0 THEN c.reltuples::bigint END, CASE WHEN c.relkind = 'p' "
+    "THEN (SELECT coalesce(sum(pg_total_relation_size(t.relid)), 0)::bigint "
+    "FROM pg_partition_tree(c.oid) t) ELSE "
+    "coalesce(pg_total_relation_size(c.oid), 0) END FROM "
     "pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid JOIN pg_namespace n "
     "ON n.oid = c.relnamespace JOIN pg_class p ON p.oid = i.inhparent JOIN "
     "pg_namespace pn ON pn.oid = p.relnamespace WHERE pn.nspname = $1 AND "

@@ -69,33 +69,20 @@ private:
   std::set<std::string> taken_;
 };
 
-/// The zone that periods are counted in; keys without one are as the wall.
+/// The zone that periods are counted in.
 std::string_view zone_of(const partition_policy& policy, partition_key_type x) {
-  auto zoned = x == partition_key_type::timestamptz
-               || x == partition_key_type::milliseconds;
-  return zoned ? std::string_view{policy.rules.timezone} : std::string_view{};
+  return counting_zone(x, policy.rules.timezone);
 }
 
 partition_time now_of(const partition_policy& policy, partition_key_type x,
                       partition_time now) {
-  return zone_of(policy, x).empty()
-           ? partition_calendar::on_the_wall(now, policy.rules.timezone)
-           : now;
+  return key_now(x, policy.rules.timezone, now);
 }
 
 /// The key's value as SQL.
 std::string bound(partition_key_type type, partition_time x) {
-  switch (type) {
-    case partition_key_type::timestamptz:
-      return '\'' + wall_text(x) + "+00'";
-    case partition_key_type::timestamp:
-      return '\'' + wall_text(x) + '\'';
-    case partition_key_type::date:
-      return '\'' + wall_text(x).substr(0, 10) + '\'';
-    case partition_key_type::milliseconds:
-      break;
-  }
-  return std::to_string(x.time_since_epoch().count());
+  auto text = key_text(type, x);
+  return type == partition_key_type::milliseconds ? text : '\'' + text + '\'';
 }
 
 std::string typed_bound(partition_key_type type, partition_time x) {
@@ -111,20 +98,6 @@ std::string key_range(const known_table& table, const partition_period& x) {
 const known_partition* default_of(const known_table& table) {
   auto i = std::ranges::find_if(table.partitions, &known_partition::is_default);
   return i == table.partitions.end() ? nullptr : &*i;
-}
-
-/// Partitions whose rows are all older, the oldest first.
-std::vector<old_partition> beyond(const known_table& table,
-                                  partition_time kept_from, bool held_ones) {
-  std::vector<const known_partition*> found;
-  for (const auto& x : table.partitions)
-    if (!x.is_default && x.to && *x.to <= kept_from && (held_ones || !x.held))
-      found.push_back(&x);
-  std::ranges::sort(found, {}, &known_partition::to);
-  std::vector<old_partition> result;
-  for (const auto* x : found)
-    result.push_back({x->schema, x->name});
-  return result;
 }
 
 /// The planner's notes while it works.
@@ -177,6 +150,33 @@ std::optional<partition_key_type> parse_key_type(std::string_view x) {
   return std::nullopt;
 }
 
+std::string_view counting_zone(partition_key_type x, std::string_view zone) {
+  auto zoned = x == partition_key_type::timestamptz
+               || x == partition_key_type::milliseconds;
+  return zoned ? zone : std::string_view{};
+}
+
+partition_time key_now(partition_key_type x, std::string_view zone,
+                       partition_time now) {
+  return counting_zone(x, zone).empty()
+           ? partition_calendar::on_the_wall(now, zone)
+           : now;
+}
+
+std::string key_text(partition_key_type type, partition_time x) {
+  switch (type) {
+    case partition_key_type::timestamptz:
+      return wall_text(x) + "+00";
+    case partition_key_type::timestamp:
+      break;
+    case partition_key_type::date:
+      return wall_text(x).substr(0, 10);
+    case partition_key_type::milliseconds:
+      return std::to_string(x.time_since_epoch().count());
+  }
+  return wall_text(x);
+}
+
 std::string to_string(partition_key_type x) {
   switch (x) {
     case partition_key_type::timestamptz:
@@ -189,6 +189,20 @@ std::string to_string(partition_key_type x) {
       return "bigint";
   }
   return "timestamptz";
+}
+
+std::vector<old_partition> partitions_before(const known_table& table,
+                                             partition_time limit,
+                                             bool held_ones) {
+  std::vector<const known_partition*> found;
+  for (const auto& x : table.partitions)
+    if (!x.is_default && x.to && *x.to <= limit && (held_ones || !x.held))
+      found.push_back(&x);
+  std::ranges::sort(found, {}, &known_partition::to);
+  std::vector<old_partition> result;
+  for (const auto* x : found)
+    result.push_back({x->schema, x->name});
+  return result;
 }
 
 partition_plan plan_partitions(const partition_policy& policy,
@@ -211,7 +225,7 @@ partition_plan plan_partitions(const partition_policy& policy,
   if (table.is_hypertable()) {
     auto kept_from = now_of(policy, table.type, now) - rules.keep;
     if (rules.keep.count() > 0)
-      result.drop = beyond(table, kept_from, false);
+      result.drop = partitions_before(table, kept_from, false);
     if (!rules.archive.empty() && !result.drop.empty()) {
       result.drop.clear();
       result.problems.emplace_back("chunks of a hypertable cannot be archived; "
@@ -245,14 +259,15 @@ partition_plan plan_partitions(const partition_policy& policy,
   for (auto x : table.strays)
     if (auto period = work.calendar.around(x); period.to > kept_from)
       work.want(period);
-  result.drop = beyond(table, kept_from, false);
+  result.drop = partitions_before(table, kept_from, false);
   return std::move(result);
 }
 
 std::vector<old_partition>
 plan_archive(const partition_policy& policy, const known_table& table,
              partition_time now, std::chrono::milliseconds older_than) {
-  return beyond(table, now_of(policy, table.type, now) - older_than, true);
+  return partitions_before(table, now_of(policy, table.type, now) - older_than,
+                           true);
 }
 
 partition_reach reach_of(const partition_policy& policy,

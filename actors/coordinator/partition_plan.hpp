@@ -42,6 +42,17 @@ std::string to_string(partition_key_type x);
 /// can be of it.
 std::optional<partition_key_type> parse_key_type(std::string_view type);
 
+/// The zone whose days keys are counted in: those without one are the wall of
+/// `zone`, and counted as they are. Empty: none.
+std::string_view counting_zone(partition_key_type x, std::string_view zone);
+
+/// Now as keys of that type tell it.
+partition_time key_now(partition_key_type x, std::string_view zone,
+                       partition_time now);
+
+/// A key's value as PostgreSQL reads it.
+std::string key_text(partition_key_type type, partition_time x);
+
 /// A partition as the catalog has it.
 struct known_partition {
   std::string schema;
@@ -131,6 +142,12 @@ struct partition_plan {
   /// What cannot be done, with what to do.
   std::vector<std::string> problems;
 };
+
+/// Partitions with no key from `limit` on, the oldest first; never the default
+/// one, and held ones where they are asked for. Pure.
+std::vector<old_partition> partitions_before(const known_table& table,
+                                             partition_time limit,
+                                             bool held_ones);
 
 /// More are not made in one go.
 inline constexpr std::size_t max_new_partitions = 500;

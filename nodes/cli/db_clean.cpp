@@ -128,8 +128,10 @@ public:
       tell_plan(true);
       return end(false);
     }
-    if (!idle) {
+    // What stays is told, too.
+    if (!idle || keeps_any())
       tell_plan(false);
+    if (!idle) {
       if (auto sure = confirm(what_, to_, "Remove this for ever?"); !sure)
         return tell(sure.error(), to_);
       carry_out();
@@ -141,6 +143,14 @@ private:
   void fail(const admin_failure& x) {
     std::ranges::copy(x.all, std::back_inserter(failures_));
     code_ = x.code;
+  }
+
+  bool keeps_any() const {
+    return std::ranges::any_of(work_, [](const database_clean& x) {
+      return std::ranges::any_of(x.steps, [](const clean_step& step) {
+        return !step.keeps.empty();
+      });
+    });
   }
 
   /// For a dry run it is the result.

@@ -13,23 +13,12 @@ namespace {
 
 using std::chrono::days;
 
-/// Now, as keys of that type tell it.
-partition_time clean_now(partition_key_type type, std::string_view zone,
-                         partition_time now) {
-  auto zoned = type == partition_key_type::timestamptz
-               || type == partition_key_type::milliseconds;
-  return zoned ? now : partition_calendar::on_the_wall(now, zone);
-}
-
 /// The first moment of the day that is so many days before today.
 partition_time day_before(partition_key_type type, std::string_view zone,
                           partition_time now, int32_t count) {
-  auto zoned = type == partition_key_type::timestamptz
-               || type == partition_key_type::milliseconds;
-  partition_calendar calendar{partition_every::day,
-                              zoned ? zone : std::string_view{}};
+  partition_calendar calendar{partition_every::day, counting_zone(type, zone)};
   // Days differ in length where clocks change: their middles do not matter.
-  auto middle = calendar.around(clean_now(type, zone, now)).from
+  auto middle = calendar.around(key_now(type, zone, now)).from
                 + std::chrono::hours{12};
   return calendar.around(middle - days{count}).from;
 }
@@ -45,7 +34,7 @@ std::string clean_step_text(const clean_step& x) {
   if (x.truncate)
     return std::format("{}: all rows, {}, {}\n", name, rows_text(x.rows),
                        size_text(x.bytes));
-  if (x.is_nothing())
+  if (x.is_nothing() && x.keeps.empty())
     return name + ": nothing\n";
   auto result = name + '\n';
   for (const auto& drop : x.drops)
@@ -55,6 +44,9 @@ std::string clean_step_text(const clean_step& x) {
     result += std::format("  delete {} rows of {} with {} before {}\n",
                           one.rows, printable(one.from.name), printable(x.key),
                           key_text(x.type, *x.rows_before));
+  for (const auto& one : x.keeps)
+    result += std::format("  keep {}: it {}\n", printable(one.what.name),
+                          printable(one.why));
   return result;
 }
 
@@ -88,6 +80,12 @@ void write_step(json_writer& out, const clean_step& x) {
     out.key("before").string(key_text(x.type, *x.rows_before)).end_object();
   }
   out.end_array();
+  out.key("keep").begin_array();
+  for (const auto& one : x.keeps) {
+    out.begin_object().key("partition").string(one.what.name);
+    out.key("why").string(one.why).end_object();
+  }
+  out.end_array();
   out.end_object();
 }
 
@@ -97,24 +95,32 @@ clean_cut cut_of(const known_table& table, const clean_limits& limits,
                  std::string_view zone, partition_time now) {
   clean_cut result;
   result.rows_before = rows_before(table.type, limits, zone, now);
-  std::optional<partition_time> days_before;
+  // A missing one is less than any.
+  auto whole = result.rows_before;
   if (limits.partitions_days)
-    days_before = day_before(table.type, zone, now, *limits.partitions_days);
-  std::vector<const known_partition*> old;
+    whole = std::max(whole, std::optional{day_before(table.type, zone, now,
+                                                     *limits.partitions_days)});
+  if (whole)
+    result.drop = partitions_before(table, *whole, true);
   for (const auto& x : table.partitions) {
-    auto ends_by = [&x](const std::optional<partition_time>& limit) {
-      return limit && !x.is_default && x.to && *x.to <= *limit;
-    };
-    if (ends_by(result.rows_before) || ends_by(days_before))
-      old.push_back(&x);
-    else if (result.rows_before
-             && (x.is_default || !x.from || *x.from < *result.rows_before))
-      result.boundary.push_back({x.schema, x.name});
+    old_partition name{x.schema, x.name};
+    auto goes = std::ranges::find(result.drop, name);
+    auto in_part = goes == result.drop.end() && result.rows_before
+                   && (x.is_default || !x.from
+                       || *x.from < *result.rows_before);
+    if (x.held && (in_part || goes != result.drop.end()))
+      result.held.push_back(name);
+    else if (in_part)
+      result.boundary.push_back(name);
+    if (x.held && goes != result.drop.end())
+      result.drop.erase(goes);
   }
-  std::ranges::sort(old, {}, &known_partition::to);
-  for (const auto* x : old)
-    result.drop.push_back({x->schema, x->name});
   return result;
+}
+
+clean_keep keep_held(const old_partition& x) {
+  return {x, "is held; 'millrace partitions release " + x.schema + '.' + x.name
+               + "' lets it go"};
 }
 
 std::optional<partition_time>
@@ -122,21 +128,7 @@ rows_before(partition_key_type type, const clean_limits& limits,
             std::string_view zone, partition_time now) {
   if (!limits.rows_days)
     return std::nullopt;
-  return clean_now(type, zone, now) - days{*limits.rows_days};
-}
-
-std::string key_text(partition_key_type type, partition_time x) {
-  switch (type) {
-    case partition_key_type::timestamptz:
-      return wall_text(x) + "+00";
-    case partition_key_type::timestamp:
-      break;
-    case partition_key_type::date:
-      return wall_text(x).substr(0, 10);
-    case partition_key_type::milliseconds:
-      return std::to_string(x.time_since_epoch().count());
-  }
-  return wall_text(x);
+  return key_now(type, zone, now) - days{*limits.rows_days};
 }
 
 std::string clean_plan_text(const std::vector<clean_step>& all) {

@@ -29,6 +29,9 @@ struct clean_cut {
   /// Those that are too old in part: of these rows go, with a key before
   /// `rows_before`.
   std::vector<old_partition> boundary;
+
+  /// Those that would be among them and are held.
+  std::vector<old_partition> held;
   std::optional<partition_time> rows_before;
 };
 
@@ -40,9 +43,6 @@ clean_cut cut_of(const known_table& table, const clean_limits& limits,
 std::optional<partition_time>
 rows_before(partition_key_type type, const clean_limits& limits,
             std::string_view zone, partition_time now);
-
-/// A key's value as PostgreSQL reads it.
-std::string key_text(partition_key_type type, partition_time x);
 
 /// A partition that goes.
 struct clean_drop {
@@ -59,6 +59,16 @@ struct clean_delete {
   int64_t rows = 0;
 };
 
+/// A partition with old rows that stays.
+struct clean_keep {
+  old_partition what;
+
+  /// `is held; …`
+  std::string why;
+};
+
+clean_keep keep_held(const old_partition& x);
+
 /// What is to be done to one table.
 struct clean_step {
   series_table table;
@@ -72,6 +82,7 @@ struct clean_step {
   std::optional<partition_time> rows_before;
   std::vector<clean_drop> drops;
   std::vector<clean_delete> deletes;
+  std::vector<clean_keep> keeps;
 
   /// In place of all of these: how much goes.
   bool truncate = false;

@@ -33,6 +33,7 @@ private:
   store_result<void> cut(clean_step& to, const clean_limits& limits);
   store_result<void> cut_partitions(clean_step& to, const clean_limits& limits);
   store_result<void> cut_rows(clean_step& to, const clean_limits& limits);
+  store_result<void> cut_boundary(clean_step& to, const old_partition& from);
   store_result<void> count(clean_step& to, const old_partition& from);
 
   connection& conn_;
@@ -73,6 +74,7 @@ public:
   store_result<void> truncate(const std::vector<clean_step>& steps);
 
 private:
+  store_result<void> check_held(const old_partition& x);
   store_result<void> delete_rows(const clean_step& step,
                                  const old_partition& from, clean_done& to);
   void told(const clean_step& step, const clean_done& done) const;

@@ -39,6 +39,21 @@ public:
                + " days' - interval '" + more + "')");
   }
 
+  /// Of the partition of so many days ago.
+  std::string name_of(int days) const {
+    return db.value("SELECT 'trades' || to_char((now() AT TIME ZONE "
+                    "'UTC')::date - "
+                    + std::to_string(days) + ", '_YYYY_MM_DD')");
+  }
+
+  void hold(int days) const {
+    db.execute("INSERT INTO millrace.partition_hold (schema_name, "
+               "partition_name, partition_oid, held_by) SELECT "
+               "'tenant_perps', relname, oid, 'x' FROM pg_class WHERE relname "
+               "= '"
+               + name_of(days) + '\'');
+  }
+
   std::string trades() const {
     return db.value("SELECT string_agg(trade_id, ' ' ORDER BY ts) FROM "
                     "tenant_perps.trades");
@@ -119,6 +134,98 @@ TEST_CASE_METHOD(clean_fixture, "truncate empties every table that grows, and "
   CHECK(db.value("SELECT count(*) FROM tenant_perps.exchanges") == "7");
   CHECK(children("trades") == "4");
   CHECK(db.value("SELECT reason FROM millrace.admin_action") == "a new start");
+}
+
+TEST_CASE_METHOD(clean_fixture, "a partition that is held stays with all of "
+                                "its rows, and is named") {
+  hold(200);
+  auto x = clean({"--older-than", "90", "--yes"});
+  INFO(x.out << x.err);
+  CHECK(x.code == 0);
+  CHECK(trades() == "200/0 h 90/-1 min 0/0 h");
+  CHECK_THAT(x.err, ContainsSubstring("  keep " + name_of(200)
+                                      + ": it is held; 'millrace partitions "
+                                        "release tenant_perps."
+                                      + name_of(200) + "' lets it go"));
+  // Where there is nothing else to do, too.
+  auto again = clean({"--drop-partitions-older-than", "100", "--yes"});
+  CHECK(again.code == 0);
+  CHECK_THAT(again.err, ContainsSubstring("  keep " + name_of(200)));
+  auto all = clean({"--truncate", "--yes"});
+  INFO(all.out << all.err);
+  CHECK(all.code == 1);
+  CHECK_THAT(all.err, ContainsSubstring("tenant_perps.trades: has partitions "
+                                        "that are held, and TRUNCATE would "
+                                        "empty them: tenant_perps."
+                                        + name_of(200)));
+  CHECK(trades() == "200/0 h 90/-1 min 0/0 h");
+  CHECK(db.value("SELECT count(*) FROM tenant_perps.ingest_events") == "0");
+}
+
+TEST_CASE_METHOD(clean_fixture,
+                 "old rows go from parts of partitions, too, and "
+                 "as many as were told") {
+  auto day = name_of(90);
+  db.execute("ALTER TABLE tenant_perps.trades DETACH PARTITION tenant_perps."
+             + day + "; ALTER TABLE tenant_perps." + day
+             + " RENAME TO apart; CREATE TABLE tenant_perps." + day
+             + " (LIKE tenant_perps.trades INCLUDING DEFAULTS INCLUDING "
+               "CONSTRAINTS INCLUDING GENERATED) PARTITION BY "
+               "RANGE (ts); CREATE TABLE tenant_perps.part PARTITION OF "
+               "tenant_perps."
+             + day + " DEFAULT; INSERT INTO tenant_perps." + day
+             + " SELECT * FROM tenant_perps.apart; DROP TABLE "
+               "tenant_perps.apart");
+  db.execute("DO $$ DECLARE d date := (now() AT TIME ZONE 'UTC')::date - 90; "
+             "BEGIN EXECUTE format('ALTER TABLE tenant_perps.trades ATTACH "
+             "PARTITION tenant_perps."
+             + day
+             + " FOR VALUES FROM (%L) TO (%L)', d || ' 00:00:00+00', (d + 1) "
+               "|| ' 00:00:00+00'); END $$");
+  auto x = clean({"--older-than", "90", "--yes"});
+  INFO(x.out << x.err);
+  CHECK(x.code == 0);
+  CHECK_THAT(x.err, ContainsSubstring("  delete 1 rows of part with ts"));
+  CHECK(trades() == "90/-1 min 0/0 h");
+}
+
+TEST_CASE_METHOD(clean_fixture, "of hypertables whole chunks go, and rows of "
+                                "the one at the limit") {
+  if (db.value("SELECT count(*) FROM pg_available_extensions WHERE name = "
+               "'timescaledb'")
+      == "0")
+    SKIP("there is no TimescaleDB");
+  db.execute("CREATE EXTENSION timescaledb");
+  db.execute("DROP TABLE tenant_perps.ingest_events; CREATE TABLE "
+             "tenant_perps.ingest_events (ts timestamptz NOT NULL); SELECT "
+             "create_hypertable('tenant_perps.ingest_events', 'ts', "
+             "chunk_time_interval => interval '7 days'); INSERT INTO "
+             "tenant_perps.ingest_events SELECT now() - i * interval '1 day' "
+             "FROM generate_series(1, 100) i");
+  auto rows = [this] {
+    return db.value("SELECT count(*) FROM tenant_perps.ingest_events");
+  };
+  auto chunks = [this] {
+    return std::stoi(db.value("SELECT count(*) FROM "
+                              "timescaledb_information.chunks"));
+  };
+  words table{"--table", "ingest_events", "--yes"};
+  auto with = [&table](words args) {
+    args.insert(args.end(), table.begin(), table.end());
+    return args;
+  };
+  auto before = chunks();
+  auto x = clean(with({"--older-than", "50"}));
+  INFO(x.out << x.err);
+  CHECK(x.code == 0);
+  CHECK(rows() == "49");
+  CHECK(chunks() < before);
+  before = chunks();
+  CHECK(clean(with({"--drop-partitions-older-than", "20"})).code == 0);
+  CHECK(chunks() < before);
+  CHECK(std::stoi(rows()) >= 19);
+  CHECK(clean(with({"--truncate"})).code == 0);
+  CHECK(rows() == "0");
 }
 
 TEST_CASE_METHOD(clean_fixture, "nothing goes without an answer: the plan is "

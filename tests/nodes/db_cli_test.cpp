@@ -160,6 +160,22 @@ TEST_CASE("partitions go by the day, strictly before the limit") {
   CHECK_FALSE(cut.rows_before);
   auto later = cut_of(clean_table(), {{}, 9}, "UTC", clean_noon);
   CHECK(names_of(later.drop) == "ancient before limit ");
+  // Of both the later one counts for partitions, and the other for rows alone.
+  auto both = cut_of(clean_table(), {20, 9}, "UTC", clean_noon);
+  CHECK(names_of(both.drop) == "ancient before limit ");
+  CHECK(names_of(both.boundary) == "rest ");
+}
+
+TEST_CASE("what somebody holds stays, all of it, and is named") {
+  auto table = clean_table();
+  for (auto* name : {"before", "limit", "open"})
+    std::ranges::find(table.partitions, name, &known_partition::name)->held
+      = true;
+  auto cut = cut_of(table, {10, {}}, "UTC", clean_noon);
+  CHECK(names_of(cut.drop) == "ancient ");
+  CHECK(names_of(cut.boundary) == "rest ");
+  CHECK(names_of(cut.held) == "limit before ");
+  CHECK(names_of(cut_of(table, {{}, 10}, "UTC", clean_noon).held) == "before ");
 }
 
 TEST_CASE("days of partitions are those of their zone, whatever its clocks "
@@ -187,16 +203,24 @@ TEST_CASE("a plan tells what goes, how many rows and bytes") {
   x.drops = {{{"tenant_demo", "ticks_1"}, 7, 49152},
              {{"tenant_demo", "ticks_2"}, {}, 0}};
   x.deletes = {{{"tenant_demo", "ticks_3"}, 9}};
+  x.keeps = {keep_held({"tenant_demo", "ticks_4"})};
+  clean_step kept;
+  kept.table = {"demo", "tenant_demo", "quotes", {}, {}};
+  kept.keeps = {keep_held({"tenant_demo", "quotes_1"})};
+  CHECK(kept.is_nothing());
   clean_step all;
   all.table = {"demo", "tenant_demo", "log", {}, {}};
   all.truncate = true;
   all.rows = 3;
   all.bytes = 8192;
-  CHECK(clean_plan_text({x, all}) == R"(tenant_demo.ticks
+  CHECK(clean_plan_text({x, all, kept}) == R"(tenant_demo.ticks
   drop ticks_1: about 7 rows, 48 kB
   drop ticks_2: unknown rows, 0 bytes
   delete 9 rows of ticks_3 with ts before 2026-03-30 12:00:00+00
+  keep ticks_4: it is held; 'millrace partitions release tenant_demo.ticks_4' lets it go
 tenant_demo.log: all rows, about 3 rows, 8192 bytes
+tenant_demo.quotes
+  keep quotes_1: it is held; 'millrace partitions release tenant_demo.quotes_1' lets it go
 )");
   CHECK_THAT(clean_plan_json({x}),
              ContainsSubstring(R"("drop":[{"partition":"ticks_1",)"
