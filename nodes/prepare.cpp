@@ -6,6 +6,7 @@
 #include "actors/store/catalog.hpp"
 #include "actors/store/connection.hpp"
 #include "nodes/homes.hpp"
+#include "nodes/session_room.hpp"
 #include "nodes/shares.hpp"
 
 #include <algorithm>
@@ -358,6 +359,19 @@ store_result<connection> open_session(const postgresql_config& database) {
   return connection::open(settings);
 }
 
+/// A node starts with few sessions all the same: others may not want theirs
+/// now.
+void warn_of_few_sessions(connection& conn, const config& all,
+                          const postgresql_config& database) {
+  auto room = read_session_room(conn, all, database);
+  if (!room)
+    return;
+  for (const auto& x : shortages_of(*room))
+    log::warn("few-sessions", {{"database", database.name},
+                               {"found", x.text},
+                               {"mend", x.mend}});
+}
+
 } // namespace
 
 std::expected<std::vector<prepared_pipeline>, prepare_failure>
@@ -369,6 +383,7 @@ prepare(const config& all, const postgresql_config& database) {
     return std::unexpected{done.error()};
   if (auto done = check_identity(*conn, database); !done)
     return std::unexpected{done.error()};
+  warn_of_few_sessions(*conn, all, database);
   std::vector<prepared_pipeline> result;
   prepare_failure failure;
   for (const auto& pipeline : all.pipelines) {

@@ -3,6 +3,7 @@
 // What a database is like, and what of it is wrong. Pure.
 
 #include "nodes/cli/console.hpp"
+#include "nodes/session_room.hpp"
 
 #include <cstdint>
 #include <map>
@@ -12,22 +13,6 @@
 #include <vector>
 
 namespace millrace::cli {
-
-/// How many sessions there may be, and how many are wanted.
-struct session_facts {
-  int64_t max_connections = 0;
-
-  /// Of these for superusers and for roles with a privilege only.
-  int64_t reserved = 0;
-
-  /// Of the role and of the database; nothing: none.
-  std::optional<int64_t> role_limit;
-  std::optional<int64_t> database_limit;
-
-  /// What all nodes may open here.
-  int64_t nodes = 1;
-  int64_t per_node = 0;
-};
 
 /// Something that migrations make and that is not there, or not as it should.
 struct object_fact {
@@ -100,7 +85,7 @@ struct migration_fact {
 struct doctor_facts {
   /// As pg_settings has them.
   std::map<std::string, std::string> settings;
-  session_facts sessions;
+  session_room sessions;
   std::string role;
   bool superuser = false;
 

@@ -55,29 +55,9 @@ public:
   }
 
   void sessions(const doctor_facts& x) {
-    const auto& s = x.sessions;
-    auto wanted = s.nodes * s.per_node;
-    auto told = std::format("{} node(s) may open {} sessions each", s.nodes,
-                            s.per_node);
-    auto few = [&](int64_t has, const std::string& what, std::string mend) {
-      if (has < wanted)
-        add(has < s.per_node ? error : warning, "sessions",
-            std::format("{}, and {} leaves {}", told, what, has),
-            std::move(mend) + ", or lower max_sessions in the configuration");
-    };
-    few(s.max_connections - s.reserved,
-        std::format("max_connections = {} less {} reserved", s.max_connections,
-                    s.reserved),
-        std::format("ALTER SYSTEM SET max_connections = {} and restart "
-                    "PostgreSQL",
-                    wanted + s.reserved));
-    if (s.role_limit)
-      few(*s.role_limit, "the role's connection limit",
-          std::format("ALTER ROLE {} CONNECTION LIMIT {}",
-                      quote_identifier(x.role), wanted));
-    if (s.database_limit)
-      few(*s.database_limit, "the database's connection limit",
-          std::format("ALTER DATABASE … CONNECTION LIMIT {}", wanted));
+    for (auto& one : shortages_of(x.sessions))
+      add(one.for_one ? error : warning, "sessions", std::move(one.text),
+          std::move(one.mend));
     if (x.superuser)
       add(warning, "grants",
           std::format("the role {} is a superuser: nothing bounds what a "

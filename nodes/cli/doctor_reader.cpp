@@ -4,51 +4,22 @@
 #include "actors/coordinator/partition_catalog.hpp"
 #include "actors/store/sql_text.hpp"
 #include "actors/store/sql_values.hpp"
+#include "nodes/cli/doctor_grants.hpp"
 #include "nodes/cli/doctor_schema.hpp"
 #include "nodes/coordinator_settings.hpp"
 #include "nodes/prepare.hpp"
-#include "nodes/shares.hpp"
 
 #include <algorithm>
-#include <set>
 #include <utility>
 
 namespace millrace::cli {
 
 namespace {
 
-/// Beside those that tenants share: for tables at the start, dead letters, the
-/// lease, and two while the node coordinates.
-constexpr int64_t sessions_beside = 5;
-
 const std::string doctored_schema = "millrace";
 
 std::string maybe_text(const std::optional<std::string>& x) {
   return x.value_or("");
-}
-
-/// Tables of the schema that the pipelines write, and whether they delete.
-struct written_tables {
-  std::set<std::string> all;
-  bool deletes = false;
-};
-
-written_tables written_by(const config& all, const postgresql_config& database,
-                          const tenant_config& tenant) {
-  written_tables result;
-  for (const auto& pipeline : all.pipelines) {
-    if (!std::ranges::contains(tenants_of(all, pipeline, database.name),
-                               &tenant))
-      continue;
-    for (const auto& event : pipeline.events)
-      for (const auto& write : event.writes) {
-        // Tables with a schema of their own are no tenant's.
-        if (!write.table.contains('.'))
-          result.all.insert(write.table);
-        result.deletes = result.deletes || write.kind == write_kind::remove;
-      }
-  }
-  return result;
 }
 
 } // namespace
@@ -67,9 +38,13 @@ store_result<doctor_facts> doctor_reader::read() {
        {&doctor_reader::read_settings, &doctor_reader::read_sessions,
         &doctor_reader::read_migrations, &doctor_reader::read_invalid,
         &doctor_reader::read_bloat, &doctor_reader::read_holders,
-        &doctor_reader::read_partitions, &doctor_reader::read_grants})
+        &doctor_reader::read_partitions})
     if (auto done = (this->*part)(); !done)
       return std::unexpected{std::move(done.error())};
+  auto grants = grant_reader{conn_, all_, database_, facts_.role}.read();
+  if (!grants)
+    return std::unexpected{std::move(grants.error())};
+  facts_.grants = std::move(*grants);
   return std::move(facts_);
 }
 
@@ -85,29 +60,19 @@ store_result<void> doctor_reader::read_settings() {
 }
 
 store_result<void> doctor_reader::read_sessions() {
-  // reserved_connections came with PostgreSQL 16.
-  auto found = conn_.query(
-    "SELECT current_setting('max_connections'), "
-    "current_setting('superuser_reserved_connections')::int + "
-    "coalesce(current_setting('reserved_connections', true)::int, 0), "
-    "nullif(r.rolconnlimit, -1), nullif(d.datconnlimit, -1), r.rolname, "
-    "r.rolsuper, age(d.datfrozenxid) FROM pg_roles r, pg_database d WHERE "
-    "r.rolname = current_user AND d.datname = current_database()");
+  auto room = read_session_room(conn_, all_, database_);
+  if (!room)
+    return std::unexpected{std::move(room.error())};
+  facts_.sessions = std::move(*room);
+  facts_.role = facts_.sessions.role;
+  auto found = conn_.query("SELECT r.rolsuper, age(d.datfrozenxid) FROM "
+                           "pg_roles r, pg_database d WHERE r.rolname = "
+                           "current_user AND d.datname = current_database()");
   if (!found)
     return std::unexpected{std::move(found.error())};
   const auto& row = found->rows.at(0);
-  auto& to = facts_.sessions;
-  to.max_connections = int_of(row[0]);
-  to.reserved = int_of(row[1]);
-  if (row[2])
-    to.role_limit = int_of(row[2]);
-  if (row[3])
-    to.database_limit = int_of(row[3]);
-  to.nodes = std::max<int64_t>(1, std::ssize(all_.cluster.nodes));
-  to.per_node = database_.max_sessions + sessions_beside;
-  facts_.role = maybe_text(row[4]);
-  facts_.superuser = bool_of(row[5]);
-  facts_.frozen_age = int_of(row[6]);
+  facts_.superuser = bool_of(row[0]);
+  facts_.frozen_age = int_of(row[1]);
   return {};
 }
 
@@ -267,106 +232,6 @@ store_result<void> doctor_reader::read_partitions() {
       fact.error = table.error().message;
     }
     facts_.partitions.push_back(std::move(fact));
-  }
-  return {};
-}
-
-// -- grants -------------------------------------------------------------------
-
-store_result<void> doctor_reader::read_grants() {
-  for (const auto& tenant : all_.tenants)
-    if (tenant.database == database_.name)
-      if (auto done = read_tenant_grants(tenant); !done)
-        return done;
-  for (const auto& policy : policies_of(all_, database_)) {
-    if (!all_.coordinator.stand_by)
-      break;
-    auto found = conn_.query(
-      "SELECT pg_has_role(current_user, c.relowner, 'USAGE') FROM pg_class c "
-      "JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND "
-      "c.relname = $2",
-      {policy.schema, policy.table});
-    if (!found)
-      return std::unexpected{std::move(found.error())};
-    if (!found->rows.empty() && !bool_of(found->rows[0][0]))
-      facts_.grants.push_back({facts_.role,
-                               "ownership of " + to_string(policy)
-                                 + ", without which it cannot make partitions",
-                               "ALTER TABLE "
-                                 + quote_identifier(policy.schema, policy.table)
-                                 + " OWNER TO " + quote_identifier(facts_.role)
-                                 + ", or coordinator.stand_by = false here"});
-  }
-  return {};
-}
-
-store_result<void>
-doctor_reader::read_tenant_grants(const tenant_config& tenant) {
-  auto role = tenant.role.empty() ? facts_.role : tenant.role;
-  auto member = conn_.query("SELECT pg_has_role(current_user, oid, 'MEMBER') "
-                            "FROM pg_roles WHERE rolname = $1",
-                            {role});
-  if (!member)
-    return std::unexpected{std::move(member.error())};
-  if (member->rows.empty()) {
-    facts_.grants.push_back({role, "its existence: there is no such role",
-                             "CREATE ROLE " + quote_identifier(role)});
-    return {};
-  }
-  if (!bool_of(member->rows[0][0]))
-    facts_.grants.push_back({facts_.role, "membership in " + role,
-                             "GRANT " + quote_identifier(role) + " TO "
-                               + quote_identifier(facts_.role)});
-  if (auto done = lacks_schema(role, doctored_schema); !done)
-    return done;
-  if (auto done = lacks_schema(role, tenant.schema); !done)
-    return done;
-  auto done = lacks_tables(role, doctored_schema,
-                           {"lane", "dead_letter", "waiting"},
-                           {"SELECT", "INSERT", "UPDATE", "DELETE"});
-  if (!done)
-    return done;
-  auto tables = written_by(all_, database_, tenant);
-  std::vector<std::string> privileges{"SELECT", "INSERT", "UPDATE"};
-  if (tables.deletes)
-    privileges.emplace_back("DELETE");
-  return lacks_tables(role, tenant.schema,
-                      {tables.all.begin(), tables.all.end()}, privileges);
-}
-
-store_result<void> doctor_reader::lacks_schema(const std::string& role,
-                                               const std::string& schema) {
-  auto found = conn_.query("SELECT has_schema_privilege($1, oid, 'USAGE') FROM "
-                           "pg_namespace WHERE nspname = $2",
-                           {role, schema});
-  if (!found)
-    return std::unexpected{std::move(found.error())};
-  if (!found->rows.empty() && !bool_of(found->rows[0][0]))
-    facts_.grants.push_back({role, "USAGE on schema " + schema,
-                             "GRANT USAGE ON SCHEMA " + quote_identifier(schema)
-                               + " TO " + quote_identifier(role)});
-  return {};
-}
-
-store_result<void>
-doctor_reader::lacks_tables(const std::string& role, const std::string& schema,
-                            const std::vector<std::string>& tables,
-                            const std::vector<std::string>& privileges) {
-  auto found = conn_.query(
-    "SELECT c.relname, string_agg(p, ', ') FROM pg_class c JOIN pg_namespace n "
-    "ON n.oid = c.relnamespace CROSS JOIN unnest($4::text[]) p WHERE n.nspname "
-    "= $2 AND c.relname = ANY($3::text[]) AND c.relkind IN ('r', 'p') AND NOT "
-    "has_table_privilege($1, c.oid, p) GROUP BY 1 ORDER BY 1",
-    {role, schema, array_text(tables), array_text(privileges)});
-  if (!found)
-    return std::unexpected{std::move(found.error())};
-  for (const auto& row : found->rows) {
-    auto what = maybe_text(row[1]);
-    auto table = maybe_text(row[0]);
-    facts_.grants.push_back({role, what + " on " + schema + '.' + table,
-                             "GRANT " + what + " ON "
-                               + quote_identifier(schema, table) + " TO "
-                               + quote_identifier(role)});
   }
   return {};
 }

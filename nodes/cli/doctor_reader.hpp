@@ -28,14 +28,6 @@ private:
   store_result<void> read_bloat();
   store_result<void> read_holders();
   store_result<void> read_partitions();
-  store_result<void> read_grants();
-  store_result<void> read_tenant_grants(const tenant_config& tenant);
-  store_result<void> lacks_schema(const std::string& role,
-                                  const std::string& schema);
-  store_result<void> lacks_tables(const std::string& role,
-                                  const std::string& schema,
-                                  const std::vector<std::string>& tables,
-                                  const std::vector<std::string>& privileges);
 
   connection& conn_;
   const config& all_;

@@ -69,6 +69,28 @@ TEST_CASE_METHOD(db_fixture, "the doctor tells what a role lacks, and the "
                                  "tenant_perps.trades\n    mend: GRANT INSERT, "
                                  "UPDATE ON \"tenant_perps\".\"trades\" TO \""
                                + role + '"')
-               && ContainsSubstring("lacks ownership of tenant_perps.tickers"));
+               && ContainsSubstring("lacks ownership of tenant_perps.tickers")
+               && ContainsSubstring(" lacks INSERT, UPDATE, DELETE on "
+                                    "millrace.partition_floor\n")
+               && !ContainsSubstring("EXECUTE"));
+  db.execute("REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA millrace FROM PUBLIC; "
+             "DO $$ BEGIN EXECUTE format('REVOKE TEMPORARY ON DATABASE %I FROM "
+             "PUBLIC', current_database()); END $$");
+  x = millrace::test::run(args, environment);
+  INFO(x.out << x.err);
+  CHECK_THAT(x.out,
+             ContainsSubstring("lacks EXECUTE on functions of millrace: "
+                               "check_columns, claim, hold_coordinator, ")
+               && ContainsSubstring("mend: GRANT EXECUTE ON FUNCTION ")
+               && ContainsSubstring("millrace.claim(")
+               && ContainsSubstring("lacks TEMPORARY on the database "));
+  // What it says mends it.
+  for (const auto* mend : {"GRANT EXECUTE", "GRANT TEMPORARY"}) {
+    auto from = x.out.find(mend);
+    REQUIRE(from != x.out.npos);
+    db.execute(x.out.substr(from, x.out.find('\n', from) - from));
+  }
+  CHECK_THAT(millrace::test::run(args, environment).out,
+             !ContainsSubstring("EXECUTE") && !ContainsSubstring("TEMPORARY"));
   db.execute("DROP OWNED BY " + role + "; DROP ROLE " + role);
 }

@@ -115,7 +115,8 @@ TEST_CASE_METHOD(roles_fixture, "ingest may write and claim, and neither "
 TEST_CASE_METHOD(roles_fixture, "a node that neither migrates nor coordinates "
                                 "writes as the ingest role") {
   REQUIRE(roles("apply").code == 0);
-  db.execute("CREATE ROLE " + prefix + "_login LOGIN IN ROLE " + prefix
+  db.execute("CREATE ROLE " + prefix
+             + "_login LOGIN CONNECTION LIMIT 41 IN ROLE " + prefix
              + "_ingest");
   std::ifstream in{config};
   std::string text{std::istreambuf_iterator<char>{in}, {}};
@@ -132,12 +133,18 @@ TEST_CASE_METHOD(roles_fixture, "a node that neither migrates nor coordinates "
                                     environment);
   INFO(doctor.out << doctor.err);
   CHECK_THAT(doctor.out, !ContainsSubstring("grants"));
+  CHECK_THAT(doctor.out,
+             ContainsSubstring("error: sessions: 1 node(s) may open 42 "
+                               "sessions each, and the role's connection limit "
+                               "leaves 41\n    mend: ALTER ROLE"));
   auto node = std::make_unique<process>(std::vector<std::string>{"node", file},
                                         environment);
   send("{\"id\":1,\"v\":\"a\"}\n{\"id\":2,\"v\":\"bad\"}\n"
        "{\"id\":3,\"v\":\"c\"}\n");
   await("SELECT count(*) FROM millrace.dead_letter", "1");
   await("SELECT count(*) FROM tenant_north.notes", "2");
+  CHECK_THAT(node->err_so_far(), ContainsSubstring("few-sessions")
+                                   && ContainsSubstring("leaves 41"));
   stop(node);
   CHECK(notes() == "1:a 3:c");
 }

@@ -17,7 +17,7 @@ namespace {
 doctor_facts healthy() {
   doctor_facts x;
   x.settings = {{"fsync", "on"}, {"autovacuum", "on"}};
-  x.sessions = {100, 3, {}, {}, 2, 45};
+  x.sessions = {100, 3, {}, {}, 2, 45, "millrace", "shop"};
   x.role = "millrace";
   return x;
 }
@@ -76,6 +76,20 @@ TEST_CASE("connections are enough for all nodes, or it is a warning; not even "
   CHECK_THAT(told(x), ContainsSubstring("warning sessions"));
   CHECK_THAT(diagnose(x).at(0).mend,
              ContainsSubstring("ALTER ROLE \"millrace\" CONNECTION LIMIT 90"));
+  x = healthy();
+  x.sessions.database_limit = 44;
+  CHECK_THAT(told(x), ContainsSubstring("error sessions"));
+  CHECK_THAT(diagnose(x).at(0).mend,
+             ContainsSubstring("ALTER DATABASE \"shop\" CONNECTION LIMIT 90"));
+}
+
+TEST_CASE("what a node opens beside max_sessions is what it is told to do") {
+  config all;
+  CHECK(sessions_beside(all) == 5);
+  all.coordinator.stand_by = false;
+  CHECK(sessions_beside(all) == 2);
+  all.dead_letters.prune_interval = {};
+  CHECK(sessions_beside(all) == 1);
 }
 
 TEST_CASE("what holds old rows is told after five minutes, as an error after "
