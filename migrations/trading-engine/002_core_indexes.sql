@@ -1,12 +1,10 @@
 -- description: indexes, statistics and triggers of the core tables
 --
--- Partial indexes serve only queries that repeat their condition.
+-- Partial indexes serve only queries that repeat their condition. What a unique
+-- key or another index serves has none of its own.
 
 -- millrace:up
 
-CREATE INDEX idx_users_email ON users (email) WHERE deleted_at IS NULL;
-CREATE INDEX idx_users_username ON users (username)
-  WHERE deleted_at IS NULL;
 CREATE INDEX idx_users_is_active ON users (is_active)
   WHERE deleted_at IS NULL;
 CREATE INDEX idx_users_kyc_status ON users (kyc_status);
@@ -19,8 +17,6 @@ CREATE INDEX idx_user_roles_expires_at ON user_roles (expires_at)
   WHERE expires_at IS NOT NULL;
 
 CREATE INDEX idx_accounts_user_id ON accounts (user_id)
-  WHERE deleted_at IS NULL;
-CREATE INDEX idx_accounts_account_number ON accounts (account_number)
   WHERE deleted_at IS NULL;
 CREATE INDEX idx_accounts_account_type ON accounts (account_type)
   WHERE deleted_at IS NULL;
@@ -46,8 +42,6 @@ CREATE INDEX idx_account_transactions_processed_at
 CREATE INDEX idx_account_transactions_metadata
   ON account_transactions USING gin (metadata)
   WHERE metadata IS NOT NULL;
-CREATE INDEX idx_account_transactions_created_at_brin
-  ON account_transactions USING brin (created_at);
 
 CREATE INDEX idx_orders_account_id ON orders (account_id);
 CREATE INDEX idx_orders_user_id ON orders (user_id);
@@ -72,7 +66,6 @@ CREATE INDEX idx_orders_user_status_created
   ON orders (user_id, status, created_at DESC);
 CREATE INDEX idx_orders_metadata ON orders USING gin (metadata)
   WHERE metadata IS NOT NULL;
-CREATE INDEX idx_orders_created_at_brin ON orders USING brin (created_at);
 
 CREATE INDEX idx_order_fills_order_id ON order_fills (order_id);
 CREATE INDEX idx_order_fills_created_at ON order_fills (created_at DESC);
@@ -88,8 +81,6 @@ CREATE INDEX idx_positions_is_open ON positions (is_open);
 CREATE INDEX idx_positions_open_time ON positions (open_time DESC);
 CREATE INDEX idx_positions_close_time ON positions (close_time DESC)
   WHERE close_time IS NOT NULL;
-CREATE INDEX idx_positions_account_symbol_open
-  ON positions (account_id, symbol, is_open);
 CREATE INDEX idx_positions_user_is_open ON positions (user_id, is_open);
 CREATE INDEX idx_positions_symbol_is_open ON positions (symbol, is_open);
 CREATE INDEX idx_positions_metadata ON positions USING gin (metadata)
@@ -104,8 +95,6 @@ CREATE INDEX idx_trades_position_id ON trades (position_id)
 CREATE INDEX idx_trades_order_id ON trades (order_id)
   WHERE order_id IS NOT NULL;
 CREATE INDEX idx_trades_symbol ON trades (symbol);
-CREATE INDEX idx_trades_execution_id ON trades (execution_id)
-  WHERE execution_id IS NOT NULL;
 CREATE INDEX idx_trades_executed_at ON trades (executed_at DESC);
 CREATE INDEX idx_trades_created_at ON trades (created_at DESC);
 CREATE INDEX idx_trades_account_symbol_executed
@@ -114,9 +103,7 @@ CREATE INDEX idx_trades_user_executed ON trades (user_id, executed_at DESC);
 CREATE INDEX idx_trades_symbol_executed ON trades (symbol, executed_at DESC);
 CREATE INDEX idx_trades_metadata ON trades USING gin (metadata)
   WHERE metadata IS NOT NULL;
-CREATE INDEX idx_trades_executed_at_brin ON trades USING brin (executed_at);
 
-CREATE INDEX idx_instruments_symbol ON instruments (symbol) WHERE is_active;
 CREATE INDEX idx_instruments_type ON instruments (instrument_type)
   WHERE is_active;
 CREATE INDEX idx_instruments_is_tradable ON instruments (is_tradable);
@@ -167,15 +154,12 @@ DROP INDEX idx_instruments_quote_currency;
 DROP INDEX idx_instruments_base_currency;
 DROP INDEX idx_instruments_is_tradable;
 DROP INDEX idx_instruments_type;
-DROP INDEX idx_instruments_symbol;
-DROP INDEX idx_trades_executed_at_brin;
 DROP INDEX idx_trades_metadata;
 DROP INDEX idx_trades_symbol_executed;
 DROP INDEX idx_trades_user_executed;
 DROP INDEX idx_trades_account_symbol_executed;
 DROP INDEX idx_trades_created_at;
 DROP INDEX idx_trades_executed_at;
-DROP INDEX idx_trades_execution_id;
 DROP INDEX idx_trades_symbol;
 DROP INDEX idx_trades_order_id;
 DROP INDEX idx_trades_position_id;
@@ -185,7 +169,6 @@ DROP INDEX positions_one_open;
 DROP INDEX idx_positions_metadata;
 DROP INDEX idx_positions_symbol_is_open;
 DROP INDEX idx_positions_user_is_open;
-DROP INDEX idx_positions_account_symbol_open;
 DROP INDEX idx_positions_close_time;
 DROP INDEX idx_positions_open_time;
 DROP INDEX idx_positions_is_open;
@@ -196,7 +179,6 @@ DROP INDEX idx_order_fills_venue;
 DROP INDEX idx_order_fills_execution_id;
 DROP INDEX idx_order_fills_created_at;
 DROP INDEX idx_order_fills_order_id;
-DROP INDEX idx_orders_created_at_brin;
 DROP INDEX idx_orders_metadata;
 DROP INDEX idx_orders_user_status_created;
 DROP INDEX idx_orders_symbol_status_created;
@@ -211,7 +193,6 @@ DROP INDEX idx_orders_status;
 DROP INDEX idx_orders_symbol;
 DROP INDEX idx_orders_user_id;
 DROP INDEX idx_orders_account_id;
-DROP INDEX idx_account_transactions_created_at_brin;
 DROP INDEX idx_account_transactions_metadata;
 DROP INDEX idx_account_transactions_processed_at;
 DROP INDEX idx_account_transactions_reference;
@@ -223,7 +204,6 @@ DROP INDEX idx_accounts_created_at;
 DROP INDEX idx_accounts_broker_id;
 DROP INDEX idx_accounts_is_active;
 DROP INDEX idx_accounts_account_type;
-DROP INDEX idx_accounts_account_number;
 DROP INDEX idx_accounts_user_id;
 DROP INDEX idx_user_roles_expires_at;
 DROP INDEX idx_user_roles_role;
@@ -232,5 +212,3 @@ DROP INDEX idx_users_email_trgm;
 DROP INDEX idx_users_created_at;
 DROP INDEX idx_users_kyc_status;
 DROP INDEX idx_users_is_active;
-DROP INDEX idx_users_username;
-DROP INDEX idx_users_email;

@@ -205,7 +205,6 @@ CREATE TABLE client_profiles (
   metadata jsonb
 );
 
-CREATE INDEX idx_lp_name ON liquidity_providers (name) WHERE is_active;
 CREATE INDEX idx_lp_is_active ON liquidity_providers (is_active);
 CREATE INDEX idx_lp_connection_status
   ON liquidity_providers (connection_status);

@@ -73,6 +73,8 @@ def read_table(source, table=None):
     for line in lines(source.get("indexes", "")):
         name, kind, columns, where, unique = fields(line, 5)
         table.indexes[name] = f"{kind} | {columns} | {where} | {unique}"
+    for name in source.get("no_indexes", []):
+        del table.indexes[name]
     for line in lines(source.get("triggers", "")):
         name, when, function = fields(line, 3)
         table.triggers[name] = f"{when} | {function}"

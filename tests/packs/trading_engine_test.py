@@ -80,6 +80,17 @@ class Queries(EngineTest):
             "ORDER BY idx_scan DESC LIMIT 20")
         self.assertEqual(len(rows), 20)
 
+    def test_q05_slow_statements_with_columns_that_exist(self):
+        if not self.db.value("SELECT count(*) FROM pg_available_extensions "
+                             "WHERE name = 'pg_stat_statements'"):
+            self.skipTest("there is no pg_stat_statements")
+        # The view needs to be loaded with the server; its columns do not.
+        self.db.run("CREATE EXTENSION pg_stat_statements SCHEMA public")
+        self.db.run("EXPLAIN SELECT query, calls, total_exec_time, "
+                    "mean_exec_time, rows FROM pg_stat_statements WHERE "
+                    "mean_exec_time > 1000 ORDER BY mean_exec_time DESC "
+                    "LIMIT 10")
+
     def test_q06_orders_of_account_symbol_and_status_use_their_index(self):
         self.order(1)
         self.order(2, symbol="GBPUSD")
@@ -342,6 +353,47 @@ class WhatItGetsWrong(EngineTest):
     def test_26_currencies_of_more_than_three_letters(self):
         self.db.run("UPDATE accounts SET currency = 'USDT'")
         self.db.run("UPDATE instruments SET quote_currency = 'USDT'")
+
+    def test_27_no_index_stands_beside_one_that_does_its_work(self):
+        self.assertEqual(self.db.values(
+            "SELECT i.indexrelid::regclass::text AS name, "
+            "u.indexrelid::regclass::text AS does_it FROM pg_index i JOIN "
+            "pg_index u USING (indrelid) JOIN pg_class c ON c.oid = indrelid "
+            "JOIN pg_class ic ON ic.oid = i.indexrelid JOIN pg_class uc ON "
+            "uc.oid = u.indexrelid WHERE c.relnamespace = "
+            "'north'::regnamespace AND i.indexrelid <> u.indexrelid AND "
+            "i.indkey = u.indkey AND (u.indisunique AND u.indpred IS NULL AND "
+            "NOT i.indisunique AND ic.relam = uc.relam AND i.indoption = "
+            "u.indoption AND i.indclass = u.indclass OR ic.relam = (SELECT "
+            "oid FROM pg_am WHERE amname = 'brin') AND u.indpred IS NULL)"),
+            [])
+        # What the ones that are gone were for.
+        for table, column in (("users", "email"), ("users", "username"),
+                              ("accounts", "account_number"),
+                              ("instruments", "symbol"),
+                              ("trades", "execution_id"),
+                              ("liquidity_providers", "name")):
+            self.assertIn(f"{table}_{column}_key", self.plan(
+                f"SELECT id FROM {table} WHERE {column} = 'x'"))
+        self.assertIn("positions_one_open", self.plan(
+            f"SELECT id FROM positions WHERE account_id = '{ACCOUNT}' AND "
+            "symbol = 'EURUSD' AND side = 'long' AND is_open"))
+
+    def test_28_the_promised_queries_repeat_the_conditions(self):
+        """Of the partial indexes that they need."""
+        for index, query in (
+                ("idx_users_is_active", "SELECT id FROM users WHERE is_active "
+                 "AND deleted_at IS NULL"),
+                ("idx_risk_events_unresolved", "SELECT id FROM risk_events "
+                 "WHERE NOT auto_resolved AND resolved_at IS NULL "
+                 "ORDER BY created_at DESC"),
+                ("idx_lp_priority", "SELECT name FROM liquidity_providers "
+                 "WHERE is_active ORDER BY priority DESC")):
+            condition = self.db.value(
+                "SELECT count(*) FROM pg_indexes WHERE indexname = "
+                f"'{index}' AND indexdef LIKE '% WHERE %'")
+            self.assertEqual(condition, 1, index)
+            self.assertIn(index, self.plan(query))
 
     def test_29_filled_and_remaining_fit_the_quantity(self):
         self.order(1)
