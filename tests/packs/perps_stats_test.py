@@ -312,9 +312,13 @@ class WhatItGetsWrong(PerpsTest):
     def test_32_a_corrected_fee_reaches_the_row_that_is_there(self):
         up, down = support.parts_of(
             support.files_of("perps-stats-exchanges")[0])
+        rows, _ = support.parts_of(
+            support.MIGRATIONS / "perps-stats-exchanges/R_rows_exchanges.sql")
         self.db.run("UPDATE exchanges SET taker_fee = 1 "
                     "WHERE name = 'binance'")
         self.db.run(up)
+        self.db.run(rows)
+        self.db.run(rows)
         self.assertEqual(self.db.values(
             "SELECT name, taker_fee::text FROM exchanges WHERE name IN "
             "('binance', 'risex', 'tradexyz') ORDER BY name"),

@@ -79,6 +79,23 @@ class PerpsStats(SchemaTest):
               "perps-stats-b": (11, 118, 24, 0, 2)}
 
 
+class Beside:
+    """The same where an extension is: the schema, and the way there and back."""
+
+    extensions = ("timescaledb",)
+    test_1_the_transcript_has_the_totals_of_the_sheet = None
+    test_3_no_two_indexes_of_a_table_are_the_same = None
+    test_4_every_tenant_of_a_database_has_the_same = None
+
+
+class TradingEngineBesideTimescaleDB(Beside, TradingEngine):
+    pass
+
+
+class PerpsStatsBesideTimescaleDB(Beside, PerpsStats):
+    pass
+
+
 class SetsOfTradingEngine(support.PackTest):
     """What goes on top of the pack: each alone."""
 

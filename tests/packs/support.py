@@ -114,13 +114,16 @@ def parts_of(file):
     """The up and the down part."""
     text = file.read_text(encoding="utf-8")
     up = re.split(r"^-- millrace:up$", text, flags=re.M)[1]
-    up, down = re.split(r"^-- millrace:down$", up, flags=re.M)
-    return up, down
+    up, *down = re.split(r"^-- millrace:down$", up, flags=re.M)
+    return up, "".join(down)
 
 
 def apply(session, schema, pack, way="up"):
-    """All files of a pack, each in one transaction, as the runner does."""
+    """All files of a pack, each in one transaction, as the runner does: those
+    that are repeatable last, and none of them on the way down."""
     files = files_of(pack)
+    if way == "up":
+        files += sorted((MIGRATIONS / pack).glob("R_*.sql"))
     if way == "up":
         session.run(f'CREATE SCHEMA IF NOT EXISTS "{schema}"')
     for file in files if way == "up" else reversed(files):
@@ -141,6 +144,9 @@ class PackTest(unittest.TestCase):
     packs = ()
     schema = "north"
 
+    # That the database has before; without one of them there is no test.
+    extensions = ()
+
     @classmethod
     def setUpClass(cls):
         cls.database = f"packs_{cls.__name__.lower()}_{os.getpid()}"
@@ -148,6 +154,12 @@ class PackTest(unittest.TestCase):
         cls.server.run(f"CREATE DATABASE {cls.database}")
         cls.sessions = []
         cls.db = cls.open()
+        for extension in cls.extensions:
+            if not cls.db.value("SELECT count(*) FROM pg_available_extensions "
+                                f"WHERE name = '{extension}'"):
+                cls.tearDownClass()
+                raise unittest.SkipTest(f"there is no {extension}")
+            cls.db.run(f"CREATE EXTENSION {extension} SCHEMA public")
         apply(cls.db, "millrace", "control")
         for pack in cls.packs:
             apply(cls.db, cls.schema, pack)
