@@ -251,6 +251,17 @@ const postgresql_config& database_of(const config& all,
   return result ? *result : all.postgresql;
 }
 
+std::vector<const tenant_config*>
+chosen_tenants(const config& all, const std::vector<std::string>& names,
+               std::string_view database) {
+  std::vector<const tenant_config*> result;
+  for (const auto& x : all.tenants)
+    if (x.database == database
+        && (names.empty() || std::ranges::contains(names, x.name)))
+      result.push_back(&x);
+  return result;
+}
+
 std::string reading_name(std::string_view pipeline, std::string_view database) {
   std::string result{pipeline};
   if (database != control_database)

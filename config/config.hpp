@@ -185,6 +185,20 @@ struct tenant_config {
   source_position at;
 };
 
+/// A set of migrations beside those of the pipelines' packs.
+struct migrations_config {
+  /// Unique among them.
+  std::string set;
+
+  /// Absolute; empty: the program's own set of that name.
+  std::string folder;
+
+  /// Whose schemas get it; empty: those of all.
+  std::vector<std::string> tenants;
+
+  source_position at;
+};
+
 /// How long dead letters are kept.
 struct dead_letters_config {
   std::chrono::milliseconds keep{std::chrono::hours{90 * 24}};
@@ -272,6 +286,12 @@ struct config {
   /// Never empty.
   std::vector<tenant_config> tenants;
 
+  /// In the order of the file, and after those of the packs.
+  std::vector<migrations_config> migrations;
+
+  /// Of tables that no pipeline speaks of.
+  std::vector<partition_config> partitions;
+
   /// Never empty.
   std::vector<pipeline_config> pipelines;
 };
@@ -282,6 +302,12 @@ std::vector<const postgresql_config*> all_databases(const config& all);
 /// The database of that name, or nullptr.
 const postgresql_config* find_database(const config& all,
                                        std::string_view name);
+
+/// The tenants of a database that a `[[migrations]]` or a `[[partition]]` is
+/// for: those named, or all when none is.
+std::vector<const tenant_config*>
+chosen_tenants(const config& all, const std::vector<std::string>& names,
+               std::string_view database);
 
 /// Where the tenant's rows are; the control database for what is no
 /// `[[tenant]]`, such as `_unrouted`.

@@ -300,6 +300,8 @@ void read_root(reader& in, const tree_node& root,
   for (const auto& pipeline : to.pipelines)
     if (!pipeline.name.empty())
       check_pipeline(in, to, pipeline);
+  read_migrations(in, root, to);
+  read_own_partitions(in, root, to);
   check_cluster(in, to);
 }
 

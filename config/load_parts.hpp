@@ -35,6 +35,9 @@ void read_databases(reader& in, const tree_node& root, config& to);
 std::vector<partition_config> read_partitions(reader& in, const tree_node& from,
                                               const std::string& path);
 
+/// The `[[partition]]`, none or several, after the tenants.
+void read_own_partitions(reader& in, const tree_node& root, config& to);
+
 /// The `[[pipeline.NAME.series]]`, none or several.
 std::vector<series_config> read_series(reader& in, const tree_node& from,
                                        const std::string& path);
@@ -59,5 +62,19 @@ void override_tables(std::vector<Entry>& pack, std::vector<Entry> own) {
 
 /// The `[[tenant]]`, after the databases.
 void read_tenants(reader& in, const tree_node& root, config& to);
+
+/// The `[[migrations]]`, none or several, after tenants and pipelines.
+void read_migrations(reader& in, const tree_node& root, config& to);
+
+/// Adds a problem for each name that is no tenant's.
+void check_tenants(reader& in, const config& all,
+                   const std::vector<std::string>& names,
+                   const source_position& at, const std::string& path);
+
+/// Such a folder, absolute, whatever folder the process runs in; adds a problem
+/// with the hint when it is not there. `path` is the option's.
+std::string resolve_folder(reader& in, const std::string& given,
+                           const source_position& at, const std::string& path,
+                           const std::string& to_do);
 
 } // namespace millrace

@@ -6,11 +6,10 @@
 
 #include <algorithm>
 #include <chrono>
-#include <filesystem>
 #include <format>
 #include <set>
 #include <stdexcept>
-#include <system_error>
+#include <utility>
 
 namespace millrace {
 
@@ -53,23 +52,6 @@ bool names_all(const partition_config& x) {
          && (x.every != partition_every::hour || has("{HH}"));
 }
 
-/// Makes the folder one that does not depend on where the process runs.
-void resolve(reader& in, partition_config& x, const std::string& path) {
-  if (x.archive.empty())
-    return;
-  auto folder = std::filesystem::absolute(
-                  std::filesystem::path{in.file()}.parent_path() / x.archive)
-                  .lexically_normal();
-  std::error_code ignored;
-  if (!std::filesystem::is_directory(folder, ignored)) {
-    auto full = path + ".archive";
-    in.add(in.where(full, x.at), full, in_quotes(x.archive),
-           "a folder that is there",
-           "make " + folder.string() + ", writable for this program");
-  }
-  x.archive = folder.string();
-}
-
 void check(reader& in, const partition_config& x, const std::string& path) {
   auto complain = [&](const std::string& key, std::string found,
                       std::string expected, std::string hint = {}) {
@@ -98,6 +80,27 @@ void check(reader& in, const partition_config& x, const std::string& path) {
              "{MM}, {DD}, {HH}");
 }
 
+/// One table of either list, without what it says of other ones.
+partition_config read_one(reader& in, const section<partition_config>& what,
+                          const tree_node& from, const std::string& path) {
+  partition_config x;
+  x.at = from.at;
+  fill_defaults(in, what, x);
+  read_section(in, what, from, path, x);
+  check_required(in, what, x.at, path);
+  check(in, x, path);
+  if (!x.archive.empty())
+    x.archive = resolve_folder(in, x.archive, x.at, path + ".archive",
+                               "writable for this program");
+  return x;
+}
+
+void add_second(reader& in, const source_position& at, const std::string& path,
+                const std::string& table) {
+  in.add(in.where(path, at), path, in_quotes(table) + " a second time",
+         "each table once");
+}
+
 } // namespace
 
 std::vector<partition_config> read_partitions(reader& in, const tree_node& from,
@@ -110,17 +113,33 @@ std::vector<partition_config> read_partitions(reader& in, const tree_node& from,
   std::set<std::string> known;
   for (std::size_t i = 0; i < tables.size(); ++i) {
     auto inner = std::format("{}[{}]", header, i);
-    partition_config x;
-    x.at = tables[i]->at;
-    fill_defaults(in, schema::partition(), x);
-    read_section(in, schema::partition(), *tables[i], inner, x);
-    check_required(in, schema::partition(), x.at, inner);
-    check(in, x, inner);
-    resolve(in, x, inner);
+    auto x = read_one(in, schema::partition(), *tables[i], inner);
     check_named_once(in, x.tables, known, inner + ".tables", x.at);
     result.push_back(std::move(x));
   }
   return result;
+}
+
+void read_own_partitions(reader& in, const tree_node& root, config& to) {
+  if (!root.find("partition"))
+    return;
+  auto tables = tables_in(in, root, "partition", "partition", "partition");
+  // Two may speak of a table, for different tenants.
+  std::set<std::pair<std::string, std::string>> known;
+  for (std::size_t i = 0; i < tables.size(); ++i) {
+    auto inner = std::format("partition[{}]", i);
+    auto x = read_one(in, schema::own_partition(), *tables[i], inner);
+    check_tenants(in, to, x.tenants, x.at, inner + ".tenants");
+    for (const auto& table : x.tables) {
+      auto twice = false;
+      for (const auto& tenant : to.tenants)
+        if (x.tenants.empty() || std::ranges::contains(x.tenants, tenant.name))
+          twice = !known.insert({tenant.name, table}).second || twice;
+      if (twice)
+        add_second(in, x.at, inner + ".tables", table);
+    }
+    to.partitions.push_back(std::move(x));
+  }
 }
 
 void check_named_once(reader& in, const std::vector<std::string>& tables,
@@ -128,8 +147,7 @@ void check_named_once(reader& in, const std::vector<std::string>& tables,
                       const source_position& at) {
   for (const auto& table : tables)
     if (!known.insert(table).second)
-      in.add(in.where(path, at), path, in_quotes(table) + " a second time",
-             "each table once");
+      add_second(in, at, path, table);
 }
 
 } // namespace millrace

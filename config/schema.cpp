@@ -252,17 +252,19 @@ const section<tenant_config>& tenant() {
 }
 
 std::vector<const section_info*> all() {
-  return {&node(),         &admin(),    &cluster(),        &log(),
-          &postgresql(),   &database(), &kafka(),          &redis(),
-          &dead_letters(), &waiting(),  &coordinator(),    &tenant(),
-          &pipeline(),     &limits(),   &event(),          &write(),
-          &partition(),    &series(),   &cluster_static(), &cluster_tls()};
+  return {&node(),           &admin(),      &cluster(),       &log(),
+          &postgresql(),     &database(),   &kafka(),         &redis(),
+          &dead_letters(),   &waiting(),    &coordinator(),   &tenant(),
+          &pipeline(),       &limits(),     &event(),         &write(),
+          &partition(),      &series(),     &own_partition(), &migrations(),
+          &cluster_static(), &cluster_tls()};
 }
 
 const std::vector<std::string>& roots() {
   static const std::vector<std::string> result{
-    "node",   "postgresql", "database", "kafka",   "redis",      "dead_letters",
-    "tenant", "pipeline",   "cluster",  "waiting", "coordinator"};
+    "node",         "postgresql", "database", "kafka",   "redis",
+    "dead_letters", "tenant",     "pipeline", "cluster", "waiting",
+    "coordinator",  "migrations", "partition"};
   return result;
 }
 

@@ -30,6 +30,10 @@ const section<write_config>& write();
 const section<partition_config>& partition();
 const section<series_config>& series();
 
+/// Those that stand by themselves.
+const section<migrations_config>& migrations();
+const section<partition_config>& own_partition();
+
 /// All of them, in the order of the documentation.
 std::vector<const section_info*> all();
 

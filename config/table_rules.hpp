@@ -60,6 +60,10 @@ struct partition_config {
   /// With `{table}`, `{YYYY}` and so on; empty: as `every` wants it.
   std::string name;
 
+  /// Of a `[[partition]]`: in whose schemas the tables are; empty: in those of
+  /// all tenants. Otherwise the pipeline's tenants.
+  std::vector<std::string> tenants;
+
   source_position at;
 };
 

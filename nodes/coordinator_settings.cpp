@@ -32,16 +32,21 @@ session_config lease_session(const postgresql_config& database,
 std::vector<partition_policy> policies_of(const config& all,
                                           const postgresql_config& database) {
   std::vector<partition_policy> result;
-  for (const auto& pipeline : all.pipelines) {
+  auto add = [&](const partition_config& rules, const tenant_config& tenant,
+                 const std::string& pipeline) {
+    for (const auto& table : rules.tables)
+      if (std::ranges::none_of(result, [&](const partition_policy& x) {
+            return x.schema == tenant.schema && x.table == table;
+          }))
+        result.push_back({tenant.schema, table, rules, pipeline, tenant.name});
+  };
+  for (const auto& pipeline : all.pipelines)
     for (const auto* tenant : tenants_of(all, pipeline, database.name))
       for (const auto& rules : pipeline.partitions)
-        for (const auto& table : rules.tables)
-          if (std::ranges::none_of(result, [&](const partition_policy& x) {
-                return x.schema == tenant->schema && x.table == table;
-              }))
-            result.push_back(
-              {tenant->schema, table, rules, pipeline.name, tenant->name});
-  }
+        add(rules, *tenant, pipeline.name);
+  for (const auto& rules : all.partitions)
+    for (const auto* tenant : chosen_tenants(all, rules.tenants, database.name))
+      add(rules, *tenant, {});
   return result;
 }
 

@@ -40,12 +40,14 @@ std::unexpected<prepare_failure> fail(const store_error& x,
 }
 
 std::expected<void, prepare_failure>
-migrate(connection& conn, const config& all,
-        const postgresql_config& database) {
+migrate(connection& conn, const config& all, const postgresql_config& database,
+        const std::vector<migration_job>& before) {
   migrator worker{conn, database.lock_timeout};
   problems pending;
   for (const auto& x : migration_jobs(all, database)) {
-    auto files = load_embedded_migrations(x.set);
+    if (std::ranges::contains(before, x))
+      continue;
+    auto files = files_of(x);
     if (!files)
       return fail(files.error());
     if (database.auto_migrate) {
@@ -205,36 +207,6 @@ write_plan_ptr plan_for(const pipeline_config& pipeline,
 
 } // namespace
 
-std::string migration_set_of(const pipeline_config& pipeline) {
-  if (pipeline.pack.empty())
-    return {};
-  if (pipeline.partitioning == partitioning_kind::hypertable)
-    return pipeline.pack + "-hypertable";
-  return pipeline.pack;
-}
-
-std::string section_of(const postgresql_config& x) {
-  return x.name == control_database ? x.name : "database." + x.name;
-}
-
-std::vector<migration_job> migration_jobs(const config& all,
-                                          const postgresql_config& database) {
-  std::vector<migration_job> result{{"control", {"millrace", std::nullopt}}};
-  for (const auto& pipeline : all.pipelines) {
-    auto set = migration_set_of(pipeline);
-    if (set.empty())
-      continue;
-    for (const auto* tenant : tenants_of(all, pipeline, database.name)) {
-      auto known = std::ranges::any_of(result, [&](const migration_job& x) {
-        return x.set == set && x.target.schema == tenant->schema;
-      });
-      if (!known)
-        result.push_back({set, {tenant->schema, tenant->name}});
-    }
-  }
-  return result;
-}
-
 session_config make_session_config(const postgresql_config& x,
                                    const std::string& role) {
   session_config result;
@@ -375,11 +347,12 @@ void warn_of_few_sessions(connection& conn, const config& all,
 } // namespace
 
 std::expected<std::vector<prepared_pipeline>, prepare_failure>
-prepare(const config& all, const postgresql_config& database) {
+prepare(const config& all, const postgresql_config& database,
+        const std::vector<migration_job>& before) {
   auto conn = open_session(database);
   if (!conn)
     return fail(conn.error(), "cannot connect to " + text_of(database));
-  if (auto done = migrate(*conn, all, database); !done)
+  if (auto done = migrate(*conn, all, database, before); !done)
     return std::unexpected{done.error()};
   if (auto done = check_identity(*conn, database); !done)
     return std::unexpected{done.error()};

@@ -59,9 +59,12 @@ session_config make_session_config(const postgresql_config& database,
 
 /// For one database: applies or checks the migrations, reads the target tables
 /// and compiles the mappings against them. All pipelines that are read for it.
-/// Blocks.
+/// Migrations that this process has brought up before are not looked at: one of
+/// them may be under way in a tenant, for long, and others must not wait for
+/// it. Blocks.
 std::expected<std::vector<prepared_pipeline>, prepare_failure>
-prepare(const config& all, const postgresql_config& database);
+prepare(const config& all, const postgresql_config& database,
+        const std::vector<migration_job>& before = {});
 
 /// Reads a pipeline's target tables in one database and compiles its mapping
 /// for each tenant there. Changes nothing. Blocks.
@@ -75,7 +78,7 @@ prepare_pipeline(connection& conn, const config& all,
 std::string section_of(const postgresql_config& x);
 
 /// What a database needs applied, in that order: the control schema, then the
-/// packs of its pipelines for every tenant.
+/// packs of its pipelines and the `[[migrations]]`, for every tenant.
 std::vector<migration_job> migration_jobs(const config& all,
                                           const postgresql_config& database);
 

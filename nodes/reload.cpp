@@ -69,11 +69,19 @@ brings_map(const config& next,
   return false;
 }
 
+std::vector<migration_job> jobs_of(const migrated_sets& all,
+                                   const postgresql_config& database) {
+  auto i = all.find(database.name);
+  return i == all.end() ? std::vector<migration_job>{} : i->second;
+}
+
 /// Why the databases cannot be used as the configuration says. One that does
 /// not answer is no reason: it is waited for, as at a start.
-std::optional<std::string> unusable(const config& next) {
+std::optional<std::string> unusable(const config& next,
+                                    const migrated_sets& before) {
   for (const auto* x : all_databases(next))
-    if (auto ready = prepare(next, *x); !ready && !ready.error().passing)
+    if (auto ready = prepare(next, *x, jobs_of(before, *x));
+        !ready && !ready.error().passing)
       return ready.error().problems.front();
   return std::nullopt;
 }
@@ -110,6 +118,11 @@ tree_keeper::tree_keeper(caf::actor_system& sys, supervisor_actor root,
 }
 
 void tree_keeper::begin(const config& all, const placement_ptr& where) {
+  begin(all, where, {});
+}
+
+void tree_keeper::begin(const config& all, const placement_ptr& where,
+                        const migrated_sets& before) {
   databases_.reset();
   running_.all = std::make_shared<const config>(all);
   running_.where = where;
@@ -121,7 +134,9 @@ void tree_keeper::begin(const config& all, const placement_ptr& where) {
   children_ = plant_tree(root_, running_);
   databases_.emplace(
     *running_.all, board_,
-    [now = running_.all](const auto& x) { return prepare(*now, x); },
+    [now = running_.all, before](const auto& x) {
+      return prepare(*now, x, jobs_of(before, x));
+    },
     [this](const auto& x, const auto& pipelines) { plant(x, pipelines); });
 }
 
@@ -138,6 +153,7 @@ void tree_keeper::plant(const postgresql_config& database,
   auto names = plant_database(sys_, root_, running_, database, pipelines);
   std::ranges::move(names, std::back_inserter(children_));
   planted_ = true;
+  migrated_[database.name] = migration_jobs(*running_.all, database);
   log::info("database-ready",
             {{"database", database.name}, {"pipelines", pipelines.size()}});
 }
@@ -168,7 +184,9 @@ void tree_keeper::look(bool asked) {
     if (!better || !*better)
       return;
   }
-  if (auto why = unusable(*next)) {
+  // Who asks wants all that is new, also in folders of migrations.
+  auto before = asked ? migrated_sets{} : migrated_;
+  if (auto why = unusable(*next, before)) {
     keep_old(*why);
     return;
   }
@@ -180,7 +198,8 @@ void tree_keeper::look(bool asked) {
   post({});
   kept_why_.clear();
   begin(*next,
-        std::make_shared<const placement>(next->cluster, next->node.name));
+        std::make_shared<const placement>(next->cluster, next->node.name),
+        before);
   log::info("node-reloaded", {{"pipelines", next->pipelines.size()}});
 }
 

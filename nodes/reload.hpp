@@ -20,6 +20,9 @@
 
 namespace millrace {
 
+/// What was brought up, by database.
+using migrated_sets = std::map<std::string, std::vector<migration_job>>;
+
 /// Readings whose program does not fit the database any more, because of the
 /// map or of columns, by name, with a sentence each. For many threads.
 class outdated_programs {
@@ -69,6 +72,8 @@ public:
   void look(bool asked);
 
 private:
+  void begin(const config& all, const placement_ptr& where,
+             const migrated_sets& before);
   void plant(const postgresql_config& database,
              const std::vector<prepared_pipeline>& pipelines);
   void post(const std::map<std::string, std::string>& troubled);
@@ -84,6 +89,9 @@ private:
   std::optional<preparation> databases_;
   std::vector<std::string> children_;
   bool planted_ = false;
+
+  /// By this process, when its databases were ready.
+  migrated_sets migrated_;
   std::shared_ptr<outdated_programs> outdated_
     = std::make_shared<outdated_programs>();
 

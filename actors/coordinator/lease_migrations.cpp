@@ -14,7 +14,7 @@ namespace {
 /// Applies what is missing; how many files that were.
 std::expected<int64_t, std::string> bring_up(migrator& worker,
                                              const migration_job& job) {
-  auto files = load_embedded_migrations(job.set);
+  auto files = files_of(job);
   if (!files)
     return std::unexpected{files.error()};
   auto status = worker.status(*files, job.target);
@@ -46,6 +46,7 @@ task_work migrations_in_term(std::vector<migration_job> jobs,
     options.guard = [&lease](connection& x) {
       return check_lease(x, lease.term());
     };
+    options.stop = [&] { return stop || !lease.holds(); };
     migrator worker{conn, std::move(options)};
     task_result result;
     for (const auto& job : jobs) {

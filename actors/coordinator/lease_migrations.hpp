@@ -8,9 +8,9 @@
 
 namespace millrace {
 
-/// The work of the MIGRATOR: applies what the jobs' schemas lack of the sets
-/// that this program has, each transaction under the lease. One schema that
-/// cannot be migrated does not keep the others from it.
+/// The work of the MIGRATOR: applies what the jobs' schemas lack, each
+/// transaction under the lease. One schema that cannot be migrated does not
+/// keep the others from it.
 ///
 /// The session must allow statements to take as long as they need.
 task_work migrations_in_term(std::vector<migration_job> jobs,

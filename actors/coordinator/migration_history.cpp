@@ -36,6 +36,11 @@ std::string name_in_steps(const migration& file) {
 
 } // namespace
 
+std::expected<migration_set, std::string> files_of(const migration_job& job) {
+  return job.folder.empty() ? load_embedded_migrations(job.set)
+                            : load_migrations(job.set, job.folder);
+}
+
 history_tables::history_tables(connection& conn, std::string schema)
   : conn_{conn},
     schema_{std::move(schema)},

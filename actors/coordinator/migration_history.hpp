@@ -11,13 +11,24 @@ struct migration_target {
 
   /// Registered in millrace.tenant when it is a tenant's schema.
   std::optional<std::string> tenant;
+
+  friend bool operator==(const migration_target&, const migration_target&)
+    = default;
 };
 
 /// One set of migrations and the schema it belongs into.
 struct migration_job {
   std::string set;
   migration_target target;
+
+  /// Where its files are; empty: in the program.
+  std::string folder = {};
+
+  friend bool operator==(const migration_job&, const migration_job&) = default;
 };
+
+/// The job's files. An error: there are none.
+std::expected<migration_set, std::string> files_of(const migration_job& job);
 
 /// A step of a file without a transaction, as the database knows it.
 struct migration_step {

@@ -48,6 +48,10 @@ void migration_session::tell(const std::string& text) const {
     options_.tell(text);
 }
 
+bool migration_session::is_told_to_stop() const {
+  return options_.stop && options_.stop();
+}
+
 store_result<void> migration_session::guard() {
   return options_.guard ? options_.guard(conn_) : store_result<void>{};
 }
@@ -64,7 +68,7 @@ store_result<void> migration_session::lock() {
       locked_ = true;
       return {};
     }
-    if (clock::now() >= until)
+    if (clock::now() >= until || is_told_to_stop())
       return std::unexpected{
         store_error{store_errc::retry,
                     {},
@@ -95,7 +99,7 @@ migration_session::retry(std::function<store_result<void>()> once) {
   for (auto attempt = 1;; ++attempt) {
     auto done = once();
     if (done || done.error().code != store_errc::retry
-        || attempt >= options_.max_attempts)
+        || attempt >= options_.max_attempts || is_told_to_stop())
       return done;
     tell("attempt " + std::to_string(attempt) + " of "
          + std::to_string(options_.max_attempts) + ": "

@@ -30,6 +30,9 @@ struct migrator_options {
   /// How long another migrator of the same schema is waited for.
   std::chrono::milliseconds migrator_wait{600'000};
 
+  /// Looked at while others are waited for, when not empty; true ends the run.
+  std::function<bool()> stop = {};
+
   /// First in each transaction, and before each statement outside of one; its
   /// error ends them.
   std::function<store_result<void>(connection&)> guard = {};
@@ -92,6 +95,8 @@ public:
   }
 
 private:
+  bool is_told_to_stop() const;
+
   connection& conn_;
   migration_target target_;
   const migrator_options& options_;

@@ -16,7 +16,7 @@ struct partition_policy {
   std::string table;
   partition_config rules;
 
-  // Who declares it.
+  // Who declares it; a `[[partition]]`: no pipeline.
   std::string pipeline = {};
   std::string tenant = {};
 

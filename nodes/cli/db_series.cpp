@@ -41,6 +41,13 @@ std::vector<series_table> series_of(const config& all,
           if (auto& at = series_at(result, *one, table); !at.rules)
             at.rules = x;
     }
+  // By itself that makes no table one to be cleaned: an audit log is none.
+  for (const auto& x : all.partitions)
+    for (const auto* one : chosen_tenants(all, x.tenants, database.name))
+      for (auto& at : result)
+        if (at.schema == one->schema && !at.rules
+            && std::ranges::contains(x.tables, at.table))
+          at.rules = x;
   return result;
 }
 

@@ -99,18 +99,18 @@ store_result<void> doctor_reader::read_migrations() {
         jobs.push_back({maybe_text(row[0]), {tenant.schema, tenant.name}});
   }
   for (const auto& x : jobs)
-    if (auto done = read_set(x.set, x.target.schema, x.target.tenant); !done)
+    if (auto done = read_set(x); !done)
       return done;
   return {};
 }
 
-store_result<void>
-doctor_reader::read_set(const std::string& set, const std::string& schema,
-                        const std::optional<std::string>& tenant) {
-  auto files = load_embedded_migrations(set);
+store_result<void> doctor_reader::read_set(const migration_job& job) {
+  const auto& set = job.set;
+  const auto& schema = job.target.schema;
+  auto files = files_of(job);
   if (!files)
     return {}; // Somebody's own, of which this program knows nothing.
-  auto status = migrator{conn_}.status(*files, {schema, tenant});
+  auto status = migrator{conn_}.status(*files, job.target);
   if (!status)
     return std::unexpected{store_error{store_errc::failed, {}, status.error()}};
   migration_fact fact{set, schema, 0, 0};

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "actors/coordinator/migration_history.hpp"
 #include "actors/store/connection.hpp"
 #include "config/config.hpp"
 #include "nodes/cli/doctor_facts.hpp"
@@ -22,8 +23,7 @@ private:
   store_result<void> read_settings();
   store_result<void> read_sessions();
   store_result<void> read_migrations();
-  store_result<void> read_set(const std::string& set, const std::string& schema,
-                              const std::optional<std::string>& tenant);
+  store_result<void> read_set(const migration_job& job);
   store_result<void> read_invalid();
   store_result<void> read_bloat();
   store_result<void> read_holders();

@@ -59,9 +59,10 @@ using incomplete_sets = std::set<std::string>;
 /// Looks at one set in one schema. Returns whether it is complete.
 bool check_migrations(migrator& worker, const migration_job& job,
                       const postgresql_config& database, reporter& to) {
-  auto files = load_embedded_migrations(job.set);
+  auto files = files_of(job);
   if (!files) {
-    to.error(files.error());
+    if (job.folder.empty())
+      to.error(files.error());
     return false;
   }
   auto where = "schema '" + job.target.schema + "'";

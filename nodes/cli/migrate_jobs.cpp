@@ -193,7 +193,7 @@ std::expected<migrate_work, failure> find_work(const migrate_arguments& what) {
   // Files first: what is wrong with them needs no server to be told.
   for (const auto& x : result.databases)
     for (const auto& job : x.jobs) {
-      auto files = what.dir.empty() ? load_embedded_migrations(job.set)
+      auto files = what.dir.empty() ? files_of(job)
                                     : load_migrations(job.set, what.dir);
       if (!files)
         return fail(exit_code::usage, files.error());

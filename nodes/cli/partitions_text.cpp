@@ -103,8 +103,11 @@ std::string title_of(const table_view& x) {
 }
 
 std::string head_of(const table_view& x) {
-  return std::format("{}: pipeline {}, tenant {}", title_of(x),
-                     x.policy.pipeline, x.policy.tenant);
+  return std::format("{}: {}tenant {}", title_of(x),
+                     x.policy.pipeline.empty()
+                       ? ""
+                       : "pipeline " + x.policy.pipeline + ", ",
+                     x.policy.tenant);
 }
 
 /// `make, attach`

@@ -3,6 +3,7 @@
 #include "config/values.hpp"
 #include "nodes/cli/config_files.hpp"
 #include "nodes/cli/live_checks.hpp"
+#include "nodes/prepare.hpp"
 
 #include <algorithm>
 #include <iterator>
@@ -26,12 +27,26 @@ struct verdict {
   }
 };
 
+/// What is wrong with the files of `[[migrations]]` needs no server to be told.
+findings check_own_sets(const config& all) {
+  findings result;
+  for (const auto& own : all.migrations) {
+    auto files = files_of({own.set, {}, own.folder});
+    for (const auto& text :
+         files ? files->problems : std::vector{files.error()})
+      result.push_back({severity::error,
+                        to_string(own.at) + ": migrations: " + text, own.at,
+                        "migrations"});
+  }
+  return result;
+}
+
 verdict check(const std::string& file, const validate_arguments& what,
               std::chrono::milliseconds patience) {
   auto loaded = load_checked(file, what.pack_dirs);
   if (!loaded)
     return {loaded.error()};
-  verdict result;
+  verdict result{check_own_sets(*loaded)};
   if (what.offline)
     return result;
   for (const auto* database : all_databases(*loaded))

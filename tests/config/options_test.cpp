@@ -107,13 +107,18 @@ TEST_CASE("full.toml shows every option with its default") {
       CHECK(text.contains("\n# group = "));
       continue;
     }
-    if (x.path == "pipeline.*.partition[].archive") {
+    if (x.path.ends_with("partition[].archive")) {
       // Likewise: the folder has to be there.
       CHECK(text.contains("\n# archive = "));
       continue;
     }
+    if (x.path == "migrations[].folder") {
+      CHECK(text.contains("\n# folder = "));
+      continue;
+    }
     REQUIRE(found.contains(x.path));
-    if (!x.default_value.empty())
+    // What pipelines say shows them as well.
+    if (!x.default_value.empty() && !x.path.starts_with("partition[]"))
       CHECK(found[x.path].contains(x.default_value));
   }
 }

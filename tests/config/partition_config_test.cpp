@@ -141,6 +141,59 @@ TEST_CASE("partitions that cannot be are refused, each with its place") {
        "expected a duration such as \"1h\", from 1h to 876000h\n");
 }
 
+TEST_CASE("partitions of tables that no pipeline speaks of are declared by "
+          "themselves, for all tenants or some") {
+  auto all = parsed("[[tenant]]\nname = \"north\"\n"
+                    "[[partition]]\ntables = [\"audit_log\"]\nevery = "
+                    "\"month\"\nlate = \"default\"\n"
+                    "[[partition]]\ntables = [\"notes\"]\nkeep = \"30d\"\n"
+                    "tenants = [\"north\"]\n"
+                    "[[partition]]\ntables = [\"notes\"]\n"
+                    "tenants = [\"demo\"]\n");
+  REQUIRE(test::messages(all) == "");
+  REQUIRE(all->partitions.size() == 3);
+  const auto& x = all->partitions[0];
+  CHECK(x.tables == texts{"audit_log"});
+  CHECK(x.every == partition_every::month);
+  CHECK(x.ahead == days{14});
+  CHECK(x.late == late_rows::catch_all);
+  CHECK(x.tenants.empty());
+  CHECK(all->partitions[1].tenants == texts{"north"});
+  CHECK(all->partitions[1].keep == days{30});
+  CHECK(all->pipelines[0].partitions.size() == 1);
+  auto names = [&](const texts& wanted) {
+    texts result;
+    for (const auto* tenant : chosen_tenants(*all, wanted, "postgresql"))
+      result.push_back(tenant->name);
+    return result;
+  };
+  CHECK(names({}) == texts{"demo", "north"});
+  CHECK(names({"north"}) == texts{"north"});
+  CHECK(chosen_tenants(*all, {}, "west").empty());
+}
+
+TEST_CASE("sets of migrations are named with the folder they are in") {
+  test::scratch_folder folder;
+  auto text = std::string{"[[migrations]]\nset = \"orders\"\nfolder = \""}
+              + folder.path().string()
+              + "\"\n[[migrations]]\nset = \"trading-engine-payments\"\n"
+                "tenants = [\"demo\"]\n";
+  auto all = parsed(text);
+  REQUIRE(test::messages(all) == "");
+  REQUIRE(all->migrations.size() == 2);
+  CHECK(all->migrations[0].set == "orders");
+  CHECK(all->migrations[0].folder == folder.path());
+  CHECK(all->migrations[0].tenants.empty());
+  CHECK(all->migrations[1].folder.empty());
+  CHECK(all->migrations[1].tenants == texts{"demo"});
+  // Relative to the file, x.toml, which is where the test runs.
+  auto relative = parsed("[[migrations]]\nset = \"own\"\nfolder = \".\"\n");
+  REQUIRE(test::messages(relative) == "");
+  std::filesystem::path own{relative->migrations[0].folder};
+  CHECK(own.is_absolute());
+  CHECK(std::filesystem::equivalent(own, std::filesystem::current_path()));
+}
+
 TEST_CASE("what grows with time is declared beside a pack or in it") {
   auto of_pack = parsed("");
   const auto& x = ticks(of_pack);

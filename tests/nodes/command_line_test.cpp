@@ -168,6 +168,8 @@ TEST_CASE("the configuration documents itself") {
         == file_text(MILLRACE_SOURCE_DIR "/config/examples/ticks.toml"));
   CHECK(run({"config", "example", "full"}).out
         == file_text(MILLRACE_SOURCE_DIR "/config/examples/full.toml"));
+  CHECK(run({"config", "example", "perps-stats"}).out
+        == file_text(MILLRACE_SOURCE_DIR "/config/examples/perps-stats.toml"));
   CHECK(run({"config", "example", "none"}).code == 2);
   CHECK_THAT(run({"config", "options"}).out,
              ContainsSubstring("\nkafka.bootstrap\n"));
