@@ -198,6 +198,7 @@ TEST_CASE("the example for perps-stats makes its tables, and keeps their days "
 
 TEST_CASE_METHOD(fixture, "commands know the user's own folder by the "
                           "configuration") {
+  CHECK(run({"migrate", "up", "--set", "control"}).code == 0);
   auto up = run({"migrate", "up", "--set", "notes"});
   INFO(up.out << up.err);
   CHECK(up.out.starts_with("notes in tenant_north: applied 1 in "));
