@@ -122,50 +122,67 @@ store_result<migration_history> history_tables::read(const std::string& set) {
   return result;
 }
 
-store_result<void> history_tables::prepare() {
+store_result<std::vector<std::string>> history_tables::missing() {
+  std::vector<std::string> result;
   auto there = is_there(versions_);
   if (!there)
     return std::unexpected{std::move(there.error())};
   if (*there)
     if (auto good = check_shape(); !good)
-      return good;
+      return std::unexpected{std::move(good.error())};
   // The table that came last: where it is, everything is. Roles that may not
   // create anything can then still ask for what is applied already.
   there = is_there(steps_);
   if (!there)
     return std::unexpected{std::move(there.error())};
   if (*there)
-    return {};
+    return result;
   auto schema = conn_.query("SELECT 1 FROM pg_catalog.pg_namespace WHERE "
                             "nspname = $1",
                             {schema_});
   if (!schema)
     return std::unexpected{std::move(schema.error())};
-  std::string script;
   if (schema->rows.empty())
-    script = "CREATE SCHEMA " + quote_identifier(schema_) + ';';
-  script += "CREATE TABLE IF NOT EXISTS " + versions_
-            + " (pack text NOT NULL, version int NOT NULL, name text NOT NULL, "
-              "description text NOT NULL, checksum text NOT NULL, applied_at "
-              "timestamptz NOT NULL DEFAULT now(), execution_time_ms bigint "
-              "NOT NULL, applied_by text NOT NULL DEFAULT session_user, "
-              "PRIMARY KEY (pack, version)); ALTER TABLE "
-            + versions_
-            + " ADD COLUMN IF NOT EXISTS author text NOT NULL DEFAULT '', ADD "
-              "COLUMN IF NOT EXISTS baseline boolean NOT NULL DEFAULT false; "
-              "CREATE INDEX IF NOT EXISTS idx_schema_migrations_applied_at ON "
-            + versions_ + " (applied_at DESC); CREATE TABLE " + repeatables_
-            + " (pack text NOT NULL, name text NOT NULL, description text NOT "
-              "NULL, author text NOT NULL, checksum text NOT NULL, applied_at "
-              "timestamptz NOT NULL DEFAULT now(), execution_time_ms bigint "
-              "NOT NULL, applied_by text NOT NULL DEFAULT session_user, "
-              "PRIMARY KEY (pack, name)); CREATE TABLE "
-            + steps_
-            + " (pack text NOT NULL, version int NOT NULL, name text NOT NULL, "
-              "step int NOT NULL, direction text NOT NULL CHECK (direction IN "
-              "('up', 'down')), checksum text NOT NULL, begun timestamptz NOT "
-              "NULL DEFAULT clock_timestamp(), done timestamptz, PRIMARY KEY "
-              "(pack, version, name, step))";
+    result.push_back("CREATE SCHEMA " + quote_identifier(schema_));
+  result.push_back(
+    "CREATE TABLE IF NOT EXISTS " + versions_
+    + " (pack text NOT NULL, version int NOT NULL, name text NOT NULL, "
+      "description text NOT NULL, checksum text NOT NULL, applied_at "
+      "timestamptz NOT NULL DEFAULT now(), execution_time_ms bigint NOT NULL, "
+      "applied_by text NOT NULL DEFAULT session_user, PRIMARY KEY (pack, "
+      "version))");
+  result.push_back("ALTER TABLE " + versions_
+                   + " ADD COLUMN IF NOT EXISTS author text NOT NULL DEFAULT "
+                     "'', ADD COLUMN IF NOT EXISTS baseline boolean NOT NULL "
+                     "DEFAULT false");
+  result.push_back("CREATE INDEX IF NOT EXISTS "
+                   "idx_schema_migrations_applied_at ON "
+                   + versions_ + " (applied_at DESC)");
+  result.push_back(
+    "CREATE TABLE " + repeatables_
+    + " (pack text NOT NULL, name text NOT NULL, description text NOT NULL, "
+      "author text NOT NULL, checksum text NOT NULL, applied_at timestamptz "
+      "NOT NULL DEFAULT now(), execution_time_ms bigint NOT NULL, applied_by "
+      "text NOT NULL DEFAULT session_user, PRIMARY KEY (pack, name))");
+  result.push_back(
+    "CREATE TABLE " + steps_
+    + " (pack text NOT NULL, version int NOT NULL, name text NOT NULL, step "
+      "int NOT NULL, direction text NOT NULL CHECK (direction IN ('up', "
+      "'down')), checksum text NOT NULL, begun timestamptz NOT NULL DEFAULT "
+      "clock_timestamp(), done timestamptz, PRIMARY KEY (pack, version, name, "
+      "step))");
+  return result;
+}
+
+store_result<void> history_tables::prepare() {
+  auto statements = missing();
+  if (!statements)
+    return std::unexpected{std::move(statements.error())};
+  if (statements->empty())
+    return {};
+  std::string script;
+  for (const auto& x : *statements)
+    script += x + ';';
   return conn_.run(script);
 }
 

@@ -52,6 +52,10 @@ public:
   /// What they say of a set; nothing where they are missing. Changes nothing.
   store_result<migration_history> read(const std::string& set);
 
+  /// The statements that make what is missing; none where all is there. Changes
+  /// nothing. Refused when a table of that name is another tool's.
+  store_result<std::vector<std::string>> missing();
+
   /// Makes the schema and the tables, and carries over those that an older
   /// Millrace has made. Refused when a table of that name is another tool's.
   store_result<void> prepare();

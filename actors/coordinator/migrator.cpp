@@ -168,6 +168,14 @@ migrator::init(const migration_target& target) {
   return prepare(session, history);
 }
 
+std::expected<std::vector<std::string>, std::string>
+migrator::plan_init(const migration_target& target) {
+  auto result = history_tables{conn_, target.schema}.missing();
+  if (!result)
+    return fail(target, result.error());
+  return std::move(*result);
+}
+
 std::expected<migration_report, std::string>
 migrator::baseline(const migration_set& set, const migration_target& target,
                    int32_t version) {

@@ -65,6 +65,10 @@ public:
   /// Makes the schema and its history, and registers the tenant.
   std::expected<void, std::string> init(const migration_target& target);
 
+  /// What `init` would run, a statement each; changes nothing.
+  std::expected<std::vector<std::string>, std::string>
+  plan_init(const migration_target& target);
+
   /// Writes down, without running anything, that the files up to `version` are
   /// applied: for schemas that had their tables before they had Millrace.
   std::expected<migration_report, std::string>

@@ -27,6 +27,8 @@ trixie        redis-server                5:7.0
 trixie        clang-format                1:19
 trixie        clang-tidy                  1:19
 trixie        xz-utils                    5.4
+trixie        nftables                    1.0
+trixie        libfaketime                 0.9
 trixie        python3                     3.11
 experimental  libcaf-dev                  0.18.7
 '

@@ -117,6 +117,13 @@ exit_code run_migrate_new(const new_migration_arguments& what, console& to) {
 }
 
 exit_code run_migrate_init(const migrate_arguments& what, console& to) {
+  if (what.dry_run)
+    return run_jobs(what, to,
+                    [](migrator& by, const migration_set&,
+                       const migration_job& job,
+                       const postgresql_config& database) {
+                      return dry_run_init(by, job, database);
+                    });
   return report_jobs(what, to, "initialised",
                      [](migrator& by, const migration_set&,
                         const migration_target& target)

@@ -134,4 +134,23 @@ dry_run(migrator& by, const migration_set& files, const migration_job& job,
                      json_of(job, database, x, found)};
 }
 
+std::expected<job_outcome, std::string>
+dry_run_init(migrator& by, const migration_job& job,
+             const postgresql_config& database) {
+  auto statements = by.plan_init(job.target);
+  if (!statements)
+    return std::unexpected{statements.error()};
+  auto text = title_of(job, database)
+              + (statements->empty() ? ": nothing to do\n" : ": would do\n");
+  json_writer out;
+  begin_job(out, job, database);
+  out.key("sql").begin_array();
+  for (const auto& x : *statements) {
+    text += indented(x);
+    out.string(x);
+  }
+  out.end_array().end_object();
+  return job_outcome{std::move(text), std::move(out).str()};
+}
+
 } // namespace millrace::cli

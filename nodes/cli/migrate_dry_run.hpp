@@ -19,4 +19,9 @@ std::vector<lint_finding> lint(std::string_view set,
 /// `  orders/002_notes.sql:3: RULE: reason; way out`, a line each.
 std::string findings_text(const std::vector<lint_finding>& all);
 
+/// The same for `init`, which has no files.
+std::expected<job_outcome, std::string>
+dry_run_init(migrator& by, const migration_job& job,
+             const postgresql_config& database);
+
 } // namespace millrace::cli

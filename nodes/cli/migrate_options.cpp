@@ -108,8 +108,11 @@ void add_migrate(CLI::App& root, adder& all) {
     add_dry_run(added.app, *added.args);
     return added;
   };
-  changing("init", "Make the schemas and their histories, and nothing else",
-           run_migrate_init);
+  auto init = changing("init",
+                       "Make the schemas and their histories, and nothing else",
+                       run_migrate_init);
+  init.app->add_flag("--dry-run", init.args->dry_run,
+                     "Tell the SQL; changes nothing");
   running("up", "Apply what is missing", run_migrate_up);
   auto down = running("down", "Take back the newest of one set",
                       run_migrate_down);

@@ -44,7 +44,18 @@ struct fixture {
 
 TEST_CASE_METHOD(fixture, "a set of one's own is initialised, applied, taken "
                           "back and done again") {
+  auto planned = migrate({"init", "--dry-run"});
+  CHECK_THAT(planned.out,
+             ContainsSubstring("orders in shop: would do\n")
+               && ContainsSubstring("CREATE TABLE IF NOT EXISTS "
+                                    "\"shop\".\"schema_migrations\" (pack"));
+  CHECK(db.value("SELECT to_regclass('shop.schema_migrations') IS NULL")
+        == "t");
   CHECK(migrate({"init"}).out == "orders in shop: initialised\n");
+  CHECK(migrate({"init", "--dry-run"}).out
+        == "orders in shop: nothing to do\n");
+  CHECK_THAT(migrate({"init", "--dry-run", "--json"}).out,
+             ContainsSubstring("\"sql\":[]"));
   auto to = migrate({"to", "1"});
   INFO(to.err);
   CHECK_THAT(to.out, ContainsSubstring("orders in shop: applied 1 in "));
