@@ -175,7 +175,7 @@ TEST_CASE("partitions of tables that no pipeline speaks of are declared by "
 TEST_CASE("sets of migrations are named with the folder they are in") {
   test::scratch_folder folder;
   auto text = std::string{"[[migrations]]\nset = \"orders\"\nfolder = \""}
-              + folder.path().string()
+              + folder.path()
               + "\"\n[[migrations]]\nset = \"trading-engine-payments\"\n"
                 "tenants = [\"demo\"]\n";
   auto all = parsed(text);
