@@ -204,6 +204,40 @@ TEST_CASE("validate sees pending migrations, tables and topics") {
   CHECK_THAT(broken.err, ContainsSubstring("lp"));
 }
 
+TEST_CASE("validate tells all at once what does not fit the ledger's tables") {
+  auto brokers = servers::kafka_bootstrap();
+  scratch_database db{"cli"};
+  auto topic = unique_name("cli");
+  scratch_folder folder;
+  auto file = folder.write(
+    "node.toml", "postgresql.url = { env = \"DB_URL\" }\nkafka.bootstrap = \""
+                   + brokers
+                   + "\"\ntenant = [{ name = \"east\" }]\n[pipeline.pme]\n"
+                     "pack = \"pme-online\"\ntenant = \"'east'\"\ntopics = [\""
+                   + topic + "\"]\n");
+  create_topic(brokers, topic);
+  REQUIRE(run({"migrate", "up", "--config", file}, database(db)).code == 0);
+  auto good = run({"validate", "--require-servers", file}, database(db));
+  INFO(good.err);
+  REQUIRE(good.code == 0);
+  db.execute(
+    "SET search_path = tenant_east; "
+    "ALTER TABLE fact3_order DROP COLUMN rate; "
+    "ALTER TABLE fact5_trade_event RENAME COLUMN message TO text; "
+    "ALTER TABLE fact1_holiday ALTER description TYPE inet USING null; "
+    "ALTER TABLE fact4_trade ADD COLUMN venue text NOT NULL; "
+    "ALTER TABLE fact1_parameter ALTER kafka_offset TYPE boolean USING true");
+  auto x = run({"validate", file}, database(db));
+  INFO(x.err);
+  CHECK(x.code == 2);
+  for (const auto* wrong :
+       {"rate: found a column that fact3_order does not have",
+        "message: found a column that fact5_trade_event does not have",
+        "description: found a column of type inet",
+        "found no value for venue, which is NOT NULL", "kafka_offset"})
+    CHECK_THAT(x.err, ContainsSubstring(wrong));
+}
+
 TEST_CASE("validate says which pattern matches no topic yet") {
   auto brokers = servers::kafka_bootstrap();
   scratch_database db{"cli"};
