@@ -71,6 +71,10 @@ std::expected<std::map<kafka_partition, asked_offset>, kafka_error>
 list_offsets(rd_kafka_s* client, std::span<const kafka_partition> which,
              int64_t kind, int timeout_ms, std::string_view context);
 
+/// What was told of one log. Where nobody told it anything, librdkafka gives an
+/// invalid offset without an error; that is one to try again.
+asked_offset read_offset(int code, int64_t found, const kafka_partition& of);
+
 /// The first failure among per-topic results.
 std::expected<void, kafka_error>
 first_failure(const rd_kafka_topic_result_s** results, std::size_t n,

@@ -37,13 +37,19 @@ list_offsets(rd_kafka_t* client, std::span<const kafka_partition> which,
   for (std::size_t i = 0; i < n; ++i) {
     const auto* x = rd_kafka_ListOffsetsResultInfo_topic_partition(infos[i]);
     kafka_partition name{x->topic, {x->partition}};
-    asked_offset found = x->offset;
-    if (x->err != RD_KAFKA_RESP_ERR_NO_ERROR)
-      found = std::unexpected{
-        classify(x->err, std::format("watermarks of {}", describe(name)))};
+    auto found = read_offset(x->err, x->offset, name);
     result.emplace(std::move(name), std::move(found));
   }
   return result;
+}
+
+asked_offset read_offset(int code, int64_t found, const kafka_partition& of) {
+  if (code == RD_KAFKA_RESP_ERR_NO_ERROR && found == RD_KAFKA_OFFSET_INVALID)
+    code = RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE;
+  if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
+    return found;
+  return std::unexpected{
+    classify(code, std::format("watermarks of {}", describe(of)))};
 }
 
 } // namespace millrace::kafka_detail

@@ -1,3 +1,4 @@
+#include "actors/source/kafka_admin.hpp"
 #include "actors/source/kafka_reader.hpp"
 #include "tests/source/kafka_fixture.hpp"
 
@@ -13,6 +14,18 @@ struct client_fixture : mock_fixture {
 };
 
 } // namespace
+
+TEST_CASE(
+  "an offset that nobody has told is no offset, but worth another try") {
+  kafka_partition t0{"t", {0}};
+  CHECK(must(kafka_detail::read_offset(0, 12, t0)) == 12);
+  // By a time: no record is so late.
+  CHECK(must(kafka_detail::read_offset(0, -1, t0)) == -1);
+  auto untold = kafka_detail::read_offset(0, -1001, t0);
+  REQUIRE_FALSE(untold);
+  CHECK(untold.error().action == kafka_action::retry);
+  CHECK_FALSE(kafka_detail::read_offset(3, 12, t0));
+}
 
 TEST_CASE_METHOD(client_fixture, "watermarks bound what the log has") {
   CHECK(must(client.watermarks(t0, patience)) == kafka_watermarks{{0}, {0}});
