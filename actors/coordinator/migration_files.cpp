@@ -228,7 +228,13 @@ load_migrations(std::string_view set, const std::string& folder) {
     auto path = i->path();
     if (path.extension() != ".sql")
       continue;
-    if (!i->is_regular_file() || i->file_size() > max_file_bytes)
+    // A file may go, or be forbidden, between two looks at it.
+    std::error_code wrong;
+    auto is_file = i->is_regular_file(wrong);
+    auto bytes = is_file && !wrong ? i->file_size(wrong) : 0;
+    if (wrong)
+      return std::unexpected{path.string() + ": " + wrong.message()};
+    if (!is_file || bytes > max_file_bytes)
       return std::unexpected{path.string() + ": not a file of at most 4 MiB"};
     std::ifstream in{path, std::ios::binary};
     std::ostringstream text;

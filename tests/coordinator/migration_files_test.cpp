@@ -86,6 +86,14 @@ TEST_CASE("everything that is wrong with a folder is reported together") {
                                               "004_b.sql"));
 }
 
+TEST_CASE("a file that cannot be looked at is told, not thrown") {
+  scratch_folder folder;
+  std::filesystem::create_symlink("001_a.sql", folder / "001_a.sql");
+  auto x = load_migrations("orders", folder.path());
+  REQUIRE_FALSE(x);
+  CHECK_THAT(x.error(), ContainsSubstring("001_a.sql: "));
+}
+
 TEST_CASE("a folder that is missing or empty, and a set that is not built in, "
           "are told") {
   scratch_folder folder;
