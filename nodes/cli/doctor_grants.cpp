@@ -82,7 +82,9 @@ void grant_reader::add(grant_fact x) {
 
 /// What every node does in the control schema, whoever writes the rows.
 store_result<void> grant_reader::read_login() {
-  names others{"schema_migrations"};
+  // Those of the runner are written by whoever migrates.
+  names others{"schema_migrations", "schema_repeatables",
+               "schema_migration_steps"};
   if (!all_.coordinator.stand_by)
     others.insert(others.end(),
                   {"coordinator", "partition_hold", "partition_removal"});
