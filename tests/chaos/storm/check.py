@@ -6,8 +6,9 @@ all is quiet.
     check.py --world FILE --log-program millrace-log [--final SECONDS]
 
 Standard output is lines of JSON: `sample` (how far things are), `violation`,
-and at the end `verdict`. Standard input: the line `final SECONDS` asks for the
-verdict, once the lanes are at the log's end or the time is over.
+and at the end `verdict`. Standard input: the line `final SECONDS [RECORDS]` asks
+for the verdict, once the log has as many records and the lanes are at its end, or
+the time is over.
 """
 
 import argparse
@@ -85,14 +86,15 @@ class Checker:
         tallies = session.rows(invariants.TALLY)
         took = time.monotonic() - begin
         self.look_at_coordinator(session)
-        if self.caught_up(positions):
+        judged = self.caught_up(positions)
+        if judged:
             with self.lock:
                 found = list(invariants.tallies(self.model, positions,
                                                 tallies))
                 for lane, p, sentence in found:
                     self.violate(14, sentence, self.examples(
                         session, lane, p, positions.get((lane, p), 0)))
-        self.sample(positions, tallies, session)
+        self.sample(positions, tallies, session, judged)
         session.end()
         return took
 
@@ -117,7 +119,7 @@ class Checker:
             self.tell("violation", invariant=number, what=sentence,
                       examples=examples[:EXAMPLES])
 
-    def sample(self, positions, tallies, session):
+    def sample(self, positions, tallies, session, judged):
         lag = dict.fromkeys(TENANTS, 0)
         with self.lock:
             for (lane, p), effective in positions.items():
@@ -126,7 +128,7 @@ class Checker:
                     due = self.model.below(lane, p, 1 << 62)[0]
                     lag[tenant] += due - self.model.below(lane, p,
                                                           effective)[0]
-        self.tell("sample", records=self.log.records,
+        self.tell("sample", records=self.log.records, judged=judged,
                   there=sum(int(x[2]) for x in tallies), lag=lag,
                   waiting=int(session.rows(
                       "SELECT count(*) FROM millrace.waiting")[0][0]))
@@ -138,23 +140,35 @@ class Checker:
         rows = session.rows(invariants.POSITIONS)
         waiting = session.rows("SELECT count(*) FROM millrace.waiting")
         session.end()
-        return waiting == [["0"]] and self.log.ends and all(
-            effective >= self.log.ends.get(p, 0) for (_, p), effective in
-            invariants.positions_of(rows).items())
+        positions = invariants.positions_of(rows)
+        return waiting == [["0"]] and positions and all(
+            effective == self.log.ends.get(p, 0)
+            for (_, p), effective in positions.items())
 
-    def final(self, patience_s):
+    def read_to_the_end(self, rounds, records):
+        """Whether the broker has told each partition's end since, and all that
+        was fed is there. An end of before may lack what came after it."""
+        if self.log.failure:
+            raise RuntimeError(self.log.failure)
+        return self.log.records >= records and self.log.rounds and all(
+            n >= rounds.get(p, 0) + 2 for p, n in self.log.rounds.items())
+
+    def final(self, patience_s, records=0):
+        """`records`: what the log must have at least."""
         begin = time.monotonic()
+        rounds = dict(self.log.rounds)
         settled = False
         while not settled and time.monotonic() < begin + patience_s:
             try:
-                # The log's end is only known after another look at it.
-                before = dict(self.log.ends)
                 time.sleep(.5)
-                settled = before == self.log.ends and self.quiet(
+                settled = self.read_to_the_end(rounds, records) and self.quiet(
                     self.connected())
             except Unanswered:
                 self.close()
                 time.sleep(.5)
+        if records and self.log.records < records:
+            raise RuntimeError(f"the log has {self.log.records} records of "
+                               f"{records} that were fed")
         took = time.monotonic() - begin
         session = self.connected()
         session.begin()
@@ -179,10 +193,10 @@ class Checker:
         return self.found == 0 and not any(x["violations"] for x in verdict)
 
     def run(self, orders):
-        patience, pause = None, PAUSE_S
-        while patience is None:
+        pause = PAUSE_S
+        while True:
             try:
-                patience = orders.get(timeout=pause)
+                order = orders.get(timeout=pause)
                 break
             except queue.Empty:
                 pass
@@ -193,7 +207,7 @@ class Checker:
                 self.tell("unanswered", why=str(error)[:200])
                 self.close()
         try:
-            return self.final(patience)
+            return self.final(*order)
         finally:
             self.close()
             self.log.close()
@@ -201,11 +215,11 @@ class Checker:
 
 def listen(orders):
     for line in sys.stdin:
-        word, _, number = line.partition(" ")
+        word, *numbers = line.split()
         if word == "final":
-            orders.put(float(number))
+            orders.put((float(numbers[0]), *map(int, numbers[1:])))
             return
-    orders.put(0)
+    orders.put((0,))
 
 
 def main():
@@ -221,7 +235,7 @@ def main():
     if options.final is None:
         threading.Thread(target=listen, args=(orders,), daemon=True).start()
     else:
-        orders.put(options.final)
+        orders.put((options.final,))
     return 0 if checker.run(orders) else 1
 
 

@@ -7,10 +7,13 @@ import threading
 
 class RawLog:
     """Hands each record over: take(partition, offset, key, headers, value).
-    `ends`: by partition, the offset below which all was handed over."""
+    `ends`: by partition, the offset below which all was handed over; `rounds`:
+    how often the broker has told the partition's end."""
 
     def __init__(self, program, kafka, topic, log, environment=None):
         self.ends = {}
+        self.rounds = {}
+        self.closed = False
         self.records = 0
         self.failure = None
         self.process = subprocess.Popen(
@@ -31,6 +34,8 @@ class RawLog:
                 offset = int.from_bytes(head[4:], "big")
                 if partition < 0:
                     self.ends[-1 - partition] = offset
+                    self.rounds[-1 - partition] = self.rounds.get(
+                        -1 - partition, 0) + 1
                     continue
                 parts = [self.part(stream) for _ in range(3)]
                 with lock:
@@ -38,6 +43,8 @@ class RawLog:
                          parts[2])
                 self.records += 1
                 self.ends[partition] = offset + 1
+            if not self.closed:
+                self.failure = "millrace-log ended"
         except Exception as error:  # the main thread tells it
             self.failure = repr(error)
 
@@ -47,5 +54,6 @@ class RawLog:
         return None if size < 0 else stream.read(size)
 
     def close(self):
+        self.closed = True
         self.process.kill()
         self.process.wait()

@@ -28,13 +28,29 @@ def figures(run):
         "recovery_worst_s": recoveries[-1] if recoveries else None,
         "recoveries": len(recoveries),
         "catch_up_s": round(verdict["seconds"], 1) if verdict else None,
-        "in_flight_checks": len(run["samples"]),
+        "in_flight_checks": checks_of(run),
     }
 
 
+def checks_of(run):
+    """Snapshots that were judged: the log's reader had come as far."""
+    return sum(x["judged"] for x in run["samples"])
+
+
 def is_good(run):
-    return bool(run["verdict"]) and not run["violations"] and not any(
-        x["violations"] for x in run["verdict"]["invariants"])
+    """A storm without one judged snapshot, or without rules, shows nothing."""
+    return bool(run["verdict"]) and bool(
+        run["verdict"]["invariants"]) and checks_of(run) > 0 and not run[
+            "violations"] and not any(
+                x["violations"] for x in run["verdict"]["invariants"])
+
+
+def again(run):
+    """The command that makes the same storm."""
+    return (f"tests/run chaos --seed {run['seed']} --minutes "
+            f"{run['minutes']:g} --topology {run['topology']} --nodes "
+            f"{run['nodes']} --rate {run['rate']} --faults "
+            + ",".join(run["faults"]))
 
 
 def line_of(event):
@@ -53,7 +69,7 @@ def rules(run):
     for x in (run["verdict"] or {}).get("invariants", ()):
         yield (x["number"], x["name"], x["rule"], x["violations"],
                x["examples"])
-    checks = len(run["samples"])
+    checks = checks_of(run)
     for number, name, rule in (
             (0, "nodes alive", "no node ends by itself"),
             (11, "one coordinator", "its epoch never goes back"),
@@ -192,8 +208,7 @@ def page(run):
 <title>Storm {run["seed"]}: {verdict}</title><style>{STYLE}</style>
 <h1>Storm {run["seed"]}: {verdict}</h1>
 <p>{run["minutes"]:g} minutes, {run["topology"]}, {run["nodes"]} nodes,
-{run["rate"]} records/s. Again: <code>tests/run chaos --replay
-{run["seed"]} --minutes {run["minutes"]:g}</code></p>
+{run["rate"]} records/s. Again: <code>{html.escape(again(run))}</code></p>
 {svg(run)}
 <h2>Invariants</h2><table><tr><th>#<th><th>violations<th>{rows}</table>
 <h2>Figures</h2><table>{numbers}</table>

@@ -14,10 +14,11 @@ import report  # noqa: E402
 class TheReport(unittest.TestCase):
     def run_(self, **members):
         return {"seed": 1, "minutes": 1, "topology": "alone", "nodes": 1,
-                "rate": 9, "violations": [], "recoveries": [3, 1, 2],
+                "rate": 9, "faults": ["kill"], "violations": [], "recoveries": [3, 1, 2],
                 "tracks": {"kill": "nodes"}, "skipped": {}, "nodes_seen": [],
                 "samples": [{"t": i, "there": i * 9, "lag":
-                             {"big": i, "small": 0}, "waiting": 0}
+                             {"big": i, "small": 0}, "waiting": 0,
+                             "judged": i != 2}
                             for i in range(5)],
                 "timeline": [
                     {"t": 1, "kind": "begin", "fault": "kill",
@@ -34,6 +35,9 @@ class TheReport(unittest.TestCase):
         self.assertTrue(report.is_good(run))
         self.assertIn("every invariant held", report.text(run))
         self.assertEqual(report.figures(run)["recovery_median_s"], 2)
+        self.assertEqual(report.figures(run)["in_flight_checks"], 4)
+        self.assertIn("--seed 1 --minutes 1 --topology alone --nodes 1 --rate "
+                      "9 --faults kill", report.page(run))
         page = report.page(run)
         self.assertNotIn("<one>", page)
         self.assertNotIn("http://", page.replace(
@@ -50,6 +54,15 @@ class TheReport(unittest.TestCase):
         run["verdict"]["invariants"][0]["violations"] = 1
         self.assertFalse(report.is_good(run))
         self.assertFalse(report.is_good(self.run_(verdict=None)))
+
+    def test_what_was_not_judged_is_not_good(self):
+        run = self.run_()
+        for sample in run["samples"]:
+            sample["judged"] = False
+        self.assertFalse(report.is_good(run))
+        run = self.run_()
+        run["verdict"]["invariants"] = []
+        self.assertFalse(report.is_good(run))
 
 
 if __name__ == "__main__":

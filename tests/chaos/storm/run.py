@@ -143,9 +143,9 @@ def main():
         return SKIPPED
     network.apart()
     options.out.mkdir(parents=True, exist_ok=True)
-    print(f"seed {options.seed}: again with --replay {options.seed} "
-          f"--minutes {options.minutes:g}\n{options.topology}, nodes: "
-          f"{options.nodes}", flush=True)
+    print(f"seed {options.seed}, {options.topology}, nodes: {options.nodes}\n"
+          f"again: {report.again({x: getattr(options, x) for x in KEPT})}",
+          flush=True)
     storm, done = None, False
     try:
         storm = Storm(options, options.out,

@@ -191,6 +191,8 @@ class Storm:
                 self.say(said)
             elif said["kind"] == "verdict":
                 self.verdict = said
+            elif said["kind"] == "unanswered":
+                self.timeline.append(said)
 
     def look_at_nodes(self):
         self.look_for_dead_nodes()
@@ -272,7 +274,9 @@ class Storm:
             raise RuntimeError(f"the feed ended with exit code {code}")
         self.note("fed", records=self.feed.made)
         patience = 5 if self.enough() else end - time.monotonic()
-        self.checker.stdin.write(f"final {patience}\n")
+        # What opened the topic is in it, too.
+        fed = 0 if self.enough() else self.feed.made + 1
+        self.checker.stdin.write(f"final {patience} {fed}\n")
         self.checker.stdin.close()
         limit = time.monotonic() + BUSY * CATCH_UP_S + 600
         while self.checker.poll() is None and time.monotonic() < limit:

@@ -8,10 +8,12 @@ import struct
 import sys
 import unittest
 from pathlib import Path
+from unittest import mock
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+import check  # noqa: E402
 import invariants  # noqa: E402
 from events import KINDS, POISONS, Feed  # noqa: E402
 from invariants import Facts  # noqa: E402
@@ -355,6 +357,33 @@ class TheSchedule(unittest.TestCase):
                         at = x.begin_s + x.length_s
                 self.assertLessEqual(at, 300.01)
                 self.assertGreater(at, 250)
+
+
+class TheLogsEnd(unittest.TestCase):
+    """A verdict waits until the end was told anew: one of before the last fault
+    may lack what was fed since."""
+
+    def setUp(self):
+        self.checker = check.Checker.__new__(check.Checker)
+        self.checker.log = self.log = mock.Mock(
+            failure=None, records=9, rounds={0: 5, 1: 7})
+
+    def test_an_old_end_is_none(self):
+        self.assertFalse(self.checker.read_to_the_end({0: 5, 1: 7}, 0))
+        self.log.rounds = {0: 7, 1: 7}
+        self.assertFalse(self.checker.read_to_the_end({0: 5, 1: 7}, 0))
+        self.log.rounds = {0: 7, 1: 9}
+        self.assertTrue(self.checker.read_to_the_end({0: 5, 1: 7}, 0))
+
+    def test_a_log_without_what_was_fed_is_not_at_its_end(self):
+        self.log.rounds = {0: 7, 1: 9}
+        self.assertFalse(self.checker.read_to_the_end({0: 5, 1: 7}, 10))
+        self.assertTrue(self.checker.read_to_the_end({0: 5, 1: 7}, 9))
+
+    def test_a_reader_that_ended_is_told(self):
+        self.log.failure = "millrace-log ended"
+        with self.assertRaises(RuntimeError):
+            self.checker.read_to_the_end({}, 0)
 
 
 class Answers(unittest.TestCase):
