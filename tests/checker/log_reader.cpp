@@ -5,6 +5,7 @@
 #include <array>
 #include <chrono>
 #include <format>
+#include <thread>
 
 namespace millrace_check {
 
@@ -75,6 +76,20 @@ struct log_reader::impl {
       throw cannot_check{reason.data()};
   }
 
+  /// Tried again for a while: a broker that was killed has no leaders at first.
+  rd_kafka_resp_err_t watermarks(int32_t partition, log_range& to) {
+    using clock = std::chrono::steady_clock;
+    auto until = clock::now() + patience;
+    for (;;) {
+      auto code = rd_kafka_query_watermark_offsets(client, topic.c_str(),
+                                                   partition, &to.low, &to.high,
+                                                   timeout_ms);
+      if (code == RD_KAFKA_RESP_ERR_NO_ERROR || clock::now() >= until)
+        return code;
+      std::this_thread::sleep_for(std::chrono::milliseconds{200});
+    }
+  }
+
   /// One batch of messages, each destroyed afterwards.
   template <class F>
   std::size_t poll(F take) {
@@ -138,8 +153,7 @@ std::map<int32_t, log_range> log_reader::ranges() {
   std::map<int32_t, log_range> result;
   for (int32_t i = 0; i < count; ++i) {
     auto& range = result[i];
-    need(rd_kafka_query_watermark_offsets(client, impl_->topic.c_str(), i,
-                                          &range.low, &range.high, timeout_ms),
+    need(impl_->watermarks(i, range),
          std::format("watermarks of {} [{}]", impl_->topic, i));
   }
   return result;

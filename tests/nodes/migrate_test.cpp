@@ -85,7 +85,7 @@ TEST_CASE("a pack is taken back whole, and comes again") {
   auto left = [&] {
     return db.value("SELECT (SELECT count(*) FROM pg_class WHERE relnamespace "
                     "= 'tenant_north'::regnamespace AND relkind IN ('r', 'p', "
-                    "'v') AND relname NOT LIKE 'schema\\_migration%') + "
+                    "'v') AND relname NOT LIKE 'schema\\_%') + "
                     "(SELECT count(*) FROM pg_proc WHERE pronamespace = "
                     "'tenant_north'::regnamespace)");
   };

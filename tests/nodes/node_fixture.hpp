@@ -78,7 +78,7 @@ public:
   /// not made yet, is asked again.
   static void await(const scratch_database& db, const std::string& sql,
                     const std::string& wanted) {
-    auto until = std::chrono::steady_clock::now() + 60s;
+    auto until = std::chrono::steady_clock::now() + 180s;
     std::string found;
     while (std::chrono::steady_clock::now() < until) {
       try {
