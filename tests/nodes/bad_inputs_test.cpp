@@ -5,6 +5,7 @@
 #include "actors/source/kafka_producer.hpp"
 #include "messages/sha256.hpp"
 #include "tests/nodes/bad_input_table.hpp"
+#include "tests/nodes/bad_input_text.hpp"
 #include "tests/nodes/node_fixture.hpp"
 #include "tests/source/kafka_must.hpp"
 
@@ -37,43 +38,11 @@ void replace_all(std::string& text, std::string_view what,
     text.replace(i, what.size(), by);
 }
 
-std::string hex_of(std::string_view bytes) {
-  constexpr std::string_view digits = "0123456789abcdef";
-  std::string result;
-  result.reserve(bytes.size() * 2);
-  for (auto c : bytes) {
-    auto x = static_cast<unsigned char>(c);
-    result += digits[x >> 4];
-    result += digits[x & 0xf];
-  }
-  return result;
-}
-
-std::string hex_or_null(const std::optional<std::string>& bytes) {
-  return bytes ? hex_of(*bytes) : "null";
-}
-
 /// A reason as the table has it.
 std::string joined(const std::vector<std::string>& parts) {
   std::string result;
   for (const auto& x : parts)
     result += (result.empty() ? "" : "~*") + x;
-  return result;
-}
-
-/// What a terminal would act on, or hide.
-std::string hazards(std::string_view text) {
-  std::string result;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    auto x = static_cast<unsigned char>(text[i]);
-    auto next = i + 1 < text.size() ? static_cast<unsigned char>(text[i + 1])
-                                    : 0;
-    auto control = (x < 0x20 && x != '\n') || x == 0x7f
-                   || (x == 0xc2 && next >= 0x80 && next < 0xa0)
-                   || text.substr(i).starts_with("\xe2\x80\xae");
-    if (control)
-      result += std::format("{:02x} at byte {}; ", x, i);
-  }
   return result;
 }
 
