@@ -19,6 +19,16 @@ struct restoring_fixture : databases_fixture {
     return run({"db", "backup", "daily", "--folder", backups()});
   }
 
+  /// Ten events of each tenant, written, and a backup of them.
+  void fill_and_back_up() {
+    send("north", 0, 10);
+    send("south", 0, 10);
+    auto node = start_node();
+    await_once(10, 10);
+    stop(node);
+    REQUIRE(back_up().code == 0);
+  }
+
   outcome restore(std::vector<std::string> more = {}) const {
     std::vector<std::string> args{"db",      "restore",  "daily",  "--folder",
                                   backups(), "--reason", "a test", "--yes"};
@@ -93,12 +103,7 @@ TEST_CASE_METHOD(restoring_fixture, "the databases of a backup are restored "
 TEST_CASE_METHOD(restoring_fixture, "a restore of two databases that is killed "
                                     "at any step changes neither or goes on "
                                     "with the other") {
-  send("north", 0, 10);
-  send("south", 0, 10);
-  auto node = start_node();
-  await_once(10, 10);
-  stop(node);
-  REQUIRE(back_up().code == 0);
+  fill_and_back_up();
   auto registry = number(control);
   auto lanes = number(west);
   for (auto step : {"check postgresql", "make postgresql", "fill postgresql",
@@ -126,7 +131,7 @@ TEST_CASE_METHOD(restoring_fixture, "a restore of two databases that is killed "
         == west.value("SELECT max(after->>'incarnation') FROM "
                       "millrace.admin_action"));
   send("north", 10, 20);
-  node = start_node();
+  auto node = start_node();
   await_once(20, 10);
   stop(node);
 }
@@ -134,12 +139,7 @@ TEST_CASE_METHOD(restoring_fixture, "a restore of two databases that is killed "
 TEST_CASE_METHOD(restoring_fixture, "a restore that is interrupted in its "
                                     "second database tells which copy stays, "
                                     "and how to go on or to drop it") {
-  send("north", 0, 10);
-  send("south", 0, 10);
-  auto node = start_node();
-  await_once(10, 10);
-  stop(node);
-  REQUIRE(back_up().code == 0);
+  fill_and_back_up();
   auto registry = number(control);
   auto copy = control.name() + "__restoring";
   auto said = folder.path() + "/said";
@@ -178,12 +178,7 @@ TEST_CASE_METHOD(restoring_fixture, "a restore that is interrupted in its "
 TEST_CASE_METHOD(restoring_fixture, "one database is restored by itself only "
                                     "while the others have the map that they "
                                     "had") {
-  send("north", 0, 10);
-  send("south", 0, 10);
-  auto node = start_node();
-  await_once(10, 10);
-  stop(node);
-  REQUIRE(back_up().code == 0);
+  fill_and_back_up();
   auto registry = number(control);
   west.execute("DELETE FROM tenant_south.notes");
   auto done = restore({"--database", "west"});
