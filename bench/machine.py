@@ -74,10 +74,15 @@ class Bench:
     def __init__(self, options):
         self.options = options
         self.bin = Path(options.build) / "bin"
-        for program in self.programs:
-            if not (self.bin / program).exists():
+        self.against = Path(options.against) / "bin" \
+            if options.against else None
+        wanted = [self.bin / x for x in self.programs]
+        if self.against:
+            wanted.append(self.against / "millrace")
+        for path in wanted:
+            if not path.exists():
                 raise CannotMeasure(
-                    f"{self.bin / program} is missing; build it with: cmake "
+                    f"{path} is missing; build it with: cmake "
                     "--preset release && cmake --build build/release")
         self.servers = None
         self.node = None
@@ -116,14 +121,14 @@ class Bench:
 
     # -- the node --------------------------------------------------------------
 
-    def start_node(self, database, text):
+    def start_node(self, database, text, programs=None):
         """A node with this configuration; returns its admin port."""
         config = self.home / f"{database}.toml"
         config.write_text(text)
         port_file = self.home / f"{database}.port"
         with open(self.home / f"{database}.log", "wb") as log:
             self.node = subprocess.Popen(
-                [str(self.bin / "millrace"), "node", str(config),
+                [str((programs or self.bin) / "millrace"), "node", str(config),
                  "--port-file", str(port_file)],
                 env={**os.environ, **self.environment}, stdout=log,
                 stderr=log, stdin=subprocess.DEVNULL)

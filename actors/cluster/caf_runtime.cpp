@@ -40,6 +40,10 @@ caf::actor_system_config& caf_runtime::fill(caf::actor_system_config& raw,
   if (threads == 0)
     threads = std::max<std::size_t>(2, std::thread::hardware_concurrency());
   raw.set("caf.scheduler.max-threads", threads);
+  // Threads without work wait. Those of the other policy look into each
+  // other's queues every 50 us instead: an eighth of a busy node's processor
+  // time, and some of an idle one's.
+  raw.set("caf.scheduler.policy", "sharing");
   // Without a bound, a PARTITION CONSUMER that reminds itself of more records
   // would keep its thread until the log ends, and nobody would write them.
   raw.set("caf.scheduler.max-throughput", messages_per_turn);
