@@ -29,10 +29,13 @@ VIOLATIONS = (
           "WHERE " + ONE.format("trace", "o")),
     ({3}, "UPDATE millrace.lane SET next_off[1] = next_off[1] + 1 "
           "WHERE tenant = 'big' AND shard = 0"),
+    ({3}, "DELETE FROM millrace.lane WHERE tenant = 'big' AND shard = 0"),
+    ({3}, "DELETE FROM millrace.partition_floor WHERE partition = 1"),
     ({4}, "DELETE FROM storm.history WHERE ctid = (SELECT ctid FROM "
           "storm.history WHERE seq > seq_was ORDER BY at OFFSET 5 LIMIT 1)"),
-    ({5}, "UPDATE tenant_big.trace SET seq = 1 WHERE ctid = (SELECT ctid FROM "
-          "tenant_big.trace WHERE kind = 'tick' ORDER BY seq DESC LIMIT 1)"),
+    ({5}, "UPDATE tenant_big.trace SET seq = 0 WHERE ctid = (SELECT ctid FROM "
+          "tenant_big.trace WHERE kind = 'tick' ORDER BY seq DESC, o DESC "
+          "LIMIT 1)"),
     ({7}, "UPDATE tenant_big.ticks SET price = price * 1.0 WHERE "
           + ONE.format("ticks", "o")),
     ({7}, "DELETE FROM tenant_small.entities WHERE id = (SELECT min(id) FROM "

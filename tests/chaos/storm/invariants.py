@@ -160,6 +160,9 @@ def at_the_end(f):
         if effective != f.ends.get(p, 0):
             yield (f"{lane} stands at {effective} of partition {p}, whose end "
                    f"is {f.ends.get(p, 0)}")
+    for lane, p in sorted(f.model.columns.keys() - f.positions.keys()):
+        yield (f"{lane} has no position in partition {p}, and events are due "
+               "there")
     for where, rows in f.waiting.items():
         yield f"{at(where)} still waits: {rows[0][4]}"
 
@@ -181,19 +184,19 @@ def seqs_gapless(f):
 
 
 def seqs_in_order(f):
-    """Events that may have waited keep the order of their entity alone."""
+    """What may have waited may come later than its offset says, never
+    earlier; among such events only the entity's own order is known."""
     last = {}
     for where in sorted(f.trace):
         if f.model.outcome(*where) is None:
             continue
         lane, seq = f.trace[where][0][1:3]
         key = (lane, where[0])
-        if f.model.may_have_waited(*where):
-            continue
         if seq < last.get(key, (0, None))[0]:
             yield (f"{at(where)} of {lane} has seq {seq}, below that of "
                    f"{at(last[key][1])}: {last[key][0]}")
-        last[key] = (seq, where)
+        elif not f.model.may_have_waited(*where):
+            last[key] = (seq, where)
 
 
 def entities_in_order(f):
@@ -361,12 +364,13 @@ RULES = [Rule(*x) for x in (
      "waiting or dead letters", all_somewhere),
     (2, "nothing twice", "no (topic, partition, offset) is there twice",
      none_twice),
-    (3, "at the end", "every lane stands at the log's end, nothing waits",
+    (3, "at the end", "every lane that events are due in stands at the log's "
+     "end, nothing waits",
      at_the_end),
     (4, "seqs gapless", "each claim of a lane begins at the seq where the one "
      "before ended, and all that is written has a claimed seq", seqs_gapless),
     (5, "in order", "per lane and partition, seqs go as offsets do "
-     "(without what may have waited)", seqs_in_order),
+     "(what may have waited may come later, never earlier)", seqs_in_order),
     (6, "entities in order", "per entity, updates and deletes have seqs that "
      "go as offsets do", entities_in_order),
     (7, "tables equal", "ticks, legs and entities equal the fold of the log, "

@@ -230,6 +230,23 @@ class Invariants(unittest.TestCase):
                                                 facts.trace[0, 2])
         self.assertEqual(self.broken(facts), {5})
 
+    def test_what_may_have_waited_comes_later_and_never_earlier(self):
+        self.log.write("change", {"note": "x"}, key=b"late")
+        self.log.write("tick", TICK)
+        lane = self.log.model.outcome(0, 8)[1]
+        self.assertEqual(lane, self.log.model.outcome(0, 9)[1])
+        for seq, broken in ((20, set()), (1, {5})):
+            facts = self.log.facts()
+            facts.trace[0, 8] = [("big", lane, seq, 1)]
+            facts.history = [(x, 1, 1, "me", i, i + 1, [i], [i + 1])
+                             for x in LANE_NAMES for i in range(1, 30)]
+            self.assertEqual(self.broken(facts), broken)
+
+    def test_a_lane_without_a_position(self):
+        facts = self.log.facts()
+        del facts.positions[self.lane, 0]
+        self.assertIn(3, self.broken(facts))
+
     def test_an_entity_out_of_order(self):
         for _ in range(2):
             self.log.write("change", {"note": "x"}, key=b"late")
