@@ -109,6 +109,9 @@ struct postgresql_config {
   /// Of all tenants on one node, and for its own questions.
   int32_t max_sessions = 40;
 
+  /// At the same time, of all tenants on one node.
+  int32_t max_flushes = 8;
+
   std::chrono::milliseconds session_idle_timeout{300'000};
   std::chrono::milliseconds connect_timeout{10'000};
   std::chrono::milliseconds statement_timeout{60'000};

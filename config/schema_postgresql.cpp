@@ -110,6 +110,17 @@ std::vector<bound<postgresql_config>> postgresql_use() {
                       "are read at a start, one of the keeper of dead letters "
                       "while it looks, one for the lease of the coordinator, "
                       "and two more while this node coordinates."}),
+    bind<&c::max_flushes>(
+      {.path = "max_flushes",
+       .type = integer,
+       .default_value = "8",
+       .least = 1,
+       .most = 10'000,
+       .description = "Transactions that write rows into this database at the "
+                      "same time, of all tenants on a node. Lanes that wait "
+                      "for their turn go on collecting, so that a busy server "
+                      "gets fewer and larger ones. More for a server with "
+                      "many processors, or one that is far away."}),
     timeout(bind<&c::session_idle_timeout>(
               {.path = "session_idle_timeout",
                .description = "After which a connection without work is "

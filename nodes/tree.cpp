@@ -53,7 +53,15 @@ child_spec router_child() {
 struct pool_place {
   const postgresql_config& database;
   std::shared_ptr<session_slots> slots;
+  std::shared_ptr<session_slots> flushes;
 };
+
+pool_place place_of(const postgresql_config& database) {
+  auto slots = [](int32_t number) {
+    return std::make_shared<session_slots>(static_cast<uint32_t>(number));
+  };
+  return {database, slots(database.max_sessions), slots(database.max_flushes)};
+}
 
 child_spec pool_child(const pool_place& where, const std::string& tenant,
                       int32_t sessions, const std::string& role = {}) {
@@ -63,6 +71,7 @@ child_spec pool_child(const pool_place& where, const std::string& tenant,
   settings.database = database.name;
   settings.sessions = static_cast<uint32_t>(sessions);
   settings.slots = where.slots;
+  settings.flushes = where.flushes;
   settings.idle_timeout = database.session_idle_timeout;
   settings.session = make_session_config(database, role);
   child_spec result;
@@ -323,8 +332,7 @@ plant_database(caf::actor_system& sys, const supervisor_actor& root,
   const auto& all = *what.all;
   const auto& where = what.where;
   std::vector<std::string> names;
-  pool_place pools{database, std::make_shared<session_slots>(
-                               static_cast<uint32_t>(database.max_sessions))};
+  auto pools = place_of(database);
   mapper_makers mappers;
   for (const auto& pipeline : pipelines)
     mappers[pipeline.config.name] = make_waiting_mapper(pipeline);

@@ -41,6 +41,13 @@ const lane_id* lane_of_step(const waiting_request& x) {
   return x.max_events > 0 ? &x.lane : nullptr;
 }
 
+session_slots::nudge nudge_of(pool_actor::pointer self) {
+  return [me = caf::actor_cast<caf::weak_actor_ptr>(self->ctrl())] {
+    if (auto to = caf::actor_cast<pool_actor>(me.lock()))
+      caf::anon_send(to, pool_nudge{});
+  };
+}
+
 } // namespace
 
 std::optional<std::string> validate(const pool_config& config) {
@@ -57,11 +64,10 @@ pool_state::pool_state(pool_actor::pointer self, pool_config config)
     metrics_{
       make_pool_metrics(self->system(), config_.tenant, config_.database)},
     slots_{config_.slots ? config_.slots : std::make_shared<session_slots>(0)},
-    seat_{slots_,
-          [me = caf::actor_cast<caf::weak_actor_ptr>(self->ctrl())] {
-            if (auto to = caf::actor_cast<pool_actor>(me.lock()))
-              caf::anon_send(to, pool_nudge{});
-          }},
+    seat_{slots_, nudge_of(self)},
+    flushes_{config_.flushes ? config_.flushes
+                             : std::make_shared<session_slots>(0)},
+    flush_seat_{flushes_, nudge_of(self)},
     parking_{config_.park_patience},
     back_off_{config_.room_delays, config_.room_patience},
     retries_{config_.delays},
@@ -80,6 +86,7 @@ pool_state::~pool_state() {
   parking_ = tenant_parking{config_.park_patience};
   back_off_ = tenant_back_off{config_.room_delays, config_.room_patience};
   seat_.stand_back();
+  flush_seat_.stand_back();
   show();
 }
 
@@ -112,7 +119,10 @@ pool_actor::behavior_type pool_state::make_behavior() {
                          count(condition::down), waiting_.size()};
     },
     [this](const session_notice& x) { on_notice(x); },
-    [this](pool_nudge) { tend(); },
+    [this](pool_nudge) {
+      dispatch();
+      tend();
+    },
     [this](inspect_atom) { return inspect(); },
   };
 }
@@ -169,7 +179,7 @@ caf::typed_response_promise<Result> pool_state::submit(Request& x) {
   auto promise = self_->make_response_promise<Result>();
   if (auto wait = held_back(work)) {
     promise.deliver(std::move(*wait));
-  } else if (auto* free = find_idle()) {
+  } else if (auto* free = find_idle(); free && may_begin(work)) {
     assign(*free, std::move(work));
     show();
     promise.delegate(free->handle, std::move(x));
@@ -193,24 +203,38 @@ caf::typed_response_promise<Result> pool_state::submit(Request& x) {
 }
 
 void pool_state::dispatch() {
-  while (!waiting_.empty()) {
-    auto* free = find_idle();
-    if (free == nullptr)
-      break;
-    auto next = std::move(waiting_.front());
-    waiting_.pop_front();
-    if (auto wait = held_back(next.work)) {
-      next.refuse(*wait);
+  auto* free = find_idle();
+  for (auto i = waiting_.begin(); i != waiting_.end() && free;) {
+    if (auto wait = held_back(i->work)) {
+      i->refuse(*wait);
+    } else if (may_begin(i->work)) {
+      assign(*free, std::move(i->work));
+      i->hand_over(free->handle);
+      free = find_idle();
+    } else {
+      // What is no flush does not wait behind it.
+      ++i;
       continue;
     }
-    assign(*free, std::move(next.work));
-    next.hand_over(free->handle);
+    i = waiting_.erase(i);
   }
+  // Nobody waits for a turn that cannot be used.
+  turn_.reset();
+  if (!free || std::ranges::none_of(waiting_, is_flush, &waiting::work))
+    flush_seat_.stand_back();
   show();
+}
+
+bool pool_state::may_begin(const std::optional<lane_work>& work) {
+  if (is_flush(work) && !turn_)
+    turn_ = flush_seat_.take();
+  return !is_flush(work) || turn_;
 }
 
 void pool_state::assign(slot& to, std::optional<lane_work> work) {
   to.now = condition::busy;
+  if (is_flush(work))
+    to.turn = std::exchange(turn_, std::nullopt);
   to.work = std::move(work);
   if (to.work)
     begin(*to.work);

@@ -38,12 +38,18 @@ struct pool_config {
   /// What the pools of the node share; unset: no limit but the one above.
   std::shared_ptr<session_slots> slots;
 
+  /// Flushes at the same time, of all that share it; unset: as many as there
+  /// are sessions. Lanes that wait for their turn go on collecting rows, so a
+  /// server with more tenants than it has processors gets fewer and larger
+  /// flushes.
+  std::shared_ptr<session_slots> flushes;
+
   /// An idle connection is closed after it; 0: never.
   std::chrono::milliseconds idle_timeout{300'000};
 
   /// While pools with fewer connections wait for one, a connection of a pool
-  /// that has more work is closed after this long. Much longer than it takes
-  /// to connect, or the node would do nothing else.
+  /// that has more work is closed after this long; later where it took long to
+  /// connect, or the node would do nothing else.
   std::chrono::milliseconds turn{250};
 
   /// Requests that may wait; what comes beyond is refused as `overloaded`.
@@ -125,12 +131,16 @@ private:
   /// What a lane asks for, and may have to wait for.
   struct lane_work {
     lane_id lane;
-    bool is_flush = false;
+    bool flushes = false;
     caf::strong_actor_ptr asker;
 
     /// Tries whether there is room again.
     bool probe = false;
   };
+
+  static bool is_flush(const std::optional<lane_work>& x) {
+    return x && x->flushes;
+  }
 
   struct slot {
     session_actor handle;
@@ -142,9 +152,16 @@ private:
     /// What it does for a lane, if it does.
     std::optional<lane_work> work;
 
-    /// Since when it is connected, and idle.
+    /// While that is a flush.
+    std::optional<session_slot> turn;
+
+    /// Since when it tries to connect, is connected, and idle.
+    time_point opened;
     time_point up_since;
     time_point idle_since;
+
+    /// Of a connection, while others wait for one.
+    std::chrono::nanoseconds turn_length{0};
   };
 
   /// A request that waits: exactly one of the two is called.
@@ -157,6 +174,10 @@ private:
   template <class Result, class Request>
   caf::typed_response_promise<Result> submit(Request& x);
   void assign(slot& to, std::optional<lane_work> work);
+
+  /// Whether it may begin, or has to wait for other pools' flushes. Only with a
+  /// session at hand: whoever is called and has none lets the turn pass.
+  bool may_begin(const std::optional<lane_work>& work);
 
   /// Itself, and its sessions as children.
   caf::typed_response_promise<actor_report> inspect();
@@ -217,6 +238,11 @@ private:
 
   std::shared_ptr<session_slots> slots_;
   session_slots::seat seat_;
+  std::shared_ptr<session_slots> flushes_;
+  session_slots::seat flush_seat_;
+
+  /// The next flush has its turn already.
+  std::optional<session_slot> turn_;
   tenant_parking parking_;
 
   /// Lanes whose flushes were refused because of it.

@@ -26,7 +26,7 @@ std::optional<caf::error>
 pool_state::held_back(const std::optional<lane_work>& work) {
   if (!work)
     return std::nullopt;
-  if (work->is_flush && !parking_.admits(work->lane, now())) {
+  if (work->flushes && !parking_.admits(work->lane, now())) {
     remember(parked_, work->asker);
     return caf::make_error(store_errc::misconfigured, parking_.reason());
   }
@@ -51,10 +51,11 @@ void pool_state::begin(lane_work& x) {
 }
 
 void pool_state::judge(slot& x, const session_notice& how) {
+  x.turn.reset();
   auto work = std::exchange(x.work, std::nullopt);
   if (!work)
     return;
-  if (work->is_flush)
+  if (work->flushes)
     judge_tables(work->lane, how);
   judge_room(*work, how);
 }

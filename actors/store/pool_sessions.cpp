@@ -12,6 +12,13 @@
 
 namespace millrace {
 
+namespace {
+
+/// A connection is kept so many times as long as it took to make.
+constexpr int turn_share = 10;
+
+} // namespace
+
 // -- sessions -----------------------------------------------------------------
 
 void pool_state::open_session(session_slot right) {
@@ -20,6 +27,7 @@ void pool_state::open_session(session_slot right) {
     i = sessions_.emplace(i);
   eager_ = false;
   i->now = condition::connecting;
+  i->opened = now();
   i->handle = config_.spawn(self_, static_cast<uint32_t>(i - sessions_.begin()),
                             std::move(right));
   self_->monitor(i->handle);
@@ -71,6 +79,8 @@ void pool_state::on_connected(slot& x, const session_notice& how) {
       caf::anon_send(listener, pool_reconnected{generation_});
   }
   x.up_since = now();
+  x.turn_length = std::max<caf::timespan>(config_.turn,
+                                          turn_share * (now() - x.opened));
   retries_.reset();
   if (!back_off_.holds())
     wake_held();
@@ -89,7 +99,7 @@ void pool_state::on_idle(slot& x, bool wrote) {
   if (wrote)
     for (const auto& lane : std::exchange(sleepers_, {}))
       caf::anon_send(lane, woken_atom_v);
-  auto turn_over = now() - x.up_since >= config_.turn;
+  auto turn_over = now() - x.up_since >= x.turn_length;
   if (turn_over && !waiting_.empty() && seat_.yield(false))
     close_session(x);
   dispatch();
@@ -101,6 +111,7 @@ void pool_state::on_lost(slot& x, const session_notice& why) {
   if (std::exchange(x.now, condition::down) != condition::down)
     log::warn("session-down",
               {{"tenant", config_.tenant}, {"reason", why.reason}});
+  x.opened = now();
   judge(x, why);
   last_code_ = why.code;
   last_reason_ = why.reason;
@@ -143,9 +154,12 @@ void pool_state::tend() {
 }
 
 void pool_state::make_way() {
-  seat_.spare(count(condition::idle) + count(condition::down));
+  // One whose flush waits for its turn is not idle.
+  auto idle = waiting_.empty() ? count(condition::idle) : 0;
+  seat_.spare(idle + count(condition::down));
   for (auto& x : sessions_)
-    if ((x.now == condition::down || x.now == condition::idle)
+    if ((x.now == condition::down
+         || (x.now == condition::idle && waiting_.empty()))
         && seat_.yield(true))
       close_session(x);
 }
@@ -177,7 +191,13 @@ bool pool_state::wants_session() const {
     return false;
   if (open() == 0 && now() < not_before_)
     return false;
-  return eager_ || !waiting_.empty();
+  if (eager_)
+    return true;
+  if (waiting_.empty() || count(condition::idle) > 0)
+    return false;
+  // Where others' flushes have all turns, one more session would wait as well.
+  return open() == 0 || flushes_->has_turn()
+         || !std::ranges::all_of(waiting_, is_flush, &waiting::work);
 }
 
 void pool_state::look_after(std::chrono::nanoseconds delay) {

@@ -26,6 +26,13 @@ session_slot::session_slot(session_slot&& x) noexcept
     seat_{x.seat_} {
 }
 
+session_slot& session_slot::operator=(session_slot&& x) noexcept {
+  auto old = std::move(*this);
+  of_ = std::move(x.of_);
+  seat_ = x.seat_;
+  return *this;
+}
+
 session_slot::~session_slot() {
   if (of_)
     of_->give_back(seat_);
@@ -119,6 +126,11 @@ uint32_t session_slots::held() const {
 uint32_t session_slots::waiting() const {
   std::lock_guard guard{mutex_};
   return static_cast<uint32_t>(line_.size());
+}
+
+bool session_slots::has_turn() const {
+  std::lock_guard guard{mutex_};
+  return line_.empty() && has_room();
 }
 
 void session_slots::give_back(uint64_t id) {

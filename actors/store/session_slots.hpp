@@ -18,7 +18,7 @@ class session_slots;
 class session_slot {
 public:
   session_slot(session_slot&& x) noexcept;
-  session_slot& operator=(session_slot&& x) = delete;
+  session_slot& operator=(session_slot&& x) noexcept;
   ~session_slot();
 
 private:
@@ -59,6 +59,9 @@ public:
 
   /// Pools in line.
   uint32_t waiting() const;
+
+  /// Whether the next one that asks gets a slot at once.
+  bool has_turn() const;
 
   /// One pool's place.
   class seat {

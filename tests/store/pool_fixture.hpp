@@ -74,6 +74,7 @@ struct pool_fixture : deterministic {
 
   std::shared_ptr<session_script> log = std::make_shared<session_script>();
   std::shared_ptr<session_slots> slots = std::make_shared<session_slots>(2);
+  std::shared_ptr<session_slots> flushes = std::make_shared<session_slots>(2);
   pool_actor aut;
   std::shared_ptr<std::vector<uint64_t>> heard
     = std::make_shared<std::vector<uint64_t>>();
@@ -85,6 +86,7 @@ struct pool_fixture : deterministic {
     config.queue_limit = 2;
     config.room_delays.jitter = 0;
     config.slots = slots;
+    config.flushes = flushes;
     config.spawn = [this](pool_actor::pointer parent, uint32_t index,
                           session_slot right) {
       auto x = parent->spawn(scripted_session, log, index,
@@ -110,6 +112,14 @@ struct pool_fixture : deterministic {
               store_errc code = store_errc::unavailable) {
     self->send(aut, session_notice{index, what, code, "because"});
     drain();
+  }
+
+  auto ask_flush(int32_t lane) {
+    flush work;
+    work.claim.lane = {"p", "demo", shard{lane}};
+    auto result = self->request(aut, caf::infinite, std::move(work));
+    drain();
+    return result;
   }
 
   auto ask() {

@@ -33,14 +33,6 @@ struct parking_fixture : test::pool_fixture {
     drain();
   }
 
-  auto ask_flush(int32_t lane) {
-    flush work;
-    work.claim.lane = {"p", "demo", shard{lane}};
-    auto result = self->request(aut, caf::infinite, std::move(work));
-    drain();
-    return result;
-  }
-
   /// The first session is done with a flush.
   void done(schema_sight tables) {
     session_notice x;
