@@ -233,8 +233,11 @@ bool pool_state::may_begin(const std::optional<lane_work>& work) {
 
 void pool_state::assign(slot& to, std::optional<lane_work> work) {
   to.now = condition::busy;
-  if (is_flush(work))
+  if (is_flush(work)) {
     to.turn = std::exchange(turn_, std::nullopt);
+    to.turn_since = now();
+    look_after(config_.flush_turn);
+  }
   to.work = std::move(work);
   if (to.work)
     begin(*to.work);

@@ -44,6 +44,10 @@ struct pool_config {
   /// flushes.
   std::shared_ptr<session_slots> flushes;
 
+  /// A flush that takes longer lets the next one begin: it may wait for a lock,
+  /// and others must not wait with it.
+  std::chrono::milliseconds flush_turn{1'000};
+
   /// An idle connection is closed after it; 0: never.
   std::chrono::milliseconds idle_timeout{300'000};
 
@@ -152,8 +156,9 @@ private:
     /// What it does for a lane, if it does.
     std::optional<lane_work> work;
 
-    /// While that is a flush.
+    /// While that is a flush, and since when.
     std::optional<session_slot> turn;
+    time_point turn_since;
 
     /// Since when it tries to connect, is connected, and idle.
     time_point opened;
@@ -216,6 +221,7 @@ private:
   void tend();
   void make_way();
   void close_idle();
+  void pass_turns();
   void grow();
   bool wants_session() const;
   void look_after(std::chrono::nanoseconds delay);

@@ -147,6 +147,7 @@ void pool_state::tend() {
   if (next_look_ && now() >= *next_look_)
     next_look_.reset();
   call_probe();
+  pass_turns();
   close_idle();
   make_way();
   grow();
@@ -172,6 +173,17 @@ void pool_state::close_idle() {
       auto left = x.idle_since + config_.idle_timeout - now();
       if (left <= left.zero())
         close_session(x);
+      else
+        look_after(left);
+    }
+}
+
+void pool_state::pass_turns() {
+  for (auto& x : sessions_)
+    if (x.turn) {
+      auto left = x.turn_since + config_.flush_turn - now();
+      if (left <= left.zero())
+        x.turn.reset();
       else
         look_after(left);
     }

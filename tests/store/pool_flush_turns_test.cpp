@@ -74,6 +74,18 @@ TEST_CASE_METHOD(fixture, "a lost connection gives its flush's turn back") {
   CHECK(flushes->has_turn());
 }
 
+TEST_CASE_METHOD(fixture, "a flush that takes long does not hold others up") {
+  first.reset();
+  auto pending = ask_flush(0);
+  advance(std::chrono::milliseconds{900});
+  CHECK_FALSE(flushes->has_turn());
+  advance(std::chrono::milliseconds{200});
+  CHECK(flushes->has_turn());
+  // It has none to give back.
+  notice(0, kind::idle);
+  CHECK(flushes->held() == 1);
+}
+
 TEST_CASE_METHOD(fixture, "no session is opened for flushes that would wait "
                           "for their turn") {
   auto one = ask_flush(0);
