@@ -69,7 +69,8 @@ def peak_bytes(pid):
 
 
 class Bench:
-    programs = ("millrace", "millrace-check")
+    programs = ("millrace",)
+    kafka_settings = {}
 
     def __init__(self, options):
         self.options = options
@@ -91,7 +92,7 @@ class Bench:
         self.servers = millrace_servers.up(
             f"bench-{os.getpid()}", only=["pg", "kafka"], kafka="real",
             owner=None if self.options.keep else os.getpid(),
-            settings={"pg": PG_SETTINGS})
+            settings={"pg": PG_SETTINGS, "kafka": self.kafka_settings})
         self.environment = self.servers.environment
         self.home = Path(self.servers.directory)
         return self
@@ -119,13 +120,56 @@ class Bench:
             raise CannotMeasure(f"psql: {done.stderr.strip()}")
         return done.stdout.strip()
 
+    def produce(self, topic, file, *more):
+        """Sends it; returns what `millrace produce` says of it."""
+        done = subprocess.run(
+            [str(self.bin / "millrace"), "produce", topic, str(file),
+             "--bootstrap", self.environment["MILLRACE_KAFKA"], "--json",
+             "--quiet", *map(str, more)],
+            text=True, capture_output=True, check=False)
+        if done.returncode:
+            raise CannotMeasure(f"millrace produce: {done.stderr.strip()}")
+        return json.loads(done.stdout)
+
     # -- the node --------------------------------------------------------------
+
+    def config(self, database, shape, topic):
+        """A node that does nothing but this shape."""
+        tenants = "".join(f'[[tenant]]\nname = "{x}"\n'
+                          for x in shape.tenants)
+        text = f"""# Written by bench/run.
+[node]
+name = "bench"
+[node.admin]
+port = 0
+[postgresql]
+url = "{self.url(database)}"
+sessions = {self.options.sessions}
+max_sessions = {self.options.max_sessions}
+max_flushes = {self.options.max_flushes}
+auto_migrate = true
+[kafka]
+bootstrap = "{self.environment['MILLRACE_KAFKA']}"
+{tenants}{shape.pipeline(topic)}"""
+        if not shape.migrated:
+            return text
+        folder = self.home / f"set-{shape.name}"
+        folder.mkdir(exist_ok=True)
+        (folder / "001_tables.sql").write_text(
+            f"-- description: what is measured\n\n-- millrace:up\n\n"
+            f"{shape.tables()}\n\n-- millrace:down\n\n"
+            f"DROP TABLE {shape.table};\n")
+        return f"""{text}[[migrations]]
+set = "bench"
+folder = "{folder}"
+"""
 
     def start_node(self, database, text, programs=None):
         """A node with this configuration; returns its admin port."""
         config = self.home / f"{database}.toml"
         config.write_text(text)
         port_file = self.home / f"{database}.port"
+        port_file.unlink(missing_ok=True)
         with open(self.home / f"{database}.log", "wb") as log:
             self.node = subprocess.Popen(
                 [str((programs or self.bin) / "millrace"), "node", str(config),
@@ -186,6 +230,16 @@ class Bench:
 
 
 # -- the account ---------------------------------------------------------------
+
+
+def circumstances_told(where):
+    settings = ", ".join(f"{key} {value}" for key, value in
+                         where["postgresql_settings"].items())
+    print(f"{where['processor']}, {where['cores']} cores, "
+          f"{where['memory_bytes'] / 2**30:.0f} GiB, Linux {where['kernel']}, "
+          f"load before {where['load_before']:.1f}")
+    print(f"PostgreSQL {where['postgresql']}: {settings}")
+    print(f"millrace {where['millrace'].get('version', '?')}\n")
 
 
 def say(text):

@@ -2,14 +2,12 @@
 SQL: COPY into staging tables, INSERT … SELECT into the tables of the pack, as
 many events in a transaction as Millrace had."""
 
-import json
 import subprocess
 import threading
 import time
 
-from machine import (
-    Bench, CannotMeasure, cpu_seconds, median, millrace_servers,
-    peak_bytes, say, stat_of)
+from machine import (Bench, CannotMeasure, cpu_seconds, median, peak_bytes,
+                     say, stat_of)
 from millrace_panel import read_metrics, total
 
 TOPIC = "pme-ledger"
@@ -33,8 +31,6 @@ ROWS_PER_EVENT = 2.37
 class Ledger(Bench):
     """The pack, its tables, and the rows of a run as scripts."""
 
-    programs = ("millrace",)
-
     def generated_day(self):
         """Its partitions get the events at random, as from their producers."""
         file = self.home / "day.ndjson"
@@ -48,18 +44,11 @@ class Ledger(Bench):
         return file
 
     def fill_topic(self):
-        options = self.options
-        done = subprocess.run(
-            [str(self.bin / "millrace"), "produce", TOPIC,
-             str(options.feed or self.generated_day()), "--recorded",
-             "--bootstrap", self.environment["MILLRACE_KAFKA"], "--partitions",
-             str(options.partitions), "--json"],
-            capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise CannotMeasure(f"millrace produce: {done.stderr}")
-        return json.loads(done.stdout)["records"]
+        return self.produce(
+            TOPIC, self.options.feed or self.generated_day(), "--recorded",
+            "--partitions", self.options.partitions)["records"]
 
-    def config(self, database):
+    def node_config(self, database):
         return f"""# Written by bench/run.
 [node]
 name = "bench"
@@ -86,7 +75,7 @@ max_reject_ratio = 1
         self.sql("postgres", "CHECKPOINT")
         before = {x: cpu_seconds(self.pid(x)) for x in ("pg", "kafka")}
         begun = time.monotonic()
-        port = self.start_node(database, self.config(database))
+        port = self.start_node(database, self.node_config(database))
         first = None
         while True:
             self.check_node()
@@ -173,7 +162,7 @@ max_reject_ratio = 1
     def sql_run(self, database, scripts, rows):
         self.sql("postgres", f"CREATE DATABASE {database}")
         config = self.home / f"{database}.toml"
-        config.write_text(self.config(database))
+        config.write_text(self.node_config(database))
         done = subprocess.run(
             [str(self.bin / "millrace"), "migrate", "up", "--config",
              str(config)], capture_output=True, text=True, check=False)
@@ -250,8 +239,7 @@ def show(where, runs):
           f"{where['runs']} runs that took turns, {where['partitions']} "
           f"partitions and sessions of SQL, {where['lanes']} lanes, "
           f"{where['sessions']} sessions of Millrace")
-    print(f"{where['processor']}, {where['cores']} cores, load before "
-          f"{where['load_before']:.1f}, PostgreSQL {where['postgresql']}\n")
+    print()
     lines = [
         ("SQL from staging tables", f"{base:>12,.0f} rows/s"),
         ("Kafka -> millrace -> the same tables", f"{rate:>12,.0f} rows/s"),
@@ -272,20 +260,11 @@ def show(where, runs):
          f"{'yes' if all(x['same'] for x in theirs) else 'NO':>12}")]
     for name, value in lines:
         print(f"{name:46} {value}")
-    return all(x["same"] for x in theirs)
 
 
-def main(options):
-    try:
-        with Ledger(options) as bench:
-            where = bench.circumstances()
-            runs = bench.compare()
-    except (CannotMeasure, millrace_servers.ServerError) as problem:
-        say(f"bench/run: {problem}")
-        return 3
-    except KeyboardInterrupt:
-        return 130
-    if options.json:
-        print(json.dumps({"circumstances": where, "runs": runs}, indent=2))
-        return 0 if all(x["same"] for x in runs["sql"]) else 1
-    return 0 if show(where, runs) else 1
+def measure(options):
+    with Ledger(options) as bench:
+        where = bench.circumstances()
+        runs = bench.compare()
+    return {"circumstances": where, "runs": runs}, \
+        lambda: show(where, runs), all(x["same"] for x in runs["sql"])
