@@ -1,7 +1,7 @@
 -- description: reports, exports, retention, alerts, filings
 --
--- Goes with the pack trading-engine. The columns for a hash chain
--- are there; nothing fills them yet.
+-- Goes with the pack trading-engine. `chain_verified` is as in the system that
+-- the tables come from and says nothing: broken_audit_log() does.
 
 -- millrace:up
 
