@@ -2,9 +2,9 @@
 
 #include "config/values.hpp"
 #include "nodes/cli/config_files.hpp"
+#include "nodes/cli/connection_variables.hpp"
 
 #include <algorithm>
-#include <cstdlib>
 #include <utility>
 
 namespace millrace::cli {
@@ -18,7 +18,7 @@ constexpr std::string_view control_schema = "millrace";
 constexpr auto max_parallel = 64;
 
 /// What the tools that people come from read.
-constexpr auto default_variable = "DATABASE_URL";
+const std::string default_variable = "DATABASE_URL";
 
 std::unexpected<failure> fail(exit_code code, std::string text) {
   return std::unexpected{failure{code, {make_error(std::move(text))}}};
@@ -102,19 +102,36 @@ std::expected<plan, failure> plan_by_config(const migrate_arguments& what) {
   return result;
 }
 
-std::expected<plan, failure> plan_by_url(const migrate_arguments& what) {
-  database_jobs result;
-  if (what.conn.empty()) {
-    auto name = what.pg_env.empty() ? std::string{default_variable}
-                                    : what.pg_env;
-    const char* url = std::getenv(name.c_str());
-    if (url == nullptr || *url == '\0')
-      return fail(exit_code::usage, "--pg-env: the environment has no variable "
-                                      + in_quotes(name));
-    result.database.url = secret{url};
-  } else {
-    result.database.url = secret{what.conn};
+/// Where PostgreSQL is, as far as no configuration says it.
+std::expected<postgresql_config, failure>
+find_place(const migrate_arguments& what) {
+  postgresql_config result;
+  if (!what.conn.empty()) {
+    result.url = secret{what.conn};
+    return result;
   }
+  auto name = what.pg_env.empty() ? default_variable : what.pg_env;
+  if (auto url = variable_of_process(name)) {
+    result.url = secret{*url};
+    return result;
+  }
+  if (!what.pg_env.empty())
+    return fail(exit_code::usage,
+                "--pg-env: the environment has no variable " + in_quotes(name));
+  auto by_parts = read_connection_variables(variable_of_process);
+  if (by_parts)
+    return std::move(*by_parts);
+  failure wrong;
+  for (const auto& x : by_parts.error())
+    wrong.all.push_back(make_error(x));
+  return std::unexpected{std::move(wrong)};
+}
+
+std::expected<plan, failure> plan_by_place(const migrate_arguments& what) {
+  auto place = find_place(what);
+  if (!place)
+    return std::unexpected{std::move(place.error())};
+  database_jobs result{std::move(*place), {}};
   auto set = what.set.empty() ? std::string{control_set} : what.set;
   migration_target target{what.schema, std::nullopt};
   if (!what.tenant.empty()) {
@@ -142,16 +159,16 @@ std::expected<plan, failure> plan_by_url(const migrate_arguments& what) {
   return plan{std::move(result)};
 }
 
-/// Where neither option says where PostgreSQL is.
-bool has_default_url() {
-  const char* url = std::getenv(default_variable);
-  return url != nullptr && *url != '\0';
+/// Where no option says where PostgreSQL is.
+bool has_default_place() {
+  return variable_of_process(default_variable)
+         || has_connection_variables(variable_of_process);
 }
 
 std::expected<plan, failure> make_plan(const migrate_arguments& what) {
   auto places = int{!what.config.empty()} + int{!what.pg_env.empty()}
                 + int{!what.conn.empty()};
-  if (places > 1 || (places == 0 && !has_default_url()))
+  if (places > 1 || (places == 0 && !has_default_place()))
     return fail(exit_code::usage, "expected --config FILE, or --pg-env NAME "
                                   "with the variable that holds the URL");
   if (!what.dir.empty() && what.set.empty())
@@ -167,7 +184,7 @@ std::expected<plan, failure> make_plan(const migrate_arguments& what) {
     return fail(exit_code::usage, "--schema goes with --pg-env; a "
                                   "configuration says itself which schemas "
                                   "there are");
-  return what.config.empty() ? plan_by_url(what) : plan_by_config(what);
+  return what.config.empty() ? plan_by_place(what) : plan_by_config(what);
 }
 
 } // namespace
