@@ -176,13 +176,14 @@ int run_node(const config& given, const node_options& options) {
     tree_keeper tree{runtime.system(), root, board, options};
     tree.begin(all, where);
     code = serve(tree, {runtime.system(), root, board}, signals, trouble);
+    if (trouble.raised()) {
+      log::error("node-escalated", {{"reason", trouble.message()}});
+      code = exit_escalated;
+    }
+    log::info("node-stopping", {{"grace_ms", all.node.grace.count()}});
+    // Before the tree's end, which waits for a migration's statement.
+    signals.second_signal_ends_process();
   }
-  if (trouble.raised()) {
-    log::error("node-escalated", {{"reason", trouble.message()}});
-    code = exit_escalated;
-  }
-  log::info("node-stopping", {{"grace_ms", all.node.grace.count()}});
-  signals.second_signal_ends_process();
   auto stopped = runtime.stop(root, all.node.grace);
   clear_directory(runtime.system());
   root = nullptr;

@@ -1,7 +1,7 @@
 #include "nodes/prepare.hpp"
 
 #include "actors/cluster/log.hpp"
-#include "actors/coordinator/migrator.hpp"
+#include "actors/coordinator/bring_up.hpp"
 #include "actors/source/partition_feed.hpp"
 #include "actors/store/catalog.hpp"
 #include "actors/store/connection.hpp"
@@ -41,27 +41,27 @@ std::unexpected<prepare_failure> fail(const store_error& x,
 
 std::expected<void, prepare_failure>
 migrate(connection& conn, const config& all, const postgresql_config& database,
-        const std::vector<migration_job>& before) {
-  migrator worker{conn, database.lock_timeout};
+        const std::vector<migration_job>& before, std::function<bool()> stop) {
+  migrator_options options;
+  options.lock_timeout = database.lock_timeout;
+  options.stop = std::move(stop);
+  options.tell = [&database](const std::string& doing) {
+    log::info("migrating", {{"database", database.name}, {"doing", doing}});
+  };
+  migrator worker{conn, std::move(options)};
   problems pending;
   for (const auto& x : migration_jobs(all, database)) {
     if (std::ranges::contains(before, x))
       continue;
+    if (database.auto_migrate) {
+      if (auto done = bring_up(worker, x); !done)
+        return fail("migrations of '" + x.set + "' in schema '"
+                    + x.target.schema + "': " + done.error());
+      continue;
+    }
     auto files = files_of(x);
     if (!files)
       return fail(files.error());
-    if (database.auto_migrate) {
-      auto report = worker.up(*files, x.target);
-      if (!report)
-        return fail("migrations of '" + x.set + "' in schema '"
-                    + x.target.schema + "': " + report.error());
-      if (!report->applied.empty())
-        log::info("migrated", {{"set", x.set},
-                               {"schema", x.target.schema},
-                               {"applied", report->applied.size()},
-                               {"ms", report->duration.count()}});
-      continue;
-    }
     auto status = worker.status(*files, x.target);
     if (!status)
       return fail(status.error());
@@ -348,11 +348,11 @@ void warn_of_few_sessions(connection& conn, const config& all,
 
 std::expected<std::vector<prepared_pipeline>, prepare_failure>
 prepare(const config& all, const postgresql_config& database,
-        const std::vector<migration_job>& before) {
+        const std::vector<migration_job>& before, std::function<bool()> stop) {
   auto conn = open_session(database);
   if (!conn)
     return fail(conn.error(), "cannot connect to " + text_of(database));
-  if (auto done = migrate(*conn, all, database, before); !done)
+  if (auto done = migrate(*conn, all, database, before, std::move(stop)); !done)
     return std::unexpected{done.error()};
   if (auto done = check_identity(*conn, database); !done)
     return std::unexpected{done.error()};

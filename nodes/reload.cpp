@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <expected>
+#include <functional>
 #include <iterator>
 #include <utility>
 
@@ -15,6 +16,9 @@ namespace {
 
 /// Between looks at the configuration while a pipeline waits for its map.
 constexpr std::chrono::seconds look_interval{5};
+
+/// Most databases answer in this time; others are not waited for.
+constexpr std::chrono::milliseconds trial_patience{100};
 
 std::string check_name(const std::string& pipeline) {
   return "program of pipeline " + pipeline;
@@ -69,20 +73,18 @@ brings_map(const config& next,
   return false;
 }
 
-std::vector<migration_job> jobs_of(const migrated_sets& all,
-                                   const postgresql_config& database) {
-  auto i = all.find(database.name);
-  return i == all.end() ? std::vector<migration_job>{} : i->second;
-}
-
 /// Why the databases cannot be used as the configuration says. One that does
 /// not answer is no reason: it is waited for, as at a start.
 std::optional<std::string> unusable(const config& next,
-                                    const migrated_sets& before) {
-  for (const auto* x : all_databases(next))
-    if (auto ready = prepare(next, *x, jobs_of(before, *x));
+                                    const migrated_sets& before,
+                                    const std::function<bool()>& stop) {
+  for (const auto* x : all_databases(next)) {
+    if (stop())
+      break;
+    if (auto ready = prepare(next, *x, before.of(*x), stop);
         !ready && !ready.error().passing)
       return ready.error().problems.front();
+  }
   return std::nullopt;
 }
 
@@ -117,13 +119,26 @@ tree_keeper::tree_keeper(caf::actor_system& sys, supervisor_actor root,
     options_{std::move(options)} {
 }
 
+tree_keeper::~tree_keeper() {
+  stop_preparing();
+  if (trial_)
+    *trial_->stop = true;
+}
+
+void tree_keeper::stop_preparing() {
+  if (stop_preparing_)
+    *stop_preparing_ = true;
+}
+
 void tree_keeper::begin(const config& all, const placement_ptr& where) {
   begin(all, where, {});
 }
 
 void tree_keeper::begin(const config& all, const placement_ptr& where,
                         const migrated_sets& before) {
+  stop_preparing();
   databases_.reset();
+  stop_preparing_ = std::make_shared<std::atomic<bool>>(false);
   running_.all = std::make_shared<const config>(all);
   running_.where = where;
   running_.credit = make_credit(all);
@@ -134,8 +149,8 @@ void tree_keeper::begin(const config& all, const placement_ptr& where,
   children_ = plant_tree(root_, running_);
   databases_.emplace(
     *running_.all, board_,
-    [now = running_.all, before](const auto& x) {
-      return prepare(*now, x, jobs_of(before, x));
+    [now = running_.all, before, stop = stop_preparing_](const auto& x) {
+      return prepare(*now, x, before.of(x), [stop] { return stop->load(); });
     },
     [this](const auto& x, const auto& pipelines) { plant(x, pipelines); });
 }
@@ -153,7 +168,7 @@ void tree_keeper::plant(const postgresql_config& database,
   auto names = plant_database(sys_, root_, running_, database, pipelines);
   std::ranges::move(names, std::back_inserter(children_));
   planted_ = true;
-  migrated_[database.name] = migration_jobs(*running_.all, database);
+  migrated_.note(database, migration_jobs(*running_.all, database));
   log::info("database-ready",
             {{"database", database.name}, {"pipelines", pipelines.size()}});
 }
@@ -161,6 +176,15 @@ void tree_keeper::plant(const postgresql_config& database,
 void tree_keeper::look(bool asked) {
   auto troubled = outdated_->all();
   post(troubled);
+  if (trial_) {
+    if (asked) {
+      asked_meanwhile_ = true;
+      *trial_->stop = true;
+    }
+    end_trial();
+    return;
+  }
+  asked = std::exchange(asked_meanwhile_, false) || asked;
   auto now = clock::now();
   if (!options_.load_again
       || (!asked && (troubled.empty() || now < next_look_)))
@@ -184,23 +208,52 @@ void tree_keeper::look(bool asked) {
     if (!better || !*better)
       return;
   }
+  try_out(std::move(*next), asked);
+  end_trial();
+}
+
+/// In a thread of its own: somebody may migrate a tenant for long, and signals
+/// and what the tree says must not wait for that.
+void tree_keeper::try_out(config next, bool asked) {
+  trial x;
+  x.next = std::make_shared<const config>(std::move(next));
   // Who asks wants all that is new, also in folders of migrations.
-  auto before = asked ? migrated_sets{} : migrated_;
-  if (auto why = unusable(*next, before)) {
-    keep_old(*why);
+  x.before = asked ? migrated_sets{} : migrated_;
+  x.asked = asked;
+  x.stop = std::make_shared<std::atomic<bool>>(false);
+  x.why_not = std::async(std::launch::async, [all = x.next, before = x.before,
+                                              stop = x.stop] {
+    return unusable(*all, before, [stop] { return stop->load(); });
+  });
+  trial_ = std::move(x);
+}
+
+void tree_keeper::end_trial() {
+  if (trial_->why_not.wait_for(trial_patience) != std::future_status::ready)
     return;
-  }
-  log::info("node-reloading", {{"asked", asked}});
+  auto over = std::move(*trial_);
+  trial_.reset();
+  auto why = over.why_not.get();
+  if (*over.stop)
+    return;
+  if (why)
+    keep_old(*why);
+  else
+    take(over);
+}
+
+void tree_keeper::take(const trial& x) {
+  log::info("node-reloading", {{"asked", x.asked}});
   if (!uproot_tree(sys_, root_, children_))
     log::warn("node-abandons-actors", {{"cause", "reload"}});
   clear_directory(sys_);
   outdated_->clear();
   post({});
   kept_why_.clear();
-  begin(*next,
-        std::make_shared<const placement>(next->cluster, next->node.name),
-        before);
-  log::info("node-reloaded", {{"pipelines", next->pipelines.size()}});
+  begin(*x.next,
+        std::make_shared<const placement>(x.next->cluster, x.next->node.name),
+        x.before);
+  log::info("node-reloaded", {{"pipelines", x.next->pipelines.size()}});
 }
 
 void tree_keeper::post(const std::map<std::string, std::string>& troubled) {

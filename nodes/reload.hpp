@@ -4,13 +4,16 @@
 #include "config/config.hpp"
 #include "config/placement.hpp"
 #include "messages/supervision.hpp"
+#include "nodes/migrated_sets.hpp"
 #include "nodes/node.hpp"
 #include "nodes/preparation.hpp"
 #include "nodes/tree.hpp"
 
 #include <caf/actor_system.hpp>
 
+#include <atomic>
 #include <chrono>
+#include <future>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -19,9 +22,6 @@
 #include <vector>
 
 namespace millrace {
-
-/// What was brought up, by database.
-using migrated_sets = std::map<std::string, std::vector<migration_job>>;
 
 /// Readings whose program does not fit the database any more, because of the
 /// map or of columns, by name, with a sentence each. For many threads.
@@ -49,6 +49,12 @@ public:
   tree_keeper(caf::actor_system& sys, supervisor_actor root,
               std::shared_ptr<readiness_board> board, node_options options);
 
+  /// Ends what waits for other migrators. A statement that runs is waited for.
+  ~tree_keeper();
+
+  tree_keeper(const tree_keeper&) = delete;
+  tree_keeper& operator=(const tree_keeper&) = delete;
+
   /// Plants what all databases share, and begins to prepare them.
   void begin(const config& all, const placement_ptr& where);
 
@@ -67,15 +73,33 @@ public:
 
   /// To be called about every second. Reads the configuration again when that
   /// was `asked` for, and every few seconds while a program is outdated; takes
-  /// it when it can be used and, unless asked, brings such a pipeline one that
-  /// fits.
+  /// it, with a later call, when it can be used and, unless asked, brings such
+  /// a pipeline one that fits. What was asked for and is not taken yet makes
+  /// room for what is asked for again.
   void look(bool asked);
 
 private:
+  using stop_flag = std::shared_ptr<std::atomic<bool>>;
+
+  /// A configuration that is being tried on the databases.
+  struct trial {
+    std::shared_ptr<const config> next;
+    migrated_sets before;
+    bool asked = false;
+    stop_flag stop;
+
+    /// Why it cannot be used.
+    std::future<std::optional<std::string>> why_not;
+  };
+
   void begin(const config& all, const placement_ptr& where,
              const migrated_sets& before);
   void plant(const postgresql_config& database,
              const std::vector<prepared_pipeline>& pipelines);
+  void try_out(config next, bool asked);
+  void end_trial();
+  void take(const trial& x);
+  void stop_preparing();
   void post(const std::map<std::string, std::string>& troubled);
   void keep_old(const std::string& why);
 
@@ -86,7 +110,12 @@ private:
 
   /// What `databases_` works on: that ends first.
   planting running_;
+  stop_flag stop_preparing_;
   std::optional<preparation> databases_;
+  std::optional<trial> trial_;
+
+  /// While there was a trial.
+  bool asked_meanwhile_ = false;
   std::vector<std::string> children_;
   bool planted_ = false;
 

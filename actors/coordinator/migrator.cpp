@@ -1,6 +1,8 @@
 #include "actors/coordinator/migrator.hpp"
 
 #include "actors/coordinator/step_runner.hpp"
+#include "actors/store/sql_text.hpp"
+#include "actors/store/sql_values.hpp"
 
 #include <utility>
 
@@ -27,6 +29,16 @@ std::unexpected<std::string> fail(const migration_target& target,
   return std::unexpected{"schema " + target.schema + ": " + text_of_error(x)};
 }
 
+store_result<bool> is_registered(connection& conn,
+                                 const migration_target& target) {
+  auto found = conn.query("SELECT 1 FROM millrace.tenant WHERE name = $1 AND "
+                          "schema = $2",
+                          {target.tenant, target.schema});
+  if (!found)
+    return std::unexpected{std::move(found.error())};
+  return !found->rows.empty();
+}
+
 store_result<void> register_tenant(connection& conn,
                                    const migration_target& target) {
   if (!target.tenant)
@@ -36,18 +48,36 @@ store_result<void> register_tenant(connection& conn,
                           {target.tenant, target.schema});
   if (!known)
     return std::unexpected{std::move(known.error())};
-  auto schema = conn.query("SELECT 1 FROM millrace.tenant WHERE name = $1 AND "
-                           "schema = $2",
-                           {target.tenant, target.schema});
-  if (!schema)
-    return std::unexpected{std::move(schema.error())};
-  if (!schema->rows.empty())
+  auto there = is_registered(conn, target);
+  if (!there)
+    return std::unexpected{std::move(there.error())};
+  if (*there)
     return {};
   return std::unexpected{
     store_error{store_errc::refused,
                 {},
                 "tenant " + *target.tenant + " or schema " + target.schema
                   + " is registered in millrace.tenant with another partner"}};
+}
+
+/// The statement that registers it, for people to read; nothing where that is
+/// done.
+store_result<std::optional<std::string>>
+missing_tenant(connection& conn, const migration_target& target) {
+  if (!target.tenant)
+    return std::nullopt;
+  auto result = "INSERT INTO millrace.tenant (name, schema) VALUES ("
+                + quote_literal(*target.tenant) + ", "
+                + quote_literal(target.schema) + ')';
+  auto there = conn.query("SELECT to_regclass('millrace.tenant') IS NOT NULL");
+  if (!there)
+    return std::unexpected{std::move(there.error())};
+  if (!bool_of(there->rows.at(0)[0]))
+    return result;
+  auto known = is_registered(conn, target);
+  if (!known)
+    return std::unexpected{std::move(known.error())};
+  return *known ? std::nullopt : std::optional{result};
 }
 
 /// Runs the script, and finds out when it has ended its transaction.
@@ -132,6 +162,13 @@ migrator::run(const migration_set& set, const migration_target& target,
     return std::unexpected{wrong.error()};
   if (!wrong->empty())
     return std::unexpected{lines_of(*wrong)};
+  if (std::holds_alternative<migrate_up>(goal)) {
+    auto some = lacks(set, target);
+    if (!some)
+      return std::unexpected{some.error()};
+    if (!*some)
+      return migration_report{};
+  }
   migration_session session{conn_, target, options_};
   history_tables history{conn_, target.schema};
   if (auto locked = session.lock(); !locked)
@@ -173,7 +210,25 @@ migrator::plan_init(const migration_target& target) {
   auto result = history_tables{conn_, target.schema}.missing();
   if (!result)
     return fail(target, result.error());
+  auto tenant = missing_tenant(conn_, target);
+  if (!tenant)
+    return fail(target, tenant.error());
+  if (*tenant)
+    result->push_back(std::move(**tenant));
   return std::move(*result);
+}
+
+std::expected<bool, std::string>
+migrator::lacks(const migration_set& set, const migration_target& target) {
+  auto work = plan(set, target, migrate_up{});
+  if (!work)
+    return std::unexpected{work.error()};
+  if (!work->empty())
+    return true;
+  auto init = plan_init(target);
+  if (!init)
+    return std::unexpected{init.error()};
+  return !init->empty();
 }
 
 std::expected<migration_report, std::string>

@@ -53,7 +53,8 @@ public:
        const migration_goal& goal);
 
   /// Does it. Refused, before anything is done, when something is wrong with
-  /// the files or with what the schema's history says of them.
+  /// the files or with what the schema's history says of them. Where `up` has
+  /// nothing to do, no other migrator is waited for.
   std::expected<migration_report, std::string>
   run(const migration_set& set, const migration_target& target,
       const migration_goal& goal);
@@ -65,7 +66,8 @@ public:
   /// Makes the schema and its history, and registers the tenant.
   std::expected<void, std::string> init(const migration_target& target);
 
-  /// What `init` would run, a statement each; changes nothing.
+  /// What `init` would run, a statement each, those that register the tenant
+  /// among them; changes nothing.
   std::expected<std::vector<std::string>, std::string>
   plan_init(const migration_target& target);
 
@@ -78,6 +80,10 @@ public:
 private:
   std::expected<void, std::string> prepare(migration_session& session,
                                            history_tables& history);
+
+  /// Whether `up` would do something. Changes nothing.
+  std::expected<bool, std::string> lacks(const migration_set& set,
+                                         const migration_target& target);
   std::expected<migration_history, std::string>
   history_of(const migration_set& set, const migration_target& target);
   store_result<void> apply(migration_session& session, history_tables& history,

@@ -118,6 +118,37 @@ TEST_CASE_METHOD(fixture,
   CHECK(db.value("SELECT count(*) FROM shop.schema_migrations") == "0");
 }
 
+TEST_CASE_METHOD(fixture, "where nothing is lacking up waits for no other "
+                          "migrator; for what is, it waits until it is told "
+                          "to stop") {
+  const migration_target demo{"tenant_demo", "demo"};
+  up(load_embedded_migrations("control").value(), {"millrace", std::nullopt});
+  up(two_tables(), demo);
+  auto other = open();
+  REQUIRE(other.query("SELECT pg_advisory_lock(hashtext("
+                      "'millrace.migrations'), hashtext('tenant_demo'))"));
+  migrator_options options;
+  auto asked = 0;
+  options.stop = [&asked] { return ++asked > 1; };
+  migrator worker{conn, options};
+  auto applied = worker.up(two_tables(), demo);
+  INFO(applied.error_or(std::string{}));
+  CHECK(applied);
+  CHECK(asked == 0);
+  auto more = two_tables();
+  more.files.push_back(file("003_c.sql", "CREATE TABLE c ();"));
+  auto refused = worker.up(more, demo);
+  REQUIRE_FALSE(refused);
+  CHECK_THAT(refused.error(), ContainsSubstring("another migrator"));
+  CHECK(asked == 2);
+  // The registration is of the schema, too.
+  db.execute("DELETE FROM millrace.tenant");
+  CHECK_FALSE(worker.up(two_tables(), demo));
+  other.close();
+  up(two_tables(), demo);
+  CHECK(db.value("SELECT schema FROM millrace.tenant") == "tenant_demo");
+}
+
 TEST_CASE_METHOD(fixture, "a repeatable file is applied again when it has "
                           "changed") {
   auto set = two_tables();

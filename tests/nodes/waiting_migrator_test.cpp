@@ -1,0 +1,128 @@
+// A node while somebody else is at a tenant's migrations.
+
+#include "actors/store/connection.hpp"
+#include "tests/nodes/node_fixture.hpp"
+
+#include <catch2/matchers/catch_matchers_string.hpp>
+
+#include <filesystem>
+
+using namespace millrace;
+using namespace millrace::test;
+using Catch::Matchers::ContainsSubstring;
+
+namespace {
+
+/// A tenant with a set of its own, and no Kafka.
+struct fixture : node_fixture {
+  fixture() : node_fixture{"waiting", "127.0.0.1:1"} {
+    std::filesystem::create_directory(folder.path() + "/notes");
+    write_file("001_notes.sql", "CREATE TABLE notes (id bigint);");
+    config = folder.write("node.toml", R"toml(
+[node]
+name = "one"
+admin.port = 0
+[postgresql]
+url = { env = "DB_URL" }
+[kafka]
+bootstrap = "127.0.0.1:1"
+[[tenant]]
+name = "north"
+[[migrations]]
+set = "notes"
+folder = "notes"
+[coordinator]
+stand_by = false
+[pipeline.notes]
+topics = ["notes"]
+tenant = "'north'"
+[[pipeline.notes.event]]
+name = "note"
+route = "required(.id)"
+[[pipeline.notes.event.write]]
+table = "notes"
+kind = "append"
+columns.id = "required(.id)"
+)toml");
+  }
+
+  process::variables environment() const override {
+    return {{"DB_URL", db.url()}};
+  }
+
+  void write_file(const std::string& name, const std::string& up) const {
+    folder.write("notes/" + name,
+                 "-- description: d\n-- millrace:up\n" + up + '\n');
+  }
+
+  /// Holds what a migrator of the tenant holds, until it is closed.
+  connection another_migrator() const {
+    session_config settings;
+    settings.keywords = {{"dbname", db.url()}};
+    auto result = connection::open(settings);
+    REQUIRE(result);
+    REQUIRE(result->query("SELECT pg_advisory_lock(hashtext("
+                          "'millrace.migrations'), hashtext('tenant_north'))"));
+    return std::move(*result);
+  }
+
+  static void await_said(const process& node, const std::string& what) {
+    auto until = std::chrono::steady_clock::now() + 180s;
+    while (!node.err_so_far().contains(what)
+           && std::chrono::steady_clock::now() < until)
+      std::this_thread::sleep_for(20ms);
+    INFO(node.err_so_far());
+    REQUIRE(node.err_so_far().contains(what));
+  }
+
+  scratch_database db{"waiting"};
+
+  /// Of the run: a migrator is waited for ten minutes.
+  static constexpr auto waits = "waiting for another migrator of schema "
+                                "tenant_north";
+};
+
+} // namespace
+
+TEST_CASE_METHOD(fixture, "a node starts though another migrator is at work in "
+                          "a schema that lacks nothing, and waits for it in "
+                          "one that does") {
+  auto node = start_node();
+  await_said(*node, "node-ready");
+  stop(node);
+  auto other = another_migrator();
+  node = start_node();
+  await_said(*node, "node-ready");
+  CHECK_FALSE(node->err_so_far().contains(waits));
+  // Asked to read its configuration again it goes on, and can be stopped.
+  write_file("002_text.sql", "ALTER TABLE notes ADD COLUMN text text;");
+  node->signal(SIGHUP);
+  await_said(*node, waits);
+  stop(node);
+  // A start can be ended, too.
+  node = start_node();
+  await_said(*node, waits);
+  stop(node);
+  // What it waited for is applied once the other one is gone.
+  node = start_node();
+  await_said(*node, waits);
+  other.close();
+  await_said(*node, "node-ready");
+  CHECK(db.value("SELECT count(*) FROM tenant_north.schema_migrations") == "2");
+  stop(node);
+}
+
+TEST_CASE_METHOD(fixture, "a node that waits with its new configuration takes "
+                          "the one that is asked for afterwards") {
+  auto node = start_node();
+  await_said(*node, "node-ready");
+  auto other = another_migrator();
+  write_file("002_text.sql", "ALTER TABLE notes ADD COLUMN text text;");
+  node->signal(SIGHUP);
+  await_said(*node, waits);
+  std::filesystem::remove(folder.path() + "/notes/002_text.sql");
+  node->signal(SIGHUP);
+  await_said(*node, "node-reloaded");
+  CHECK(db.value("SELECT count(*) FROM tenant_north.schema_migrations") == "1");
+  stop(node);
+}
