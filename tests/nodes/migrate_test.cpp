@@ -72,6 +72,34 @@ TEST_CASE_METHOD(fixture, "a set of one's own is initialised, applied, taken "
   CHECK_THAT(migrate({"down"}).out, ContainsSubstring("nothing to take back"));
 }
 
+TEST_CASE("what init would do has the registration of the tenant") {
+  scratch_database db{"cli"};
+  auto migrate = [&](words args) {
+    args.insert(args.begin(), "migrate");
+    args.insert(args.end(), {"--pg-env", "DB_URL"});
+    return run(args, {{"DB_URL", db.url()}});
+  };
+  const words init{"init", "--set", "ticks", "--tenant", "demo"};
+  auto planned = init;
+  planned.emplace_back("--dry-run");
+  const std::string registration
+    = "INSERT INTO millrace.tenant (name, schema) VALUES ('demo', "
+      "'tenant_demo');";
+  REQUIRE(migrate({"up"}).code == 0);
+  auto x = migrate(planned);
+  INFO(x.out << x.err);
+  CHECK(x.code == 0);
+  CHECK_THAT(x.out, ContainsSubstring(registration));
+  CHECK(db.value("SELECT count(*) FROM millrace.tenant") == "0");
+  // Half of it is there.
+  REQUIRE(migrate(init).code == 0);
+  CHECK_THAT(migrate(planned).out, ContainsSubstring("nothing to do"));
+  db.execute("DELETE FROM millrace.tenant");
+  x = migrate(planned);
+  CHECK_THAT(x.out,
+             ContainsSubstring(registration) && !ContainsSubstring("CREATE"));
+}
+
 TEST_CASE("a pack is taken back whole, and comes again") {
   scratch_database db{"cli"};
   auto migrate = [&](words args, words of) {
