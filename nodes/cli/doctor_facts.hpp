@@ -75,6 +75,18 @@ struct grant_fact {
   std::string sql;
 };
 
+/// A set of migrations that the configuration names, and whose files cannot be
+/// applied.
+struct broken_set {
+  std::string set;
+
+  /// Where its files should be; empty: in the program.
+  std::string folder;
+  std::string why;
+
+  friend bool operator==(const broken_set&, const broken_set&) = default;
+};
+
 struct migration_fact {
   std::string set;
   std::string schema;
@@ -92,6 +104,7 @@ struct doctor_facts {
   /// Whether a node applies missing migrations by itself.
   bool auto_migrate = true;
   std::vector<migration_fact> migrations;
+  std::vector<broken_set> broken_sets;
   std::vector<object_fact> missing;
   std::vector<object_fact> invalid;
   std::vector<bloat_fact> bloat;

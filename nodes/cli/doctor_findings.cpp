@@ -67,6 +67,11 @@ public:
   }
 
   void migrations(const doctor_facts& x) {
+    for (const auto& one : x.broken_sets)
+      add(error, "migrations",
+          std::format("the migrations of {}{} cannot be applied: {}", one.set,
+                      one.folder.empty() ? "" : " in " + one.folder, one.why),
+          "mend the files, or their [[migrations]]: no node starts with them");
     for (const auto& one : x.migrations) {
       auto where = std::format("schema {}", one.schema);
       if (one.pending > 0)

@@ -78,6 +78,7 @@ store_result<void> doctor_reader::read_sessions() {
 
 store_result<void> doctor_reader::read_migrations() {
   auto jobs = migration_jobs(all_, database_);
+  auto configured = jobs.size();
   // Sets that were applied beside those of the packs.
   for (const auto& tenant : all_.tenants) {
     if (tenant.database != database_.name)
@@ -98,18 +99,33 @@ store_result<void> doctor_reader::read_migrations() {
           }))
         jobs.push_back({maybe_text(row[0]), {tenant.schema, tenant.name}});
   }
-  for (const auto& x : jobs)
-    if (auto done = read_set(x); !done)
+  for (std::size_t i = 0; i < jobs.size(); ++i)
+    if (auto done = read_set(jobs[i], i < configured); !done)
       return done;
   return {};
 }
 
-store_result<void> doctor_reader::read_set(const migration_job& job) {
+/// Once, however many tenants have it.
+void doctor_reader::note_broken(const migration_job& job,
+                                const std::string& why) {
+  broken_set x{job.set, job.folder, why};
+  if (!std::ranges::contains(facts_.broken_sets, x))
+    facts_.broken_sets.push_back(std::move(x));
+}
+
+store_result<void> doctor_reader::read_set(const migration_job& job,
+                                           bool is_configured) {
   const auto& set = job.set;
   const auto& schema = job.target.schema;
   auto files = files_of(job);
-  if (!files)
-    return {}; // Somebody's own, of which this program knows nothing.
+  if (!files) {
+    // Else somebody's own, of which this program knows nothing.
+    if (is_configured)
+      note_broken(job, files.error());
+    return {};
+  }
+  for (const auto& x : files->problems)
+    note_broken(job, x);
   auto status = migrator{conn_}.status(*files, job.target);
   if (!status)
     return std::unexpected{store_error{store_errc::failed, {}, status.error()}};

@@ -23,7 +23,8 @@ private:
   store_result<void> read_settings();
   store_result<void> read_sessions();
   store_result<void> read_migrations();
-  store_result<void> read_set(const migration_job& job);
+  store_result<void> read_set(const migration_job& job, bool is_configured);
+  void note_broken(const migration_job& job, const std::string& why);
   store_result<void> read_invalid();
   store_result<void> read_bloat();
   store_result<void> read_holders();

@@ -163,6 +163,16 @@ TEST_CASE("partitions, grants and objects that are missing are told with what "
   CHECK_THAT(told(x), ContainsSubstring("warning migrations schema"));
 }
 
+TEST_CASE("migrations that are configured and cannot be applied are an error") {
+  auto x = healthy();
+  x.broken_sets = {{"notes", "/srv/notes", "it is gone"}, {"nope", "", "none"}};
+  CHECK(told(x)
+        == "error migrations the migrations of notes in /srv/notes cannot be "
+           "applied: it is gone\n"
+           "error migrations the migrations of nope cannot be applied: none\n");
+  CHECK_THAT(diagnose(x).at(0).mend, ContainsSubstring("[[migrations]]"));
+}
+
 TEST_CASE("what migrations make is what their statements say, in their order") {
   made_objects all;
   add_made(all, file(R"(

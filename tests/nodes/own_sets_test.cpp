@@ -109,6 +109,20 @@ TEST_CASE_METHOD(fixture, "a node applies the user's own folder beside the "
               "2");
   stop(node);
 
+  // A folder that a node would not start with is told, for each set once.
+  auto doctor = [&] { return run({"db", "doctor"}).out; };
+  const std::string broken = "/notes cannot be applied: ";
+  CHECK_THAT(doctor(), !ContainsSubstring("cannot be applied"));
+  write_file("004_gap.sql", "SELECT 1;");
+  CHECK_THAT(doctor(), ContainsSubstring(broken));
+  std::filesystem::remove(folder.path() + "/notes/004_gap.sql");
+  const auto notes = folder.path() + "/notes";
+  std::filesystem::rename(notes, folder.path() + "/kept");
+  std::filesystem::create_directory(notes);
+  CHECK_THAT(doctor(), ContainsSubstring(broken));
+  std::filesystem::remove(notes);
+  std::filesystem::rename(folder.path() + "/kept", notes);
+
   json_document list{
     run({"partitions", "list", "--table", "audit_log", "--json"}).out};
   REQUIRE(list.size() == 1);
