@@ -111,6 +111,36 @@ exit_code list_old(const db_restore_arguments& what, const admin_plan& from,
   return exit_code::ok;
 }
 
+/// What all servers of the configuration have, whatever is narrowed.
+admin_result<std::vector<restore_state>>
+look_everywhere(const db_restore_arguments& what, const admin_plan& from) {
+  std::vector<restore_state> result;
+  for (const auto* x : all_databases(*from.all)) {
+    auto server = restore_server::open(*x, what.maintenance, from.patience);
+    if (!server)
+      return std::unexpected{server.error()};
+    auto state = server->look();
+    if (!state)
+      return std::unexpected{state.error()};
+    result.push_back(std::move(*state));
+  }
+  return result;
+}
+
+admin_result<void> check_may_go(const db_restore_arguments& what,
+                                const admin_plan& from,
+                                const left_database& copy) {
+  if (copy.mark.role != restore_role::verified)
+    return {};
+  auto states = look_everywhere(what, from);
+  if (!states)
+    return std::unexpected{states.error()};
+  if (auto why = keep_reason(*states, copy.mark))
+    return admin_fail(exit_code::failed,
+                      in_quotes(copy.name) + " stays: " + *why);
+  return {};
+}
+
 exit_code drop_old(const db_restore_arguments& what, const admin_plan& from,
                    console& to) {
   auto dropped = false;
@@ -124,6 +154,8 @@ exit_code drop_old(const db_restore_arguments& what, const admin_plan& from,
       // A copy may be another command's, which fills it just now.
       if (auto mine = server.lock(); !mine)
         return mine;
+      if (auto fine = check_may_go(what, from, *i); !fine)
+        return fine;
       auto sure = confirm(what, to,
                           std::format("{} ({}), {} bytes, will be dropped for "
                                       "ever. Go on?",

@@ -45,18 +45,24 @@ bool is_of(const std::optional<restore_mark>& mark, restore_role role,
   return mark && mark->role == role && mark->checksum == checksum;
 }
 
+/// The one that the restore of this set has put in place.
+const restore_state* swapped_of(const std::vector<restore_state>& states,
+                                const uuid& set) {
+  auto i = std::ranges::find_if(states, [&set](const restore_state& x) {
+    return x.live && x.live->role == restore_role::restored
+           && x.live->set == set;
+  });
+  return i == states.end() ? nullptr : &*i;
+}
+
 /// The set of a restore of that backup which has put a database in place, and
 /// not yet another one.
 std::optional<restore_mark>
 half_swapped(const std::vector<restore_state>& states) {
-  for (const auto& x : states) {
-    if (!x.made || x.made->role != restore_role::verified)
-      continue;
-    for (const auto& y : states)
-      if (y.live && y.live->role == restore_role::restored
-          && y.live->set == x.made->set)
-        return x.made;
-  }
+  for (const auto& x : states)
+    if (x.made && x.made->role == restore_role::verified
+        && swapped_of(states, x.made->set) != nullptr)
+      return x.made;
   return std::nullopt;
 }
 
@@ -172,6 +178,20 @@ plan_restore(const std::vector<restore_state>& states,
     result.steps.push_back(step);
   }
   return result;
+}
+
+std::optional<std::string> keep_reason(const std::vector<restore_state>& states,
+                                       const restore_mark& copy) {
+  if (copy.role != restore_role::verified)
+    return std::nullopt;
+  const auto* swapped = swapped_of(states, copy.set);
+  if (swapped == nullptr)
+    return std::nullopt;
+  return "the restore of backup " + in_quotes(copy.backup)
+         + " is half made: the database '" + swapped->name
+         + "' is in place, and this copy belongs to it. First complete it: "
+           "millrace db restore "
+         + copy.backup;
 }
 
 } // namespace millrace::cli

@@ -108,4 +108,9 @@ std::expected<restore_plan, std::string>
 plan_restore(const std::vector<restore_state>& states,
              const std::string& checksum, const uuid& fresh, bool again);
 
+/// Why a copy must stay: the restore that has made it has put another database
+/// in place, which belongs together with it. Nothing: it may be dropped.
+std::optional<std::string> keep_reason(const std::vector<restore_state>& states,
+                                       const restore_mark& copy);
+
 } // namespace millrace::cli

@@ -208,6 +208,31 @@ TEST_CASE("only where there are no maps PostgreSQL says so, and all else is an "
     CHECK_FALSE(says_no_maps(state));
 }
 
+TEST_CASE("the copy of a restore that has put another database in place "
+          "stays") {
+  restore_mark copy{restore_role::verified, first_set, "daily",
+                    std::string(64, 'c'), "t"};
+  auto live = copy;
+  live.role = restore_role::restored;
+  using states = std::vector<restore_state>;
+  const states half{{"postgresql", live, false, {}}, {"west", {}, true, copy}};
+  auto why = keep_reason(half, copy);
+  REQUIRE(why);
+  CHECK_THAT(*why, ContainsSubstring("'postgresql' is in place")
+                     && ContainsSubstring("millrace db restore daily"));
+  // Nothing is in place yet, or what is there is of another restore.
+  CHECK_FALSE(keep_reason(states{{"postgresql", {}, true, copy}}, copy));
+  auto other = live;
+  other.set = second_set;
+  CHECK_FALSE(keep_reason(states{{"postgresql", other, false, {}}}, copy));
+  // What was replaced, or is not complete, belongs to nothing.
+  for (auto role : {restore_role::replaced, restore_role::filling}) {
+    auto old = copy;
+    old.role = role;
+    CHECK_FALSE(keep_reason(half, old));
+  }
+}
+
 TEST_CASE("a restore goes on with what one before it has verified, and fills "
           "all else") {
   const std::string sum(64, 'c');

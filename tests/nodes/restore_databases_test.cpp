@@ -118,6 +118,13 @@ TEST_CASE_METHOD(restoring_fixture, "a restore of two databases that is killed "
     CHECK(number(west) == lanes);
     CHECK(west.value(count("south")) == once(10));
   }
+  // Half of it is in place: the other half must not go.
+  auto copy = west.name() + "__restoring";
+  auto kept
+    = run({"db", "restore", "--drop-old", copy, "--yes", "--database", "west"});
+  CHECK(kept.code == 1);
+  CHECK_THAT(kept.err, ContainsSubstring('"' + copy + "\" stays: ")
+                         && ContainsSubstring("millrace db restore daily"));
   auto done = restore();
   INFO(done.out << done.err);
   REQUIRE(done.code == 0);
