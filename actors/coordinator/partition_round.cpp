@@ -62,6 +62,10 @@ private:
     result_.passing = result_.passing && passing;
   }
 
+  store_result<void> before(const partition_policy& policy) const {
+    return config_.before ? config_.before(policy) : store_result<void>{};
+  }
+
   void did(const partition_policy& policy, std::string_view verb,
            const std::string& partition) {
     if (config_.did)
@@ -130,6 +134,8 @@ private:
     for (const auto& x : *begun) {
       if (!goes_on())
         return {};
+      if (auto noted = before(policy); !noted)
+        return noted;
       auto done = store_.finish(policy, x);
       if (!done)
         return std::unexpected{std::move(done.error())};
@@ -156,7 +162,10 @@ private:
     for (const auto& x : plan.make) {
       if (!goes_on())
         return {};
-      if (auto done = store_.make(policy, table, x); !done)
+      auto done = before(policy);
+      if (done)
+        done = store_.make(policy, table, x);
+      if (!done)
         return done;
       table.partitions.push_back(
         {policy.schema, x.name, x.range.from, x.range.to, false, false});
@@ -164,7 +173,10 @@ private:
     }
     if (plan.make_default && goes_on()) {
       const auto& name = *plan.make_default;
-      if (auto done = store_.make_default(policy, name); !done)
+      auto done = before(policy);
+      if (done)
+        done = store_.make_default(policy, name);
+      if (!done)
         return done;
       table.partitions.push_back({policy.schema, name, {}, {}, true, false});
       made(policy, name);
@@ -172,6 +184,8 @@ private:
     for (const auto& x : plan.drop) {
       if (!goes_on())
         return {};
+      if (auto noted = before(policy); !noted)
+        return noted;
       auto done = store_.remove(policy, table, x);
       if (!done)
         return std::unexpected{std::move(done.error())};

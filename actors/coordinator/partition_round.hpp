@@ -40,6 +40,9 @@ struct round_config {
   /// Whom archives name.
   std::string by = {};
 
+  /// Before each change to a table; an error leaves it as it is. May be empty.
+  std::function<store_result<void>(const partition_policy&)> before;
+
   /// After each partition that was made or dropped; of one that is archived,
   /// which comes before its drop, `name` is its manifest. May be empty.
   std::function<void(const partition_policy&, std::string_view verb,

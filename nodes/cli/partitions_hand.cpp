@@ -42,7 +42,7 @@ hand_round::hand_round(const config& all, const postgresql_config& database,
     stop_{stop},
     older_than_{older_than} {
   for (const auto& x : policies_)
-    tables_.push_back({x, {}, {}, {}, {}, 0});
+    tables_.push_back({x, {}, {}, {}, {}});
 }
 
 admin_result<void> hand_round::run() {
@@ -63,13 +63,28 @@ admin_result<void> hand_round::run() {
   auto conn = connection::open(settings);
   if (!conn)
     return admin_fail(conn.error());
-  return end_of(go(*conn, lease), *conn);
+  auto done = go(*conn, lease);
+  auto result = end_of(done, *conn);
+  if (conn->is_open()) {
+    end_records(*conn);
+  } else if (auto other = connection::open(settings)) {
+    // What was done before the session broke was done.
+    end_records(*other);
+  }
+  if (result && !unrecorded_.empty())
+    return admin_fail(exit_code::failed,
+                      "what was done is not in millrace.admin_action: "
+                        + unrecorded_);
+  return result;
 }
 
 task_result hand_round::go(connection& conn, const held_lease& lease) {
   round_config config;
   config.lock_timeout = partition_lock_timeout(database_);
   config.by = by_;
+  config.before = [&](const partition_policy& policy) {
+    return begin_record(conn, done_to(policy));
+  };
   config.did = [&](const partition_policy& policy, std::string_view verb,
                    const std::string& name) {
     auto& x = done_to(policy);
@@ -77,14 +92,13 @@ task_result hand_round::go(connection& conn, const held_lease& lease) {
                   : verb == partition_archived ? x.archived
                                                : x.dropped;
     names.push_back(name);
-    begin_record(conn, x);
+    // At once: whatever comes next, it says what was done.
+    end_record(conn, x);
     if (!to_.json())
       to_.note(std::format("{}: {} {}", to_string(policy), verb, name));
   };
   config.saw = [&](const partition_policy& policy, const table_round& x) {
-    auto& table = done_to(policy);
-    table.reach = x.reach;
-    end_record(conn, table);
+    done_to(policy).reach = x.reach;
   };
   using clock = std::chrono::steady_clock;
   auto until = clock::now() + busy_patience;
@@ -99,38 +113,47 @@ task_result hand_round::go(connection& conn, const held_lease& lease) {
   }
 }
 
-void hand_round::begin_record(connection& conn, table_done& x) {
-  if (!recorded_ || x.action != 0 || !unrecorded_.empty())
-    return;
+store_result<void> hand_round::begin_record(connection& conn, table_done& x) {
+  if (!recorded_ || x.action != 0)
+    return {};
   json_writer asked;
   asked.begin_object();
   if (older_than_)
     asked.key("older_than_ms").integer(older_than_->count());
   asked.end_object();
   auto id = begin_action(conn, note_, to_string(x.policy), asked.str());
-  if (id)
-    x.action = *id;
-  else
-    unrecorded_ = id.error().message;
+  if (!id) {
+    id.error().message = "cannot be noted in millrace.admin_action: "
+                         + id.error().message;
+    return std::unexpected{std::move(id.error())};
+  }
+  x.action = *id;
+  return {};
 }
 
-void hand_round::end_record(connection& conn, const table_done& x) {
+void hand_round::end_record(connection& conn, table_done& x) {
   if (x.action == 0)
     return;
   json_writer did;
   did.begin_object();
   write_changes(did, x);
   did.end_object();
-  if (auto done = end_action(conn, x.action, did.str()); !done)
+  auto done = end_action(conn, x.action, did.str());
+  x.told = done.has_value();
+  if (!done)
     unrecorded_ = done.error().message;
+}
+
+/// Of those whose rows do not say it yet, however the go ended.
+void hand_round::end_records(connection& conn) {
+  unrecorded_.clear();
+  for (auto& x : tables_)
+    if (!x.told)
+      end_record(conn, x);
 }
 
 admin_result<void> hand_round::end_of(const task_result& x,
                                       const connection& conn) const {
-  if (!unrecorded_.empty() && conn.is_open() && x.failure.empty())
-    return admin_fail(exit_code::failed,
-                      "what was done is not in millrace.admin_action: "
-                        + unrecorded_);
   if (stop_)
     return admin_fail(exit_code::failed,
                       "stopped; what was done stays as it is");

@@ -36,6 +36,9 @@ struct table_done {
 
   /// Its row in `millrace.admin_action`; 0: there is none.
   int64_t action = 0;
+
+  /// Whether that row says what was done.
+  bool told = false;
 };
 
 /// One line.
@@ -57,7 +60,7 @@ public:
              std::optional<std::chrono::milliseconds> older_than = {});
 
   /// Leaves a row in `millrace.admin_action` for each table that is changed,
-  /// from its first partition on.
+  /// before its first partition is; without it the table stays as it is.
   void keep_record() noexcept {
     recorded_ = true;
   }
@@ -71,8 +74,9 @@ public:
 
 private:
   task_result go(connection& conn, const held_lease& lease);
-  void begin_record(connection& conn, table_done& x);
-  void end_record(connection& conn, const table_done& x);
+  store_result<void> begin_record(connection& conn, table_done& x);
+  void end_record(connection& conn, table_done& x);
+  void end_records(connection& conn);
   admin_result<void> end_of(const task_result& x, const connection& conn) const;
   table_done& done_to(const partition_policy& policy);
 
@@ -87,7 +91,7 @@ private:
   std::vector<table_done> tables_;
   bool recorded_ = false;
 
-  /// Why there is no record; empty: there is.
+  /// Why a row does not say what was done; empty: all do.
   std::string unrecorded_;
 };
 
