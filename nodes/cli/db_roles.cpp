@@ -3,7 +3,6 @@
 #include "actors/cluster/json_writer.hpp"
 #include "actors/store/sql_values.hpp"
 #include "config/values.hpp"
-#include "nodes/cli/db_roles_plan.hpp"
 #include "nodes/cli/db_session.hpp"
 
 #include <format>
@@ -13,31 +12,44 @@ namespace millrace::cli {
 
 namespace {
 
+store_result<void> add_statements(connection& conn, const std::string& call,
+                                  const sql_params& of,
+                                  std::vector<std::string>& to) {
+  auto found = conn.query("SELECT " + call, of);
+  if (!found)
+    return std::unexpected{std::move(found.error())};
+  for (const auto& row : found->rows)
+    to.emplace_back(text_of(row[0]));
+  return {};
+}
+
+/// As the control schema has them: it gives the same to tenants that come.
 store_result<std::vector<std::string>>
 statements_for(admin_session& session, const db_roles_arguments& what) {
-  role_request request;
-  request.prefix = what.prefix;
-  request.tenants = tenants_in(session, {});
-  auto known = session.conn.query("SELECT rolname FROM pg_roles");
-  if (!known)
-    return std::unexpected{std::move(known.error())};
-  for (const auto& row : known->rows)
-    request.known.emplace(text_of(row[0]));
-  auto me = session.conn.query("SELECT current_user");
-  if (!me)
-    return std::unexpected{std::move(me.error())};
-  request.owner = text_of(me->rows.at(0)[0]);
-  return role_statements(request);
+  std::vector<std::string> result;
+  auto done = add_statements(session.conn, "millrace.role_statements($1)",
+                             {what.prefix}, result);
+  for (const auto* x : tenants_in(session, {}))
+    if (done)
+      done = add_statements(session.conn,
+                            "millrace.tenant_role_statements($1, $2, $3, true)",
+                            {what.prefix, x->name, x->schema}, result);
+  if (!done)
+    return std::unexpected{std::move(done.error())};
+  return result;
 }
 
 store_result<void> apply_statements(connection& conn, const admin_note& note,
                                     const std::string& prefix,
                                     const std::vector<std::string>& all) {
   return conn.in_transaction([&]() -> store_result<void> {
+    // Tenants that come now get theirs in the same way.
+    auto done = conn.run("SELECT pg_advisory_xact_lock("
+                         "hashtext('millrace.roles'))");
     for (const auto& x : all)
-      if (auto done = conn.run(x); !done)
-        return done;
-    return record_action(conn, note, prefix);
+      if (done)
+        done = conn.run(x);
+    return done ? record_action(conn, note, prefix) : done;
   });
 }
 
@@ -110,10 +122,9 @@ exit_code run_db_roles_apply(const db_roles_arguments& what, console& to) {
       return tell(done.error(), to);
     json.string(session.database);
     if (!to.json())
-      to.out(std::format("{}: {} and {} may do their work; GRANT them to the "
-                         "roles that log in\n",
-                         printable(session.database), ingest_role(what.prefix),
-                         reader_role(what.prefix)));
+      to.out(std::format("{0}: {1}_ingest and {1}_reader may do their work; "
+                         "GRANT them to the roles that log in\n",
+                         printable(session.database), what.prefix));
   }
   json.end_array().end_object();
   if (to.json())

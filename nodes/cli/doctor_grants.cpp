@@ -17,11 +17,19 @@ const std::string granted_schema = "millrace";
 const std::vector<std::string> all_writes{"SELECT", "INSERT", "UPDATE",
                                           "DELETE"};
 
-/// Makes partitions for who asks, and no node does.
-const std::string for_people = "ensure_day_partitions";
+/// What no node calls: partitions for who asks, and what owners grant.
+const std::vector<std::string> for_people{
+  "ensure_day_partitions", "give_new_tenant",       "give_tenant",
+  "grant_statements",      "role_joining",          "role_making",
+  "role_statements",       "tenant_role_statements"};
 
-/// Checks the lease for the coordinator, which acts as the login.
-const std::string for_coordinators = "hold_coordinator";
+/// The same of one that coordinates for nobody: who has the lease acts as the
+/// login.
+const auto for_others = [] {
+  auto result = for_people;
+  result.emplace_back("hold_coordinator");
+  return result;
+}();
 
 std::string grant_text(const std::optional<std::string>& x) {
   return x.value_or("");
@@ -83,7 +91,7 @@ void grant_reader::add(grant_fact x) {
 /// What every node does in the control schema, whoever writes the rows.
 store_result<void> grant_reader::read_login() {
   // Those of the runner are written by whoever migrates.
-  names others{"schema_migrations", "schema_repeatables",
+  names others{"role_prefix", "schema_migrations", "schema_repeatables",
                "schema_migration_steps"};
   if (!all_.coordinator.stand_by)
     others.insert(others.end(),
@@ -102,9 +110,8 @@ store_result<void> grant_reader::read_login() {
   if (done)
     done = lacks_tables(role_, granted_schema, tables, all_writes);
   if (done)
-    done = lacks_functions(role_, all_.coordinator.stand_by
-                                    ? names{for_people}
-                                    : names{for_people, for_coordinators});
+    done = lacks_functions(role_,
+                           all_.coordinator.stand_by ? for_people : for_others);
   return done;
 }
 
@@ -154,7 +161,7 @@ store_result<void> grant_reader::read_tenant(const tenant_config& tenant) {
     done = lacks_tables(role, granted_schema,
                         {"lane", "dead_letter", "waiting"}, all_writes);
   if (done && role != role_)
-    done = lacks_functions(role, {for_people, for_coordinators});
+    done = lacks_functions(role, for_others);
   if (!done)
     return done;
   auto tables = written_by(all_, database_, tenant);

@@ -1,5 +1,4 @@
 #include "nodes/cli/db_clean_plan.hpp"
-#include "nodes/cli/db_roles_plan.hpp"
 #include "nodes/cli/db_setup.hpp"
 #include "nodes/cli/db_stats_text.hpp"
 #include "tests/nodes/process.hpp"
@@ -240,31 +239,4 @@ TEST_CASE("the database's name is the configuration's, or the URL's") {
   CHECK(database_name_of(x) == "100%");
   x.database = "shop";
   CHECK(database_name_of(x) == "shop");
-}
-
-TEST_CASE("roles that are there are not made again, and each gets what it "
-          "needs of its schema alone") {
-  tenant_config north;
-  north.name = "north";
-  north.schema = "tenant_north";
-  role_request x;
-  x.tenants = {&north};
-  x.owner = "owner";
-  auto all = role_statements(x);
-  auto has = [&all](const std::string& sql) {
-    return std::ranges::contains(all, sql);
-  };
-  CHECK(has(R"(CREATE ROLE "millrace_ingest" NOLOGIN)"));
-  CHECK(has(R"(REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA "millrace" FROM )"
-            "PUBLIC"));
-  CHECK(has(R"(GRANT SELECT ON ALL TABLES IN SCHEMA "tenant_north" TO )"
-            R"("millrace_north_reader")"));
-  CHECK(has(R"(ALTER DEFAULT PRIVILEGES FOR ROLE "owner" IN SCHEMA )"
-            R"("tenant_north" GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES )"
-            R"(TO "millrace_north_ingest")"));
-  CHECK(has(R"(GRANT "millrace_north_ingest" TO "millrace_ingest")"));
-  x.known = {"millrace_ingest", "millrace_reader", "millrace_north_ingest",
-             "millrace_north_reader"};
-  for (const auto& sql : role_statements(x))
-    CHECK(!sql.starts_with("CREATE ROLE"));
 }

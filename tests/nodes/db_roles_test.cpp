@@ -13,6 +13,8 @@ using Catch::Matchers::ContainsSubstring;
 
 namespace {
 
+using words = std::vector<std::string>;
+
 class roles_fixture : public lanes_fixture {
 public:
   roles_fixture() {
@@ -24,7 +26,8 @@ public:
 
   ~roles_fixture() override {
     for (const auto* suffix :
-         {"_login", "_ingest", "_reader", "_north_ingest", "_north_reader"})
+         {"_login", "_owner", "_ingest", "_reader", "_north_ingest",
+          "_north_reader", "_late_ingest", "_late_reader"})
       try {
         db.execute("DROP OWNED BY " + prefix + suffix + "; DROP ROLE " + prefix
                    + suffix);
@@ -62,12 +65,13 @@ TEST_CASE_METHOD(roles_fixture, "a plan tells the statements and changes "
   INFO(plan.out << plan.err);
   CHECK(plan.code == 0);
   CHECK_THAT(plan.out,
-             ContainsSubstring("CREATE ROLE \"" + prefix
-                               + "_north_ingest\" NOLOGIN;\n")
+             ContainsSubstring("CREATE ROLE " + prefix
+                               + "_north_ingest NOLOGIN;\n")
                && ContainsSubstring("GRANT SELECT, INSERT, UPDATE, DELETE ON "
-                                    "ALL TABLES IN SCHEMA \"tenant_north\" TO "
-                                    "\""
-                                    + prefix + "_north_ingest\";\n"));
+                                    "ALL TABLES IN SCHEMA tenant_north TO "
+                                    + prefix + "_north_ingest;\n")
+               && ContainsSubstring("REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA "
+                                    "millrace FROM PUBLIC;\n"));
   CHECK(db.value("SELECT count(*) FROM pg_roles WHERE rolname LIKE '" + prefix
                  + "%'")
         == "0");
@@ -78,7 +82,9 @@ TEST_CASE_METHOD(roles_fixture, "a plan tells the statements and changes "
   CHECK(db.value("SELECT count(*) FROM millrace.admin_action WHERE command = "
                  "'db roles apply'")
         == "2");
-  CHECK_THAT(roles("plan").out, !ContainsSubstring("CREATE ROLE"));
+  CHECK_THAT(roles("plan").out,
+             !ContainsSubstring("CREATE ROLE")
+               && !ContainsSubstring("GRANT " + prefix + "_north_ingest TO"));
   CHECK(run({"db", "roles", "plan", "--prefix", "Not a name"}).code == 2);
 }
 
@@ -107,9 +113,114 @@ TEST_CASE_METHOD(roles_fixture, "ingest may write and claim, and neither "
   // Only its own tenant.
   CHECK_FALSE(may("_north_ingest", "SELECT * FROM tenant_south.notes"));
   CHECK_FALSE(may("_north_reader", "SELECT * FROM tenant_south.notes"));
+  // Who writes says neither who may what, nor what is applied.
+  for (const auto* sql :
+       {"INSERT INTO millrace.role_prefix VALUES ('mine')",
+        "DELETE FROM millrace.schema_migrations",
+        "UPDATE millrace.schema_repeatables SET checksum = ''"})
+    CHECK_FALSE(may("_ingest", sql));
+  auto calls = [this](const std::string& role) {
+    return db.value("SELECT bool_and(has_function_privilege('" + prefix + role
+                    + "', oid, 'EXECUTE')) FROM pg_proc WHERE proname = "
+                      "'claim' AND pronamespace = 'millrace'::regnamespace");
+  };
+  CHECK(calls("_ingest") == "t");
+  CHECK(calls("_north_ingest") == "t");
+  CHECK(calls("_reader") == "f");
+  // No function lends its owner's rights.
+  CHECK(db.value("SELECT count(*) FROM pg_proc WHERE prosecdef AND "
+                 "pronamespace = 'millrace'::regnamespace")
+        == "0");
   // Tables of later migrations, too.
   db.execute("CREATE TABLE tenant_north.later (id int)");
   CHECK(may("_ingest", "INSERT INTO tenant_north.later VALUES (1)"));
+}
+
+TEST_CASE_METHOD(roles_fixture, "a tenant that comes later is the roles' with "
+                                "its first migration, and so are roles of its "
+                                "own") {
+  REQUIRE(roles("apply").code == 0);
+  auto migrate = [this](words args) {
+    args.insert(args.begin(), "migrate");
+    args.insert(args.end(),
+                {"--pg-env", "DB_URL", "--set", "ticks", "--tenant", "late"});
+    auto x = millrace::test::run(args, environment());
+    INFO(x.out << x.err);
+    REQUIRE(x.code == 0);
+  };
+  migrate({"up"});
+  auto check = [this] {
+    for (const auto* role : {"_ingest", "_late_ingest"}) {
+      INFO(role);
+      CHECK(may(role, "INSERT INTO tenant_late.symbols (symbol_id, "
+                      "symbol_name, tick_size) VALUES (9, 'x', 1); UPDATE "
+                      "tenant_late.symbols SET symbol_name = 'y' WHERE "
+                      "symbol_id = 9; DELETE FROM tenant_late.symbols WHERE "
+                      "symbol_id = 9; SELECT count(*) FROM tenant_late.ticks, "
+                      "millrace.lane"));
+      for (const auto* sql :
+           {"CREATE TABLE tenant_late.more (id int)",
+            "DROP TABLE tenant_late.ticks", "TRUNCATE tenant_late.ticks",
+            "DELETE FROM tenant_late.schema_migrations"})
+        CHECK_FALSE(may(role, sql));
+    }
+    for (const auto* role : {"_reader", "_late_reader"}) {
+      INFO(role);
+      CHECK(may(role, "SELECT count(*) FROM tenant_late.ticks"));
+      CHECK_FALSE(may(role, "DELETE FROM tenant_late.ticks"));
+    }
+    CHECK_FALSE(may("_late_ingest", "SELECT * FROM tenant_north.notes"));
+    CHECK_FALSE(may("_late_reader", "SELECT * FROM tenant_north.notes"));
+    CHECK_FALSE(may("_north_ingest", "SELECT * FROM tenant_late.ticks"));
+  };
+  check();
+  // Tables that are made anew, and one more.
+  migrate({"redo"});
+  check();
+  // Nothing of it without the prefix.
+  db.execute("DELETE FROM millrace.role_prefix");
+  auto x = millrace::test::run({"migrate", "up", "--pg-env", "DB_URL", "--set",
+                                "ticks", "--tenant", "later"},
+                               environment());
+  REQUIRE(x.code == 0);
+  CHECK_FALSE(may("_ingest", "SELECT * FROM tenant_later.ticks"));
+}
+
+TEST_CASE_METHOD(roles_fixture, "an owner who may not make roles gives a new "
+                                "tenant to those that are there") {
+  db.execute("CREATE ROLE " + prefix + "_owner LOGIN");
+  scratch_database theirs{"roles"};
+  theirs.execute("ALTER DATABASE " + theirs.name() + " OWNER TO " + prefix
+                 + "_owner");
+  auto url = theirs.url();
+  auto at = url.find("//") + 2;
+  url.replace(at, url.find('@') - at, prefix + "_owner");
+  auto migrate = [&](words args) {
+    args.insert(args.begin(), {"migrate", "up", "--pg-env", "DB_URL"});
+    auto x = millrace::test::run(args, {{"DB_URL", url}});
+    INFO(x.out << x.err);
+    REQUIRE(x.code == 0);
+  };
+  migrate({});
+  // By somebody who may, for what the owner makes.
+  theirs.execute("DO $$ DECLARE s text; BEGIN FOREACH s IN ARRAY ARRAY(SELECT "
+                 "millrace.role_statements('"
+                 + prefix + "')) LOOP EXECUTE s; END LOOP; END $$");
+  migrate({"--set", "ticks", "--tenant", "late"});
+  theirs.execute("SET ROLE " + prefix
+                 + "_ingest; INSERT INTO tenant_late.symbols (symbol_id, "
+                   "symbol_name, tick_size) VALUES (9, 'x', 1); SELECT "
+                   "millrace.moved('{1}', '{1}', "
+                   "'{2}')");
+  theirs.execute("SET ROLE " + prefix
+                 + "_reader; SELECT * FROM tenant_late.symbols");
+  CHECK(theirs.value("SELECT count(*) FROM pg_roles WHERE rolname LIKE '"
+                     + prefix + "_late%'")
+        == "0");
+  // Without any of the roles it is only told.
+  theirs.execute("UPDATE millrace.role_prefix SET prefix = 'nobody_has'");
+  migrate({"--set", "ticks", "--tenant", "later"});
+  CHECK(theirs.value("SELECT count(*) FROM tenant_later.ticks") == "0");
 }
 
 TEST_CASE_METHOD(roles_fixture, "a node that neither migrates nor coordinates "
