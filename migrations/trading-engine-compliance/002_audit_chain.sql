@@ -48,16 +48,40 @@ BEGIN
 END
 $$;
 
+-- Writes down what was linked: arrays of the same length. By the key, whatever
+-- the statistics of a table say that grows all the time.
+CREATE FUNCTION write_audit_links(
+  ids uuid[], times timestamptz[], positions bigint[], hashes varchar[],
+  hash_before varchar)
+RETURNS void LANGUAGE sql SET search_path FROM CURRENT
+SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+  UPDATE audit_log a
+  SET chain_position = l.place, content_hash = l.hash,
+      previous_hash = l.before
+  FROM (SELECT u.*, lag(u.hash, 1, hash_before) OVER (ORDER BY u.place)
+          AS before
+        FROM unnest(ids, times, positions, hashes) u (id, at, place, hash)) l
+  WHERE a.id = l.id AND a.created_at = l.at
+$$;
+
 -- Links rows that are in no chain yet, at most so many, and returns how many
 -- it linked. Two at once wait for each other.
 CREATE FUNCTION seal_audit_log(at_most bigint DEFAULT NULL) RETURNS bigint
 LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
 DECLARE
+  at_once CONSTANT int := 1000;
   of_month date;
   head audit_chain;
   entry audit_log;
+  ids uuid[];
+  times timestamptz[];
+  positions bigint[];
+  hashes varchar[];
+  hash_before varchar;
   sealed bigint := 0;
 BEGIN
+  -- Nobody moves rows to the partition of their month meanwhile.
+  LOCK TABLE audit_log IN ROW EXCLUSIVE MODE;
   FOR of_month IN
     SELECT DISTINCT audit_month(created_at) FROM audit_log
     WHERE content_hash IS NULL ORDER BY 1
@@ -65,26 +89,29 @@ BEGIN
     INSERT INTO audit_chain (month) VALUES (of_month) ON CONFLICT DO NOTHING;
     SELECT * INTO STRICT head FROM audit_chain WHERE month = of_month
     FOR UPDATE;
+    ids := '{}'; times := '{}'; positions := '{}'; hashes := '{}';
+    hash_before := head.last_hash;
     FOR entry IN
       SELECT * FROM audit_log
       WHERE content_hash IS NULL AND audit_month(created_at) = of_month
       ORDER BY created_at, id LIMIT at_most - sealed
     LOOP
-      entry.chain_position := head.length + 1;
+      IF cardinality(ids) = at_once THEN
+        PERFORM write_audit_links(ids, times, positions, hashes, hash_before);
+        ids := '{}'; times := '{}'; positions := '{}'; hashes := '{}';
+        hash_before := head.last_hash;
+      END IF;
+      head.length := head.length + 1;
+      entry.chain_position := head.length;
       entry.previous_hash := head.last_hash;
-      entry.content_hash := audit_log_hash(entry);
-      UPDATE audit_log
-      SET chain_position = entry.chain_position,
-          previous_hash = entry.previous_hash,
-          content_hash = entry.content_hash
-      WHERE id = entry.id AND created_at = entry.created_at
-        AND content_hash IS NULL;
-      -- It may just have moved to the partition of its month: the next time.
-      CONTINUE WHEN NOT FOUND;
-      head.length := entry.chain_position;
-      head.last_hash := entry.content_hash;
+      head.last_hash := audit_log_hash(entry);
+      ids := ids || entry.id;
+      times := times || entry.created_at;
+      positions := positions || head.length;
+      hashes := hashes || head.last_hash;
       sealed := sealed + 1;
     END LOOP;
+    PERFORM write_audit_links(ids, times, positions, hashes, hash_before);
     UPDATE audit_chain SET length = head.length, last_hash = head.last_hash
     WHERE month = of_month;
     EXIT WHEN sealed >= at_most;
@@ -177,6 +204,8 @@ FOR EACH ROW EXECUTE FUNCTION refuse_change();
 DROP FUNCTION keep_audit_chain();
 DROP FUNCTION broken_audit_log(date, date);
 DROP FUNCTION seal_audit_log(bigint);
+DROP FUNCTION write_audit_links(
+  uuid[], timestamptz[], bigint[], varchar[], varchar);
 DROP FUNCTION audit_log_hash(audit_log);
 DROP FUNCTION audit_log_text(audit_log);
 DROP FUNCTION audit_month(timestamptz);

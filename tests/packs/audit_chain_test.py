@@ -195,6 +195,22 @@ class Chain(ChainTest):
         self.assert_refused("23001", "DELETE FROM audit_log")
         self.assert_sound(1)
 
+    def test_25_many_rows_are_linked_as_many_as_told(self):
+        self.db.run("INSERT INTO audit_log (table_name, record_key, action, "
+                    "created_at) SELECT 'x', n, 'SELECT', '2026-01-31 "
+                    "23:59:59Z'::timestamptz + n * interval '1 ms' FROM "
+                    "generate_series(1, 3500) n")
+        self.assertEqual(self.db.value("SELECT seal_audit_log(1200)"), 1200)
+        self.assertEqual(self.db.values(
+            "SELECT record_key FROM audit_log WHERE content_hash IS NOT NULL "
+            "ORDER BY audit_month(created_at), chain_position"),
+            [(str(n),) for n in range(1, 1201)])
+        self.assertEqual(self.broken(), [])
+        self.assertEqual(self.db.value("SELECT seal_audit_log()"), 2300)
+        self.assert_sound(3500)
+        self.assertEqual(self.db.values(
+            "SELECT length FROM audit_chain ORDER BY month"), [(999,), (2501,)])
+
     def test_25_two_who_link_at_once_make_one_chain(self):
         self.add(*"abcd")
         one, two = self.open(), self.open()
