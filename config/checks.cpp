@@ -302,6 +302,7 @@ void check_pipeline(reader& in, const config& all, const pipeline_config& x) {
   auto path = "pipeline." + x.name;
   check_topics(in, x, path);
   check_starts(in, x, path);
+  check_backfill(in, all, x, path);
   check_events(in, x, path);
   check_limits(in, all, x, path);
   check_tenant(in, all, x, path);

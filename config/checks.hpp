@@ -30,6 +30,11 @@ void check_events(reader& in, const pipeline_config& x,
 void check_starts(reader& in, const pipeline_config& x,
                   const std::string& path);
 
+/// Backfills: what they make up for, and that they write what that pipeline
+/// does. Needs all pipelines. `path` names the pipeline.
+void check_backfill(reader& in, const config& all, const pipeline_config& x,
+                    const std::string& path);
+
 /// URL or parts, and parameters that are not the user's to choose. `path` names
 /// the section.
 void check_postgresql(reader& in, const postgresql_config& x,

@@ -1,5 +1,6 @@
 #include "config/load.hpp"
 
+#include "config/backfills.hpp"
 #include "config/checks.hpp"
 #include "config/file.hpp"
 #include "config/load_parts.hpp"
@@ -165,8 +166,9 @@ void check_overrides(reader& in, const tree_node& from,
     auto fixed = i == options.end() ? key == "event" : !i->overrides_pack;
     if (fixed)
       in.add(key_at, path + "." + key, "a key that the pack sets",
-             "only topics, tenant, lanes, start, start_offsets, gaps, "
-             "partitioning, partition, series and limits beside pack");
+             "only topics, tenant, lanes, start, start_offsets, backfills, "
+             "tables, gaps, partitioning, partition, series and limits beside "
+             "pack");
   }
 }
 
@@ -205,6 +207,9 @@ pipeline_config read_pipeline(reader& in, const tree_member& member,
   check_required(in, schema::pipeline(), from.at, path);
   if (!pack)
     to.events = read_events(in, from, path);
+  for (const auto& unknown : keep_own_tables(to))
+    in.add(in.where(path + ".tables", from.at), path + ".tables",
+           in_quotes(unknown), "a table that its writes name");
   return to;
 }
 

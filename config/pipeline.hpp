@@ -315,6 +315,13 @@ struct pipeline_config {
 
   /// Instead of `start`, for some partitions; each is named once.
   std::vector<start_offset> start_offsets;
+
+  /// The pipeline whose new tables it fills from the records that were read
+  /// before; empty: it is no backfill.
+  std::string backfills;
+
+  /// Of a backfill: it writes these tables alone. Empty: all of its writes.
+  std::vector<std::string> tables;
   gap_policy gaps = gap_policy::verify;
   partitioning_kind partitioning = partitioning_kind::plain;
 

@@ -103,6 +103,26 @@ section<pipeline_config> make_pipeline() {
          .description = "Instead of `start` for these partitions: the offset "
                         "of the first record to read. Counts only at the "
                         "pipeline's first start, as `start` does."}),
+      bind<&c::backfills, is_name>(
+        {.path = "backfills",
+         .type = text,
+         .form = "the name of another pipeline",
+         .default_note = "none",
+         .overrides_pack = true,
+         .description = "Makes this pipeline a backfill: it writes tables that "
+                        "are new to that other one, from the records that the "
+                        "other one reads without them, and ends by itself "
+                        "where `millrace lanes change` gives them to that one. "
+                        "See docs/migrations.md."}),
+      bind<&c::tables, is_identifier>(
+        {.path = "tables",
+         .type = text_list,
+         .form = "the name of a table without schema, at most 63 bytes",
+         .default_note = "all that the writes name",
+         .overrides_pack = true,
+         .description = "Beside `backfills`: writes into other tables are left "
+                        "out, so that the pipeline may be a pack, or a copy of "
+                        "the other one."}),
       bind<&c::gaps>(
         {.path = "gaps",
          .type = choice,
