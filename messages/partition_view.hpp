@@ -31,6 +31,20 @@ struct partition_view {
   /// A change of the map is under way (rule 25): read no further than all
   /// lanes can come to.
   bool changing = false;
+
+  /// The backfill that has to come to its end before the pipeline goes on,
+  /// which is why it is `changing`.
+  std::string held_by{};
+
+  /// Of a backfill: nothing from there on is for it. That may still grow,
+  /// unless it `ends` there.
+  std::optional<offset> until{};
+  bool ends = false;
+
+  /// A backfill that lacks nothing any more.
+  bool finished() const noexcept {
+    return ends && until && floor >= *until;
+  }
 };
 
 /// A lane that had events, and where the last of them ends.

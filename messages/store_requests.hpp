@@ -74,6 +74,16 @@ struct boot_tenant {
   millrace::shape shape;
 };
 
+/// A pipeline that makes up for what another one has not written (rule 25).
+struct boot_backfill {
+  /// That one.
+  std::string of;
+
+  /// Rows depend on which event comes first, so that one must not go on before
+  /// the backfill has come to its end.
+  bool order_matters = false;
+};
+
 /// Rule 1: inserts what is missing of a pipeline's rows and reads back what
 /// stands there. Asking twice, or from two nodes at once, does no harm.
 ///
@@ -90,6 +100,10 @@ struct boot_request {
   int32_t lanes = 1;
   std::vector<boot_tenant> tenants;
   std::vector<boot_topic> topics;
+
+  /// That it writes, by name.
+  std::vector<std::string> tables;
+  std::optional<boot_backfill> backfill;
 
   /// Unset: it takes questions to Kafka to say where a first boot begins, so
   /// nobody has asked yet. Such a boot changes nothing if it is the pipeline's
@@ -115,12 +129,23 @@ struct booted_lane {
   millrace::shape shape;
 };
 
+/// Records that a backfill cannot make up for: they were read once, and had
+/// gone from Kafka when it began.
+struct backfill_gap {
+  std::string topic;
+  partition number;
+  offset_range range;
+};
+
 struct boot_result {
   millrace::map_version map_version;
   /// By slot; also partitions that the request did not name.
   std::vector<booted_partition> partitions;
   /// In (tenant, shard) order; also lanes that the request did not name.
   std::vector<booted_lane> lanes;
+
+  /// Of a backfill that begins with this boot.
+  std::vector<backfill_gap> lacking;
 };
 
 // -- partitions ---------------------------------------------------------------

@@ -81,6 +81,9 @@ struct waiting_event {
   /// As it was put aside.
   reject record;
 
+  /// Tables that its pipeline began to write behind it: no rows there.
+  std::vector<std::string> leave_out{};
+
   /// It has waited for as long as it may.
   bool expired = false;
 

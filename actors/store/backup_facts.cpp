@@ -115,6 +115,27 @@ std::vector<kept_partition> partitions_of(connection& conn) {
   return result;
 }
 
+/// Backfills that have come to their end read nothing any more.
+void retire_finished(connection& conn, std::vector<kept_partition>& all) {
+  // A backup may be older than they are.
+  auto known = ask(conn,
+                   "SELECT to_regclass('millrace.backfill_progress') IS NOT "
+                   "NULL",
+                   {});
+  if (!bool_of(known.at(0)[0]))
+    return;
+  for (const auto& x : ask(conn,
+                           "SELECT pipeline, topic, partition FROM "
+                           "millrace.backfill_progress WHERE ends AND floor >= "
+                           "until",
+                           {})) {
+    partition_id source{uuid_of(x[1]), partition{int32_of(x[2])}};
+    for (auto& p : all)
+      if (p.pipeline == text_of(x[0]) && p.source == source)
+        p.retired = true;
+  }
+}
+
 std::vector<kept_lane> lanes_of(connection& conn) {
   std::vector<kept_lane> result;
   for (const auto& x :
@@ -203,6 +224,7 @@ store_result<database_facts> read_facts(connection& conn) {
     result.properties = read_properties(conn);
     result.pipelines = maps_of(conn);
     result.partitions = partitions_of(conn);
+    retire_finished(conn, result.partitions);
     result.lanes = lanes_of(conn);
     result.tables = tables_of(conn);
     return result;

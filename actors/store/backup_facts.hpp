@@ -29,7 +29,8 @@ struct kept_partition {
   int32_t slot = 0;
   offset floor;
 
-  /// Of a topic that is not read any more.
+  /// Not read any more: the topic was replaced, or the pipeline is a backfill
+  /// that has come to its end there.
   bool retired = false;
 
   friend bool operator==(const kept_partition&, const kept_partition&)

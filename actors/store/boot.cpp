@@ -1,5 +1,6 @@
 // Rule 1 of protocol.md: rows exist before anything is consumed.
 
+#include "actors/store/backfill_rows.hpp"
 #include "actors/store/lane_store.hpp"
 #include "actors/store/sql_steps.hpp"
 #include "actors/store/sql_text.hpp"
@@ -20,9 +21,11 @@ public:
   }
 
   boot_result run() {
+    lock_of_backfill(conn_, request_);
     lock_pipeline();
     for (const auto& topic : request_.topics)
       add_topic(topic);
+    lacking_ = boot_backfill_rows(conn_, request_, new_);
     extend_lanes();
     for (const auto& tenant : request_.tenants) {
       add_lanes(tenant);
@@ -44,9 +47,10 @@ private:
                       "map_fingerprint, lanes) VALUES ($1, $2, $3) ON CONFLICT "
                       "DO NOTHING RETURNING pipeline",
                       {request_.pipeline, fingerprint, sql(request_.lanes)});
+    new_ = !made.empty();
     // Where tenants come from another database, nothing after that may be
     // left out.
-    first_ = !made.empty()
+    first_ = new_
              && query("SELECT 1 FROM millrace.tenant_start WHERE pipeline = $1 "
                       "LIMIT 1",
                       {request_.pipeline})
@@ -59,6 +63,8 @@ private:
                       {request_.pipeline});
     const auto& row = rows.at(0);
     version_ = int_of(row[0]);
+    if (new_)
+      note_tables(conn_, request_.pipeline, request_.tables, version_, {});
     if (int_of(row[2]) == request_.lanes && row[1] == fingerprint)
       return;
     refuse("pipeline " + request_.pipeline + " has map " + *row[0] + ", with "
@@ -183,6 +189,7 @@ private:
 
   boot_result read_back() {
     boot_result result;
+    result.lacking = std::move(lacking_);
     result.map_version = map_version{version_};
     for (const auto& row :
          query("SELECT f.topic, f.partition, t.name, f.slot, f.floor, "
@@ -215,8 +222,12 @@ private:
   const boot_request& request_;
   int64_t version_ = 0;
 
-  /// The pipeline's row was made by this boot.
+  /// The pipeline's row was made by this boot, ...
+  bool new_ = false;
+
+  /// ... and it begins where the configuration says.
   bool first_ = false;
+  std::vector<backfill_gap> lacking_;
 };
 
 } // namespace

@@ -329,6 +329,16 @@ dead_letters::prune_by(const dead_letter_limits& limits,
     conn_.query(text, {number(limits.keep_ms), number(limits.max_bytes)}));
 }
 
+store_result<std::vector<std::string>>
+dead_letters::begun_later(const dead_letter_key& x) {
+  auto found = conn_.query("SELECT millrace.begun_later($1, $2, $3, $4)",
+                           {x.id.lane.pipeline, to_string(x.source.topic),
+                            sql(x.source.number.value), sql(x.at.value)});
+  if (!found)
+    return std::unexpected{found.error()};
+  return lines_of(found->rows.at(0)[0].value_or(""));
+}
+
 store_result<dead_letter_sum>
 dead_letters::prunable(const dead_letter_limits& limits) {
   return prune_by(limits, "SELECT count(*), coalesce(sum(size), 0) FROM ("

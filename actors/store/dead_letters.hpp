@@ -184,6 +184,10 @@ public:
   /// when it is gone.
   store_result<void> remove_replayed(const dead_letter_key& which);
 
+  /// Tables that the pipeline of this database began to write behind the
+  /// record: a replay leaves them out, as a backfill writes them (rule 25).
+  store_result<std::vector<std::string>> begun_later(const dead_letter_key& x);
+
   /// What `prune` would remove now.
   store_result<dead_letter_sum> prunable(const dead_letter_limits& limits);
 

@@ -82,10 +82,12 @@ lane_admin::list(const lane_filter& which) {
       + utc("l.updated")
       + ", p.name, p.topic, p.partition, p.slot, greatest(l.next_off[p.slot], "
         "p.floor), (SELECT count(*) FROM millrace.waiting w WHERE w.pipeline = "
-        "l.pipeline AND w.tenant = l.tenant AND w.shard = l.shard) FROM "
-        "millrace.lane l LEFT JOIN (SELECT f.*, t.name FROM "
+        "l.pipeline AND w.tenant = l.tenant AND w.shard = l.shard), p.until "
+        "FROM millrace.lane l LEFT JOIN (SELECT f.*, t.name, b.until FROM "
         "millrace.partition_floor f JOIN millrace.topic t ON t.pipeline = "
-        "f.pipeline AND t.uuid = f.topic AND t.retired IS NULL) p ON "
+        "f.pipeline AND t.uuid = f.topic AND t.retired IS NULL LEFT JOIN "
+        "millrace.backfill_progress b ON b.pipeline = f.pipeline AND "
+        "b.topic = f.topic AND b.partition = f.partition) p ON "
         "p.pipeline = l.pipeline WHERE ($1::text IS NULL OR l.pipeline = $1) "
         "AND ($2::text IS NULL OR l.tenant = $2) AND ($3::text IS NULL OR "
         "l.state = $3) AND ($4::bool = false OR l.state <> 'active') "
@@ -108,7 +110,9 @@ lane_admin::list(const lane_filter& which) {
         {std::string{text_of(row[10])},
          {uuid_of(row[11]), partition{int32_of(row[12])}},
          slot{int32_of(row[13]) - 1},
-         offset{int_of(row[14])}});
+         offset{int_of(row[14])},
+         row[16].transform(
+           [](const std::string& n) { return offset{int_of(n)}; })});
     }
     return result;
   });

@@ -26,6 +26,9 @@ struct lane_progress {
   partition_id source;
   slot at;
   offset effective;
+
+  /// Of a backfill: nothing from there on is for it.
+  std::optional<offset> until{};
 };
 
 /// A lane's row as a person wants to see it.

@@ -201,13 +201,17 @@ store_result<lane_row> lane_store::load(const load_request& x) {
 // -- partitions ---------------------------------------------------------------
 
 store_result<partition_view> lane_store::view(const view_request& x) {
-  // Text is ordered by bytes, as everywhere in this program.
+  // Text is ordered by bytes, as everywhere in this program. What is the same
+  // for all lanes is asked once.
   auto found = conn_.query(
     "SELECT f.slot, f.floor, f.token, f.map_version, f.state = 'halted', "
     "l.tenant, l.shard, l.state, l.next_off[f.slot], "
     "greatest(l.next_off[f.slot], f.floor), EXISTS (SELECT 1 FROM "
     "millrace.map_change WHERE pipeline = $1 AND state = 'planned' AND "
-    "deadline > clock_timestamp()) "
+    "deadline > clock_timestamp()), (SELECT millrace.held_by($1, $2, $3)), "
+    "(SELECT until FROM millrace.backfill_progress WHERE pipeline = $1 AND "
+    "topic = $2 AND partition = $3), (SELECT change IS NOT NULL FROM "
+    "millrace.backfill WHERE pipeline = $1) "
     "FROM millrace.partition_floor f LEFT JOIN millrace.lane l "
     "USING (pipeline) WHERE f.pipeline = $1 AND f.topic = $2 "
     "AND f.partition = $3 ORDER BY l.tenant COLLATE \"C\", l.shard",
@@ -227,7 +231,12 @@ store_result<partition_view> lane_store::view(const view_request& x) {
     result.token = uuid_of(first[2]);
     result.map_version = millrace::map_version{int_of(first[3])};
     result.halted = bool_of(first[4]);
-    result.changing = bool_of(first[10]);
+    result.held_by = first[11].value_or("");
+    result.changing = bool_of(first[10]) || !result.held_by.empty();
+    if (first[12]) {
+      result.until = offset{int_of(first[12])};
+      result.ends = bool_of(first[13]);
+    }
     for (const auto& row : found->rows) {
       if (!row[5])
         continue; // a pipeline without lanes

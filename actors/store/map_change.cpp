@@ -75,6 +75,7 @@ public:
     for (const auto& tenant : to_.tenants)
       add_lanes(tenant);
     result_.waiting = moving_.run();
+    tend_backfills();
     record();
     return std::move(result_);
   }
@@ -113,6 +114,7 @@ private:
     result_.barrier = progress_of(conn_, to_.pipeline);
     if (auto why = ready_or_why(result_.barrier); !why.empty())
       refuse(why, store_errc::retry);
+    check_own_tables(conn_, to_.pipeline, to_.tables);
     if (!moves_.leaving.empty())
       check_leaving(conn_, to_.pipeline, moves_);
   }
@@ -182,6 +184,18 @@ private:
       {to_.pipeline, tenant.name, sql(version_ + 1), sql(tenant.shape), seqs_,
        sql(to_.lanes), arrives ? "t" : "f"});
     result_.lanes_added += static_cast<int64_t>(made.size());
+  }
+
+  /// They end at the floors, which are the barrier.
+  void tend_backfills() {
+    result_.backfills = end_backfills(conn_, to_.pipeline, to_.tables,
+                                      to_.backfills, change_);
+    if (!result_.backfills.empty()
+        && (!moves_.leaving.empty() || !moves_.arriving.empty()))
+      refuse("backfill " + result_.backfills.front().pipeline
+             + " would end while tenants change their database: do one after "
+               "the other");
+    note_tables(conn_, to_.pipeline, to_.tables, version_ + 1, change_);
   }
 
   void record() {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "actors/store/backfill_rows.hpp"
 #include "actors/store/connection.hpp"
 #include "actors/store/lane_admin.hpp"
 #include "actors/store/tenant_move.hpp"
@@ -34,6 +35,12 @@ struct new_map {
 
   /// With the shape of their tables; `_unrouted` among them.
   std::vector<boot_tenant> tenants;
+
+  /// That it writes, by name.
+  std::vector<std::string> tables{};
+
+  /// Of this pipeline.
+  std::vector<map_backfill> backfills{};
 };
 
 /// A partition on its way to the barrier.
@@ -74,6 +81,9 @@ struct map_switch {
   int64_t lanes_added = 0;
   int64_t lanes_removed = 0;
   moved_waiting waiting;
+
+  /// By the new map.
+  std::vector<ended_backfill> backfills;
 };
 
 /// Changes which lane and which writes an event gets (rule 25).

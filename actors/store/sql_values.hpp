@@ -51,6 +51,17 @@ inline uuid uuid_of(const std::optional<std::string>& x) {
   throw bad_value("not a uuid: " + std::string{text_of(x)});
 }
 
+/// Lines without their ends; none of an empty text.
+inline std::vector<std::string> lines_of(std::string_view text) {
+  std::vector<std::string> result;
+  while (!text.empty()) {
+    auto end = text.find('\n');
+    result.emplace_back(text.substr(0, end));
+    text.remove_prefix(end == text.npos ? text.size() : end + 1);
+  }
+  return result;
+}
+
 /// What PostgreSQL's text of a bytea stands for.
 inline std::string hex_bytes(std::string_view hex) {
   auto digit = [](char c) {

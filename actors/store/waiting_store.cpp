@@ -81,7 +81,8 @@ store_result<waiting_answer> lane_store::waiting(const waiting_request& x) {
   params.push_back(sql(x.max_bytes));
   auto found = conn_.query(
     "SELECT " + std::string{waiting_columns}
-      + " FROM (SELECT *, sum(octet_length(headers) + "
+      + ", millrace.begun_later(pipeline, topic, partition, \"offset\") FROM "
+        "(SELECT *, sum(octet_length(headers) + "
         "coalesce(octet_length(key), 0) + coalesce(octet_length(value), 0)) "
         "OVER (ORDER BY seq) AS total, row_number() OVER (ORDER BY seq) AS nth "
         "FROM (SELECT * FROM millrace.waiting WHERE pipeline = $1 AND tenant = "
@@ -95,6 +96,7 @@ store_result<waiting_answer> lane_store::waiting(const waiting_request& x) {
     for (const auto& row : found->rows) {
       auto& event = result.events.emplace_back(waiting_event_of(row));
       event.expired = event.waited_ms >= x.keep_ms;
+      event.leave_out = lines_of(row[12].value_or(""));
     }
   } catch (const bad_value& e) {
     return std::unexpected{store_error{store_errc::failed, {}, e.what()}};
