@@ -100,6 +100,7 @@ void partition_cursor::assign(const partition_view& view, offset_range log) {
   // Nobody's floor may lie below what Kafka still has.
   position_ = start_ = start.value_or(std::max(view.floor, log.from));
   barrier_.reset();
+  until_.reset();
   heed_change(view);
 }
 
@@ -143,7 +144,8 @@ void partition_cursor::touch(std::size_t lane, offset at) noexcept {
 void partition_cursor::advance(offset to, reading_kind which) {
   require(to >= position(which), "a reading goes on, never back");
   if (which == reading_kind::main) {
-    require(!barrier_ || to <= *barrier_, "nothing is read beyond a barrier");
+    auto end = ceiling(which);
+    require(!end || to <= *end, "nothing is read beyond a barrier or end");
     position_ = to;
     return;
   }

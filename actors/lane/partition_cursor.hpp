@@ -5,6 +5,7 @@
 #include "actors/lane/mutation.hpp"
 #include "messages/partition_view.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <deque>
@@ -54,7 +55,7 @@ namespace millrace {
 ///  * no cut ends beyond the position of the lane's reading;
 ///  * the catch-up position is at or below the main one when lanes rejoin;
 ///  * acknowledged ≤ cut ≤ read position, per attached lane with events;
-///  * the main position is not beyond a barrier.
+///  * the main position is not beyond a barrier, nor a backfill's end.
 class partition_cursor {
 public:
   using clock = std::chrono::steady_clock;
@@ -263,13 +264,18 @@ public:
     return barrier_;
   }
 
-  /// How far a reading may go; nothing: no limit.
+  /// How far a reading may go; nothing: no limit. The main one stops at a
+  /// barrier, and in a backfill at its end.
   std::optional<offset> ceiling(reading_kind which) const noexcept {
-    return which == reading_kind::main ? barrier_ : position_;
+    if (which == reading_kind::catch_up)
+      return position_;
+    return barrier_ && until_ ? std::min(barrier_, until_)
+                              : (barrier_ ? barrier_ : until_);
   }
 
-  /// All lanes have all below the barrier, but the floor is frozen for this
-  /// consumer (rule 4b): only after a new assignment it comes to the barrier.
+  /// All lanes have all below the main reading's ceiling, but the floor is
+  /// frozen for this consumer (rule 4b): only after a new assignment it comes
+  /// there.
   bool is_stuck_at_barrier() const noexcept;
 
   // -- floor (section 3, rules 4b and 9) --------------------------------------
@@ -381,6 +387,9 @@ private:
   clock::time_point floor_stands_since_;
   std::optional<offset> move_idle_to_;
   std::optional<offset> barrier_;
+
+  /// Of a backfill: its end, as far as it is known.
+  std::optional<offset> until_;
   partition_halt halt_ = partition_halt::none;
   std::string halt_reason_;
 };

@@ -152,24 +152,31 @@ bool partition_cursor::audit(const partition_view& view, clock::time_point now,
 
 /// True when the main reading may go further than before.
 bool partition_cursor::heed_change(const partition_view& view) {
-  auto before = barrier_;
+  auto before = ceiling(reading_kind::main);
+  auto planned = barrier_.has_value();
+  // After a failover it may be less than before, and than what was read.
+  until_ = view.until.transform(
+    [this](offset end) { return std::max(end, position_); });
   if (!view.changing) {
     barrier_.reset();
-    return before.has_value();
+  } else {
+    auto to = std::max(position_, barrier_.value_or(position_));
+    for (const auto& x : view.lanes)
+      to = std::max(to, x.effective);
+    // A position that went back: no floor of ours comes to a barrier that
+    // lanes were touched beyond.
+    for (const auto& x : lanes_)
+      to = std::max(to, x.touched);
+    barrier_ = to;
   }
-  auto to = std::max(position_, barrier_.value_or(position_));
-  for (const auto& x : view.lanes)
-    to = std::max(to, x.effective);
-  // A position that went back: no floor of ours comes to a barrier that lanes
-  // were touched beyond.
-  for (const auto& x : lanes_)
-    to = std::max(to, x.touched);
-  barrier_ = to;
-  return before && *before < to;
+  auto now = ceiling(reading_kind::main);
+  // The end of a backfill goes on ahead of it, and has dropped nothing then.
+  auto met = before && (planned || position_ >= *before);
+  return met && (!now || *before < *now);
 }
 
 bool partition_cursor::is_stuck_at_barrier() const noexcept {
-  return barrier_ && position_ == *barrier_ && !holds_floor_
+  return ceiling(reading_kind::main) == position_ && !holds_floor_
          && std::ranges::all_of(lanes_, [](const lane_cursor& x) {
               return x.mode == lane_mode::attached && x.lent.empty();
             });

@@ -94,7 +94,8 @@ partition_consumer_state::make_behavior() {
                 {"lent_bytes", static_cast<int64_t>(cursor.lent_bytes())},
                 {"detached", static_cast<int64_t>(cursor.detached_lanes())},
                 {"catch_up_position", catch_up},
-                {"caught_up_events", caught_up_events_}});
+                {"caught_up_events", caught_up_events_},
+                {"until", until_.value_or(offset{-1}).value}});
       report.name = config_.feed.topic + '/'
                     + std::to_string(config_.feed.source.number.value);
       for (auto i : halted_lanes_) {
@@ -138,6 +139,10 @@ void partition_consumer_state::start() {
 void partition_consumer_state::on_view(partition_view& view) {
   if (!lanes_as_made(view))
     return;
+  if (view.finished()) {
+    finish(view);
+    return;
+  }
   self_
     ->request(peers_.source, config_.source_timeout,
               log_request{config_.feed.topic, config_.feed.source})
@@ -161,6 +166,9 @@ void partition_consumer_state::on_log(const partition_view& view,
   feed_.assign(view, log);
   note_halted_lanes(view);
   slot_ = view.at;
+  held_by_ = view.held_by;
+  until_ = view.until;
+  ends_ = view.ends;
   log_end_ = log.to;
   auto& cursor = feed_.cursor();
   if (cursor.halted() != partition_halt::none) {
@@ -250,7 +258,7 @@ void partition_consumer_state::halt(partition_halt why,
               {"reason", reason},
               {"mend", mend}});
   if (why == partition_halt::by_row)
-    watch_halted_row();
+    watch_row(config_.floor_interval);
 }
 
 // -- reading ------------------------------------------------------------------

@@ -94,7 +94,7 @@ private:
   using clock = partition_cursor::clock;
 
   /// Where the start from durable truth has got to.
-  enum class phase : uint8_t { starting, reading, halted };
+  enum class phase : uint8_t { starting, reading, halted, finished };
 
   // -- start (rules 2 to 4) ---------------------------------------------------
 
@@ -106,8 +106,13 @@ private:
   void start_again(const std::string& why) override;
   void halt(partition_halt why, const std::string& reason) override;
 
-  /// Starts again once the floor row is active.
-  void watch_halted_row();
+  /// A backfill that lacks nothing any more: nothing is read until the
+  /// database says otherwise.
+  void finish(const partition_view& view);
+
+  /// Starts again once the floor row is active, or a backfill's end is not
+  /// reached any more.
+  void watch_row(std::chrono::milliseconds interval);
 
   /// For reports: lanes that others have halted show as well.
   void note_halted_lanes(const partition_view& view);
@@ -208,6 +213,12 @@ private:
 
   /// The barrier that was told of in the log.
   std::optional<offset> told_barrier_;
+
+  /// As the last view had it: which backfill the pipeline waits for, or, in a
+  /// backfill, where that ends.
+  std::string held_by_;
+  std::optional<offset> until_;
+  bool ends_ = false;
   clock::time_point last_floor_;
   std::optional<offset> log_end_;
 

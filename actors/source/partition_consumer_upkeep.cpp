@@ -141,7 +141,8 @@ void partition_consumer_state::keep_up() {
   if (asking_ || main_.has_holes())
     return;
   auto time = now();
-  auto interval = feed_.cursor().barrier()
+  // Somebody waits for the floor.
+  auto interval = feed_.cursor().barrier() || ends_
                     ? std::min(config_.floor_interval, config_.change_interval)
                     : config_.floor_interval;
   if (time - last_floor_ >= interval) {
@@ -234,6 +235,13 @@ void partition_consumer_state::judge_view(const asked_view& x) {
       return writers_[lane] != nullptr;
     }));
   tell_lost();
+  held_by_ = x.view.held_by;
+  until_ = x.view.until;
+  ends_ = x.view.ends;
+  if (x.view.finished() && feed_.cursor().lent_bytes() == 0) {
+    finish(x.view);
+    return;
+  }
   tend_barrier();
   tend_catch_up();
 }
@@ -244,21 +252,27 @@ void partition_consumer_state::note_barrier() {
   auto barrier = feed_.cursor().barrier();
   if (barrier == told_barrier_)
     return;
-  log::info(barrier ? "partition-waits-for-map" : "partition-goes-on",
+  log::info(!barrier           ? "partition-goes-on"
+            : held_by_.empty() ? "partition-waits-for-map"
+                               : "partition-waits-for-backfill",
             {{"pipeline", config_.feed.pipeline},
              {"topic", config_.feed.topic},
              {"partition", config_.feed.source.number.value},
              {"offset", barrier.value_or(feed_.cursor().position()).value}});
-  vitals_.become(barrier ? "at a barrier" : "reading");
+  vitals_.become(barrier ? "at a barrier" : "reading",
+                 barrier && !held_by_.empty()
+                   ? "backfill " + held_by_ + " has to come to offset "
+                       + std::to_string(barrier->value) + " first"
+                   : "");
   told_barrier_ = barrier;
 }
 
 void partition_consumer_state::tend_barrier() {
   note_barrier();
   if (feed_.cursor().is_stuck_at_barrier() && !feed_.has_open_events())
-    start_again("the floor has to come to the barrier");
-  else if (feed_.cursor().barrier())
-    // Who waits at a barrier has not stalled.
+    start_again("the floor has to come to where the reading stops");
+  else if (feed_.cursor().ceiling(reading_kind::main))
+    // Who waits at a barrier or end has not stalled.
     self_->send(self_, records_ready_atom_v);
 }
 
@@ -304,10 +318,13 @@ void partition_consumer_state::measure_lag() {
     return;
   if (auto high = main_.high_watermark())
     log_end_ = std::max(log_end_.value_or(*high), *high);
+  auto end = log_end_;
+  if (end && until_)
+    end = std::min(*end, *until_);
   auto durable = feed_.durable_hint();
   while (!sent_times_.empty() && sent_times_.front().first <= durable)
     sent_times_.pop_front();
-  auto lag = log_end_ ? std::max<int64_t>(0, *log_end_ - durable) : 0;
+  auto lag = end ? std::max<int64_t>(0, *end - durable) : 0;
   lag_.lag_messages->value(lag);
   auto oldest = sent_times_.empty() ? main_.last_read_ms()
                                     : sent_times_.front().second;

@@ -45,27 +45,52 @@ void partition_consumer_state::note_halted_lanes(const partition_view& view) {
       halted_lanes_.push_back(i);
 }
 
-void partition_consumer_state::watch_halted_row() {
-  self_->run_delayed(config_.floor_interval, [this, n = starts_] {
+void partition_consumer_state::watch_row(std::chrono::milliseconds interval) {
+  self_->run_delayed(interval, [this, interval, n = starts_] {
     if (n != starts_)
       return;
     self_
       ->request(peers_.pool, config_.store_timeout,
                 view_request{config_.feed.pipeline, config_.feed.source})
       .then(
-        [this, n](const partition_view& view) {
+        [this, interval, n](const partition_view& view) {
           if (n != starts_)
             return;
-          if (view.halted)
-            watch_halted_row();
+          auto stays = phase_ == phase::finished ? view.finished()
+                                                 : view.halted;
+          if (stays)
+            watch_row(interval);
           else
-            start_again("its row is active again");
+            start_again(phase_ == phase::finished ? "the database has gone back"
+                                                  : "its row is active again");
         },
-        [this, n](const caf::error&) {
+        [this, interval, n](const caf::error&) {
           if (n == starts_)
-            watch_halted_row();
+            watch_row(interval);
         });
   });
+}
+
+// -- backfills (rule 25) ------------------------------------------------------
+
+void partition_consumer_state::finish(const partition_view& view) {
+  ++starts_;
+  phase_ = phase::finished;
+  stop_reading();
+  until_ = view.until;
+  ends_ = view.ends;
+  note_halted_lanes(view);
+  lag_.lag_messages->value(0);
+  lag_.lag_seconds->value(0);
+  vitals_.become("finished",
+                 "it has all below offset " + std::to_string(until_->value));
+  log::info("backfill-finished",
+            {{"pipeline", config_.feed.label()},
+             {"topic", config_.feed.topic},
+             {"partition", config_.feed.source.number.value},
+             {"offset", until_->value}});
+  // Only a failover takes it back.
+  watch_row(12 * config_.floor_interval);
 }
 
 /// SOURCE finds out what the lanes are now, and makes another consumer.

@@ -76,6 +76,12 @@ struct source_config {
   /// Of the program and the tenants.
   uint64_t map_fingerprint = 0;
 
+  /// That the pipeline writes, by name.
+  std::vector<std::string> tables;
+
+  /// Set: it makes up for what another one has not written.
+  std::optional<boot_backfill> backfill;
+
   /// Called with the pipeline's name and a sentence each time the database
   /// turns out to have another map. From this actor's thread.
   std::function<void(const std::string& pipeline, const std::string& why)>

@@ -35,6 +35,8 @@ source_state::prepare(const topic_survey& found) {
   result.map_fingerprint = config_.map_fingerprint;
   result.lanes = config_.lanes;
   result.tenants = config_.tenants;
+  result.tables = config_.tables;
+  result.backfill = config_.backfill;
   // Later the program is not fresh any more: somebody else may have changed
   // tables and shape since (rule 26).
   result.adopt_shape = !booted_;
