@@ -89,6 +89,20 @@ decoded_event decode_event(decoder& by, const prepared_pipeline& pipeline,
   return decode_event(by, pipeline, x.source, record);
 }
 
+void leave_out(const std::vector<std::string>& tables,
+               const prepared_pipeline& pipeline, batch& from) {
+  // Blocks are in the order of the writes.
+  auto block = from.blocks.begin();
+  for (const auto& event : pipeline.config.events)
+    for (const auto& write : event.writes) {
+      if (block == from.blocks.end())
+        return;
+      if (std::ranges::contains(tables, write.table))
+        block->clear();
+      ++block;
+    }
+}
+
 std::vector<header_view> view_headers(std::string_view raw) {
   std::vector<header_view> result;
   for (auto ok = true; !raw.empty();) {

@@ -7,6 +7,9 @@
 #include "messages/waiting.hpp"
 #include "nodes/prepare.hpp"
 
+#include <string>
+#include <vector>
+
 namespace millrace {
 
 struct decoded_event {
@@ -26,6 +29,11 @@ decoded_event decode_event(decoder& by, const prepared_pipeline& pipeline,
 /// The same for one that waits.
 decoded_event decode_event(decoder& by, const prepared_pipeline& pipeline,
                            const waiting_event& x);
+
+/// Takes out its rows of these tables, which a backfill has written: the event
+/// is of before its pipeline began to (rule 25).
+void leave_out(const std::vector<std::string>& tables,
+               const prepared_pipeline& pipeline, batch& from);
 
 /// Headers as a dead letter keeps them; the views point into `raw`. What is
 /// cut off in the middle is left out.

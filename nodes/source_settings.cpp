@@ -1,5 +1,6 @@
 #include "nodes/source_settings.hpp"
 
+#include "config/backfills.hpp"
 #include "nodes/shares.hpp"
 
 #include <algorithm>
@@ -55,6 +56,9 @@ source_config source_settings(const config& all, const placement_ptr& where,
   result.tenants = pipeline.tenants;
   result.program = pipeline.program;
   result.map_fingerprint = pipeline.map_fingerprint;
+  result.tables = written_tables(pipeline.config);
+  if (const auto* other = backfilled_by(all, pipeline.config))
+    result.backfill = {other->name, order_matters(pipeline.config, *other)};
   for (const auto& x : pipeline.tenants)
     if (auto i = credit.find(x.name); i != credit.end())
       result.credit.insert(*i);

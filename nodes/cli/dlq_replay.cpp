@@ -50,20 +50,6 @@ std::string text_of(const flush_result& x) {
 
 } // namespace
 
-std::string to_string(replay_verdict x) {
-  switch (x) {
-    case replay_verdict::replayed:
-      return "replayed";
-    case replay_verdict::failed:
-      return "failed";
-    case replay_verdict::refused:
-      return "refused";
-    case replay_verdict::gone:
-      return "gone";
-  }
-  return "?";
-}
-
 /// A pipeline as it is written now.
 struct replayer::mapping {
   prepared_pipeline by;
@@ -195,6 +181,13 @@ admin_result<replay_result> replayer::replay(const dead_letter_key& which) {
     const auto& why = event.data.rejects.front();
     return keep(which, to_string(why.stage), {}, why.reason);
   }
+  auto conn = target();
+  if (!conn)
+    return std::unexpected{conn.error()};
+  auto later = dead_letters{**conn, note_}.begun_later(which);
+  if (!later)
+    return admin_fail(later.error());
+  leave_out(*later, prepared, event.data);
   if (!settings_.force && may_overwrite(*prepared.program, event.data))
     return replay_result{replay_verdict::refused,
                          "an older event could replace a newer row, as the "

@@ -14,6 +14,20 @@
 
 namespace millrace::cli {
 
+std::string to_string(replay_verdict x) {
+  switch (x) {
+    case replay_verdict::replayed:
+      return "replayed";
+    case replay_verdict::failed:
+      return "failed";
+    case replay_verdict::refused:
+      return "refused";
+    case replay_verdict::gone:
+      return "gone";
+  }
+  return "?";
+}
+
 namespace {
 
 /// Keys read at a time.

@@ -23,6 +23,12 @@ void show(const map_difference& what, const map_switch& done, console& to) {
                        "configuration\n",
                        reading_name(what.after.pipeline, what.database),
                        done.version.value, what.after.lanes));
+    for (const auto& x : done.backfills)
+      to.out(std::format("backfill {} ends where this map begins{}\n",
+                         printable(x.pipeline),
+                         x.holds ? "; until it has come there nothing is read "
+                                   "beyond"
+                                 : ""));
     if (done.waiting.moved + done.waiting.dead > 0)
       to.out(std::format("of its waiting events {} wait on, {} are dead "
                          "letters\n",
@@ -46,6 +52,10 @@ void show(const map_difference& what, const map_switch& done, console& to) {
   names("tenants_removed", what.tenants_removed);
   out.key("waiting_moved").integer(done.waiting.moved);
   out.key("waiting_dead").integer(done.waiting.dead);
+  out.key("backfills_ended").begin_array();
+  for (const auto& x : done.backfills)
+    out.string(x.pipeline);
+  out.end_array();
   out.key("barrier").begin_array();
   for (const auto& x : done.barrier) {
     out.begin_object();

@@ -16,12 +16,14 @@ std::optional<std::string> given(const std::string& x) {
   return x.empty() ? std::nullopt : std::optional{x};
 }
 
-/// Records between where a lane stands and the end of the log.
+/// Records between where a lane stands and the end of the log, or where its
+/// backfill ends.
 std::optional<int64_t> lag_of(log_survey& logs, const lane_progress& x) {
   auto log = logs.marks(x.topic, x.source);
   if (!log)
     return std::nullopt;
-  return std::max<int64_t>(log->high - x.effective, 0);
+  auto end = std::min(log->high, x.until.value_or(log->high));
+  return std::max<int64_t>(end - x.effective, 0);
 }
 
 std::string text_of(const std::optional<int64_t>& x) {

@@ -43,6 +43,10 @@ exit_code run_lanes_list(const lanes_arguments& what, console& to);
 /// `failed` when there is something.
 exit_code run_lanes_halted(const lanes_arguments& what, console& to);
 
+/// Backfills: where they stand, where they end, and which records they lack.
+/// `failed` while one of them is not done.
+exit_code run_lanes_backfills(const lanes_arguments& what, console& to);
+
 exit_code run_lanes_resume(const lanes_arguments& what, console& to);
 
 exit_code run_lanes_halt(const lanes_arguments& what, console& to);

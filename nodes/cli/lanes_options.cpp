@@ -113,6 +113,12 @@ void add_lanes(CLI::App& root, adder& all) {
     run_lanes_halted);
   add_which(halted, *y);
   add_common(halted, *y);
+  auto [backfills, z] = all.add<lanes_arguments>(
+    *group, "backfills", "How far backfills are, and which records they lack",
+    run_lanes_backfills);
+  backfills->add_option("--pipeline", z->pipeline, "Only this backfill")
+    ->type_name("NAME");
+  add_common(backfills, *z);
   add_changes(*group, all);
 }
 

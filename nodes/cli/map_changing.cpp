@@ -1,5 +1,7 @@
 #include "nodes/cli/map_changing.hpp"
 
+#include "actors/store/backfill_rules.hpp"
+#include "config/backfills.hpp"
 #include "config/values.hpp"
 #include "nodes/cli/signal_stop.hpp"
 #include "nodes/waiting_remap.hpp"
@@ -137,6 +139,16 @@ std::string text_of(const map_difference& x) {
               + " (their events go to _unrouted from then on)\n";
   if (result.empty())
     result = "  tenant, routes, filters or writes\n";
+  for (const auto& backfill : x.ending) {
+    result += std::format("  backfill {} ends at the barrier; it is {} offsets "
+                          "behind\n",
+                          printable(backfill.pipeline), backfill.behind());
+    if (backfill.holds)
+      result += std::format("  {} writes nothing beyond the barrier before "
+                            "that one has come there, as the order of events "
+                            "matters in its tables\n",
+                            printable(x.after.pipeline));
+  }
   if (x.waiting > 0)
     result += std::format("  {} events wait: they go to their new lanes, or "
                           "become dead letters where the new map cannot write "
@@ -144,6 +156,43 @@ std::string text_of(const map_difference& x) {
                           x.waiting);
   return result;
 }
+
+namespace {
+
+/// Those that are configured for the pipeline, and how they stand here.
+admin_result<void> add_backfills(admin_session& session,
+                                 const pipeline_config& pipeline,
+                                 map_difference& to) {
+  auto stored = list_backfills(session.conn);
+  if (!stored)
+    return admin_fail(stored.error());
+  for (const auto& x : session.all->pipelines) {
+    if (x.backfills != pipeline.name)
+      continue;
+    auto holds = order_matters(x, pipeline);
+    auto row = std::ranges::find(*stored, x.name, &backfill_status::pipeline);
+    auto begun = row != stored->end();
+    if (begun && row->ends)
+      continue;
+    auto verdict = judge_hand_over(written_tables(x), to.after.tables);
+    if (!begun && holds && verdict == hand_over::ends)
+      return admin_fail(
+        exit_code::failed,
+        std::format("backfill {} has not begun, and in its tables the order of "
+                    "events matters: {} would stand still until all records "
+                    "of before are read. Run a node with it first, until "
+                    "'millrace lanes backfills' says that it is near",
+                    printable(x.name), printable(pipeline.name)));
+    to.after.backfills.push_back({x.name, holds});
+    if (!begun || verdict != hand_over::ends)
+      continue;
+    to.ending.push_back(std::move(*row));
+    to.ending.back().holds = holds;
+  }
+  return {};
+}
+
+} // namespace
 
 admin_result<std::optional<map_difference>>
 find_difference(admin_session& session, const pipeline_config& pipeline) {
@@ -181,6 +230,9 @@ find_difference(admin_session& session, const pipeline_config& pipeline) {
   if (result.before.fingerprint == result.after.fingerprint
       && result.before.lanes == result.after.lanes)
     return std::nullopt;
+  result.after.tables = written_tables(pipeline);
+  if (auto done = add_backfills(session, pipeline, result); !done)
+    return std::unexpected{done.error()};
   auto waiting = maps.waiting(pipeline.name);
   if (!waiting)
     return admin_fail(waiting.error());

@@ -2,6 +2,7 @@
 
 // One database's part in a change of a pipeline's map.
 
+#include "actors/store/backfill_list.hpp"
 #include "actors/store/map_change.hpp"
 #include "nodes/cli/lanes_command.hpp"
 #include "nodes/cli/lanes_session.hpp"
@@ -23,6 +24,9 @@ struct map_difference {
   new_map after;
   std::vector<std::string> tenants_added;
   std::vector<std::string> tenants_removed;
+
+  /// That end with it, once they have come to the barrier.
+  std::vector<backfill_status> ending;
 
   /// How many wait, and what becomes of them.
   int64_t waiting = 0;

@@ -1,5 +1,6 @@
 #include "nodes/cli/validate_command.hpp"
 
+#include "config/backfills.hpp"
 #include "config/values.hpp"
 #include "nodes/cli/config_files.hpp"
 #include "nodes/cli/live_checks.hpp"
@@ -41,12 +42,32 @@ findings check_own_sets(const config& all) {
   return result;
 }
 
+/// Which pipelines will stand still for a while.
+findings check_backfills(const config& all) {
+  findings result;
+  for (const auto& x : all.pipelines) {
+    const auto* other = backfilled_by(all, x);
+    if (!other || !order_matters(x, *other))
+      continue;
+    auto& found = result.emplace_back(make_warning(
+      to_string(x.at) + ": pipeline." + x.name
+      + ".backfills: the order of events matters in its tables, so "
+      + other->name
+      + " waits where its map is changed until the backfill has come there: "
+        "let it come near first ('millrace lanes backfills')"));
+    found.at = x.at;
+    found.path = "pipeline." + x.name + ".backfills";
+  }
+  return result;
+}
+
 verdict check(const std::string& file, const validate_arguments& what,
               std::chrono::milliseconds patience) {
   auto loaded = load_checked(file, what.pack_dirs);
   if (!loaded)
     return {loaded.error()};
   verdict result{check_own_sets(*loaded)};
+  std::ranges::move(check_backfills(*loaded), std::back_inserter(result.all));
   if (what.offline)
     return result;
   for (const auto* database : all_databases(*loaded))

@@ -67,6 +67,7 @@ TEST_CASE("wrong lane commands are refused before a server is asked") {
          {{"lanes", "list"}, "expected --config FILE"},
          {{"lanes", "list", "--state", "asleep"}, "--state"},
          {{"lanes", "list", "--timeout", "soon"}, "--timeout: found \"soon\""},
+         {{"lanes", "backfills"}, "expected --config FILE"},
          {{"lanes", "resume"}, "expected one of LANE, --all-halted"},
          {{"lanes", "resume", "a/b/1", "--all-halted"}, "expected one of LANE"},
          {{"lanes", "resume", "a/b/1"}, "expected --reason TEXT"},

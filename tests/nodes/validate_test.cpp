@@ -49,6 +49,32 @@ tenant = "lowr('demo')"
 
 } // namespace
 
+TEST_CASE("a backfill that its pipeline will wait for is warned of") {
+  scratch_folder folder;
+  constexpr auto past = R"(
+[pipeline.past]
+topics = ["ticks"]
+tenant = "'demo'"
+backfills = "ticks"
+[[pipeline.past.event]]
+name = "tick"
+route = ".symbol"
+write = [{ table = "last", KIND columns = { symbol = ".symbol" } }]
+)";
+  auto validated = [&](const std::string& kind) {
+    std::string text = good + std::string{past};
+    text.replace(text.find("KIND"), 4, kind);
+    return run({"validate", "--offline", folder.write("node.toml", text)});
+  };
+  auto x = validated("kind = \"upsert\", key = [\"symbol\"],");
+  INFO(x.err);
+  CHECK(x.code == 0);
+  CHECK_THAT(x.err,
+             ContainsSubstring("pipeline.past.backfills: the order of events "
+                               "matters in its tables, so ticks waits"));
+  CHECK(validated("").err.empty());
+}
+
 TEST_CASE("a good configuration is valid offline, and says so") {
   scratch_folder folder;
   auto file = folder.write("good.toml", good);
