@@ -303,7 +303,8 @@ TEST_CASE("a topic that was deleted and made again is read once it is "
   f.send("{\"id\":1,\"v\":\"c\"}\n");
   auto refused = f.start_node();
   auto until = std::chrono::steady_clock::now() + 60s;
-  while (!refused->err_so_far().contains("millrace lanes adopt-topic notes")
+  while (!refused->err_so_far().contains("millrace lanes adopt-topic notes "
+                                         + f.topic)
          && std::chrono::steady_clock::now() < until)
     std::this_thread::sleep_for(50ms);
   CHECK_THAT(refused->err_so_far(),
