@@ -80,7 +80,8 @@ TEST_CASE_METHOD(db_fixture, "the doctor tells what a role lacks, and the "
   INFO(x.out << x.err);
   CHECK_THAT(x.out,
              ContainsSubstring("lacks EXECUTE on functions of millrace: "
-                               "check_columns, claim, hold_coordinator, ")
+                               "begun_later, check_columns, claim, held_by, "
+                               "hold_coordinator, ")
                && ContainsSubstring("mend: GRANT EXECUTE ON FUNCTION ")
                && ContainsSubstring("millrace.claim(")
                && ContainsSubstring("lacks TEMPORARY on the database "));
