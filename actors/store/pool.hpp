@@ -160,6 +160,10 @@ private:
     std::optional<session_slot> turn;
     time_point turn_since;
 
+    bool has_turn() const noexcept {
+      return turn.has_value();
+    }
+
     /// Since when it tries to connect, is connected, and idle.
     time_point opened;
     time_point up_since;

@@ -17,6 +17,9 @@ namespace {
 /// A connection is kept so many times as long as it took to make.
 constexpr int turn_share = 10;
 
+/// But not longer than this: the attempt's time has pauses in it.
+constexpr std::chrono::seconds longest_turn{5};
+
 } // namespace
 
 // -- sessions -----------------------------------------------------------------
@@ -79,8 +82,9 @@ void pool_state::on_connected(slot& x, const session_notice& how) {
       caf::anon_send(listener, pool_reconnected{generation_});
   }
   x.up_since = now();
-  x.turn_length = std::max<caf::timespan>(config_.turn,
-                                          turn_share * (now() - x.opened));
+  x.turn_length = std::clamp<caf::timespan>(
+    turn_share * (now() - x.opened), config_.turn,
+    std::max<caf::timespan>(config_.turn, longest_turn));
   retries_.reset();
   if (!back_off_.holds())
     wake_held();
@@ -169,7 +173,7 @@ void pool_state::close_idle() {
   if (config_.idle_timeout <= std::chrono::milliseconds{0})
     return;
   for (auto& x : sessions_)
-    if (x.now == condition::idle) {
+    if (x.now == condition::idle && waiting_.empty()) {
       auto left = x.idle_since + config_.idle_timeout - now();
       if (left <= left.zero())
         close_session(x);
@@ -208,7 +212,9 @@ bool pool_state::wants_session() const {
   if (waiting_.empty() || count(condition::idle) > 0)
     return false;
   // Where others' flushes have all turns, one more session would wait as well.
+  // Not with none of one's own: then nothing would tell when there is one.
   return open() == 0 || flushes_->has_turn()
+         || std::ranges::none_of(sessions_, &slot::has_turn)
          || !std::ranges::all_of(waiting_, is_flush, &waiting::work);
 }
 
