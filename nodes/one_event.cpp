@@ -89,18 +89,24 @@ decoded_event decode_event(decoder& by, const prepared_pipeline& pipeline,
   return decode_event(by, pipeline, x.source, record);
 }
 
-void leave_out(const std::vector<std::string>& tables,
+bool leave_out(const std::vector<std::string>& tables,
                const prepared_pipeline& pipeline, batch& from) {
+  auto has_rows = [&from] {
+    return std::ranges::any_of(from.blocks,
+                               [](const auto& x) { return x.rows() > 0; });
+  };
+  auto had_rows = has_rows();
   // Blocks are in the order of the writes.
   auto block = from.blocks.begin();
   for (const auto& event : pipeline.config.events)
     for (const auto& write : event.writes) {
       if (block == from.blocks.end())
-        return;
+        break;
       if (std::ranges::contains(tables, write.table))
         block->clear();
       ++block;
     }
+  return had_rows && !has_rows();
 }
 
 std::vector<header_view> view_headers(std::string_view raw) {

@@ -30,10 +30,16 @@ decoded_event decode_event(decoder& by, const prepared_pipeline& pipeline,
 decoded_event decode_event(decoder& by, const prepared_pipeline& pipeline,
                            const waiting_event& x);
 
-/// Takes out its rows of these tables, which a backfill has written: the event
-/// is of before its pipeline began to (rule 25).
-void leave_out(const std::vector<std::string>& tables,
+/// Takes out its rows of these tables: the event is of before its pipeline
+/// began to write them (rule 25). Returns whether that were all that it had:
+/// then it must not count as written.
+bool leave_out(const std::vector<std::string>& tables,
                const prepared_pipeline& pipeline, batch& from);
+
+/// Says so.
+inline constexpr std::string_view begun_later_text
+  = "the pipeline began to write its tables behind it: a backfill of them "
+    "writes it; discard it then";
 
 /// Headers as a dead letter keeps them; the views point into `raw`. What is
 /// cut off in the middle is left out.

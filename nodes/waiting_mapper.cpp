@@ -23,7 +23,12 @@ make_waiting_mapper(const prepared_pipeline& pipeline) {
       for (std::size_t i = 0; i < data.blocks.size(); ++i)
         if (writes.at(i).always)
           data.blocks[i].clear();
-      leave_out(x.leave_out, *all, data);
+      if (leave_out(x.leave_out, *all, data)) {
+        auto& why = data.rejects.emplace_back(x.record);
+        why.stage = reject_stage::waiting;
+        why.reason = begun_later_text;
+        data.lane = row.lane;
+      }
       // Both were counted when the event came first.
       data.crossed = 0;
       data.oldest_timestamp_ms = 0;

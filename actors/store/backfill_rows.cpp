@@ -155,6 +155,12 @@ void note_tables(connection& conn, const std::string& pipeline,
                  const std::vector<std::string>& tables, int64_t version,
                  const std::string& change) {
   auto names = array_text(tables);
+  // Of a database that did not note them before nobody knows what is new.
+  auto known = !ask(conn,
+                    "SELECT 1 FROM millrace.written_table WHERE pipeline = $1 "
+                    "LIMIT 1",
+                    {pipeline})
+                  .empty();
   ask(conn,
       "UPDATE millrace.written_table SET ended = clock_timestamp() WHERE "
       "pipeline = $1 AND ended IS NULL AND NOT name = ANY ($2::text[])",
@@ -164,7 +170,7 @@ void note_tables(connection& conn, const std::string& pipeline,
       "SELECT $1, n.name, $3, nullif($4, '')::uuid FROM unnest($2::text[]) AS "
       "n(name) WHERE NOT EXISTS (SELECT 1 FROM millrace.written_table w WHERE "
       "w.pipeline = $1 AND w.name = n.name AND w.ended IS NULL)",
-      {pipeline, names, sql(version), change});
+      {pipeline, names, sql(version), known ? change : std::string{}});
 }
 
 void lock_of_backfill(connection& conn, const boot_request& x) {

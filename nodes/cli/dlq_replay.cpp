@@ -187,7 +187,9 @@ admin_result<replay_result> replayer::replay(const dead_letter_key& which) {
   auto later = dead_letters{**conn, note_}.begun_later(which);
   if (!later)
     return admin_fail(later.error());
-  leave_out(*later, prepared, event.data);
+  if (leave_out(*later, prepared, event.data))
+    return replay_result{replay_verdict::refused,
+                         std::string{begun_later_text}};
   if (!settings_.force && may_overwrite(*prepared.program, event.data))
     return replay_result{replay_verdict::refused,
                          "an older event could replace a newer row, as the "
