@@ -206,9 +206,10 @@ store_result<void>
 grant_reader::lacks_tables(const std::string& role, const std::string& schema,
                            const names& tables, const names& privileges) {
   auto found = conn_.query(
-    "SELECT c.relname, string_agg(p, ', ') FROM pg_class c JOIN pg_namespace n "
-    "ON n.oid = c.relnamespace CROSS JOIN unnest($4::text[]) p WHERE n.nspname "
-    "= $2 AND c.relname = ANY($3::text[]) AND c.relkind IN ('r', 'p') AND NOT "
+    "SELECT c.relname, string_agg(p, ', ' ORDER BY i) FROM pg_class c JOIN "
+    "pg_namespace n ON n.oid = c.relnamespace CROSS JOIN unnest($4::text[]) "
+    "WITH ORDINALITY AS x(p, i) WHERE n.nspname = $2 AND c.relname = "
+    "ANY($3::text[]) AND c.relkind IN ('r', 'p') AND NOT "
     "has_table_privilege($1, c.oid, p) GROUP BY 1 ORDER BY 1",
     {role, schema, array_text(tables), array_text(privileges)});
   if (!found)
