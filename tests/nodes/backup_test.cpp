@@ -12,6 +12,7 @@ TEST_CASE_METHOD(backup_fixture, "a backup has rows and offsets of one moment, "
   send(lines(0, 50));
   ingest(counts, "50:50:50");
   auto node = start_node();
+  await("SELECT epoch > 1 FROM millrace.coordinator", "t");
   auto made = back_up();
   INFO(made.out << made.err);
   REQUIRE(made.code == 0);
