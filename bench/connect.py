@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 from machine import TOP, CannotMeasure, cpu_seconds, peak_bytes, say
-from shapes import Shape
+from shapes import Shape, keys
 from throughput import TOPIC, Race, show, summary
 
 POM = TOP / "bench/connect/pom.xml"
@@ -63,12 +63,8 @@ class Flat(Shape):
         self.repeated = .1 if options.mode == "upsert" else 0
 
     def events(self):
-        chance, fresh = random.Random(8), 0
-        for _ in range(self.options.rows):
-            if fresh and chance.random() < self.repeated:
-                key = chance.randrange(fresh)
-            else:
-                key, fresh = fresh, fresh + 1
+        chance = random.Random(8)
+        for key in keys(chance, self.options.rows, self.repeated):
             yield key % self.options.partitions, (
                 key, f"SYM{key % 64:02}", chance.randrange(10**7) / 100,
                 chance.randrange(10**6),

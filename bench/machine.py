@@ -9,6 +9,7 @@ import signal
 import statistics
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -119,6 +120,27 @@ class Bench:
         if done.returncode:
             raise CannotMeasure(f"psql: {done.stderr.strip()}")
         return done.stdout.strip()
+
+    def play(self, database, paths):
+        """Scripts of psql, each in a session of its own, at once."""
+        problems = []
+
+        def session(path):
+            with open(path, "rb") as script:
+                done = subprocess.run(
+                    ["psql", "-Xq", "-v", "ON_ERROR_STOP=1",
+                     self.url(database)], stdin=script, capture_output=True,
+                    check=False)
+            if done.returncode:
+                problems.append(done.stderr.decode())
+
+        threads = [threading.Thread(target=session, args=(x,)) for x in paths]
+        for x in threads:
+            x.start()
+        for x in threads:
+            x.join()
+        if problems:
+            raise CannotMeasure(f"psql: {problems[0]}")
 
     def produce(self, topic, file, *more):
         """Sends it; returns what `millrace produce` says of it."""

@@ -3,7 +3,6 @@ SQL: COPY into staging tables, INSERT … SELECT into the tables of the pack, as
 many events in a transaction as Millrace had."""
 
 import subprocess
-import threading
 import time
 
 from machine import (Bench, CannotMeasure, cpu_seconds, median, peak_bytes,
@@ -171,27 +170,9 @@ max_reject_ratio = 1
         self.sql("postgres", "CHECKPOINT")
         before = cpu_seconds(self.pid("pg"))
         begun = time.monotonic()
-        problems = []
-
-        def play(path):
-            with open(path, "rb") as script:
-                done = subprocess.run(
-                    ["psql", "-Xq", "-v", "ON_ERROR_STOP=1",
-                     self.url(database)], stdin=script, capture_output=True,
-                    check=False)
-            if done.returncode:
-                problems.append(done.stderr.decode())
-
-        play(scripts[0])
-        threads = [threading.Thread(target=play, args=(x,))
-                   for x in scripts[1]]
-        for x in threads:
-            x.start()
-        for x in threads:
-            x.join()
+        self.play(database, scripts[:1])
+        self.play(database, scripts[1])
         seconds = time.monotonic() - begun
-        if problems:
-            raise CannotMeasure(f"psql: {problems[0]}")
         return {"seconds": seconds, "rows_per_second": rows / seconds,
                 "cpu": {"pg": (cpu_seconds(self.pid("pg")) - before) * 1e6
                         / rows}}

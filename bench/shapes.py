@@ -18,6 +18,17 @@ FEED = TOP / "deploy/data/ticks-2026-01-19.ndjson.xz"
 DIFFERENT = 100_000  # events that differ; then they repeat
 
 
+def keys(chance, number, repeated):
+    """So many numbers from 0 on; this share of them had come before."""
+    fresh = 0
+    for _ in range(number):
+        if fresh and chance.random() < repeated:
+            yield chance.randrange(fresh)
+        else:
+            yield fresh
+            fresh += 1
+
+
 class Shape:
     tenants = ["demo"]
     kind = "append"
@@ -188,12 +199,8 @@ class Upsert(Shape):
 
     def events(self):
         """(partition, members in the columns' order), in the log's order."""
-        chance, fresh = random.Random(6), 0
-        for _ in range(self.options.rows):
-            if fresh and chance.random() < self.repeated:
-                key = chance.randrange(fresh)
-            else:
-                key, fresh = fresh, fresh + 1
+        chance = random.Random(6)
+        for key in keys(chance, self.options.rows, self.repeated):
             # Keys that come one after another are neighbours nowhere.
             key = key * 2_654_435_761 % 2**32
             yield zlib.crc32(b"%d" % key) % self.options.partitions, (

@@ -1,8 +1,6 @@
 """Rows per second: Kafka → Millrace → tables, and beside it what PostgreSQL's
 own loader needs for the same rows in the same tables. The sides take turns."""
 
-import subprocess
-import threading
 import time
 
 from machine import (Bench, CannotMeasure, cpu_seconds, median, peak_bytes,
@@ -169,31 +167,8 @@ class Race(Bench):
         self.sql("postgres", "CHECKPOINT")
         before = cpu_seconds(self.pid("pg"))
         begun = time.monotonic()
-        problems = self.play(database, paths)
-        seconds = time.monotonic() - begun
-        if problems:
-            raise CannotMeasure(f"psql: {problems[0]}")
-        return self.account(seconds, before)
-
-    def play(self, database, paths):
-        """Scripts, each in a session of its own, at once."""
-        problems = []
-
-        def session(path):
-            with open(path, "rb") as script:
-                done = subprocess.run(
-                    ["psql", "-Xq", "-v", "ON_ERROR_STOP=1",
-                     self.url(database)], stdin=script, capture_output=True,
-                    check=False)
-            if done.returncode:
-                problems.append(done.stderr.decode())
-
-        threads = [threading.Thread(target=session, args=(x,)) for x in paths]
-        for x in threads:
-            x.start()
-        for x in threads:
-            x.join()
-        return problems
+        self.play(database, paths)
+        return self.account(time.monotonic() - begun, before)
 
     # -- the whole ---------------------------------------------------------------
 
