@@ -179,8 +179,7 @@ caf::typed_response_promise<Result> pool_state::submit(Request& x) {
   auto promise = self_->make_response_promise<Result>();
   if (auto wait = held_back(work)) {
     promise.deliver(std::move(*wait));
-  } else if (auto* free = find_idle(); free && may_begin(work)) {
-    assign(*free, std::move(work));
+  } else if (auto* free = find_idle(); free && assign(*free, work)) {
     show();
     promise.delegate(free->handle, std::move(x));
   } else if (hopeless()) {
@@ -207,8 +206,7 @@ void pool_state::dispatch() {
   for (auto i = waiting_.begin(); i != waiting_.end() && free;) {
     if (auto wait = held_back(i->work)) {
       i->refuse(*wait);
-    } else if (may_begin(i->work)) {
-      assign(*free, std::move(i->work));
+    } else if (assign(*free, i->work)) {
       i->hand_over(free->handle);
       free = find_idle();
     } else {
@@ -219,28 +217,24 @@ void pool_state::dispatch() {
     i = waiting_.erase(i);
   }
   // Nobody waits for a turn that cannot be used.
-  turn_.reset();
   if (!free || std::ranges::none_of(waiting_, is_flush, &waiting::work))
     flush_seat_.stand_back();
   show();
 }
 
-bool pool_state::may_begin(const std::optional<lane_work>& work) {
-  if (is_flush(work) && !turn_)
-    turn_ = flush_seat_.take();
-  return !is_flush(work) || turn_;
-}
-
-void pool_state::assign(slot& to, std::optional<lane_work> work) {
-  to.now = condition::busy;
+bool pool_state::assign(slot& to, std::optional<lane_work>& work) {
   if (is_flush(work)) {
-    to.turn = std::exchange(turn_, std::nullopt);
+    to.turn = flush_seat_.take();
+    if (!to.turn)
+      return false;
     to.turn_since = now();
     look_after(config_.flush_turn);
   }
-  to.work = std::move(work);
+  to.now = condition::busy;
+  to.work = std::exchange(work, std::nullopt);
   if (to.work)
     begin(*to.work);
+  return true;
 }
 
 void pool_state::fail_waiting() {

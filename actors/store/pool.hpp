@@ -182,11 +182,10 @@ private:
 
   template <class Result, class Request>
   caf::typed_response_promise<Result> submit(Request& x);
-  void assign(slot& to, std::optional<lane_work> work);
 
-  /// Whether it may begin, or has to wait for other pools' flushes. Only with a
-  /// session at hand: whoever is called and has none lets the turn pass.
-  bool may_begin(const std::optional<lane_work>& work);
+  /// Has it done there; or returns false, as a flush waits for its turn. Only
+  /// with a session at hand: whoever is called and has none lets the turn pass.
+  bool assign(slot& to, std::optional<lane_work>& work);
 
   /// Itself, and its sessions as children.
   caf::typed_response_promise<actor_report> inspect();
@@ -250,9 +249,6 @@ private:
   session_slots::seat seat_;
   std::shared_ptr<session_slots> flushes_;
   session_slots::seat flush_seat_;
-
-  /// The next flush has its turn already.
-  std::optional<session_slot> turn_;
   tenant_parking parking_;
 
   /// Lanes whose flushes were refused because of it.
