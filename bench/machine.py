@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.request
 from pathlib import Path
 
 TOP = Path(__file__).resolve().parents[1]
@@ -24,6 +25,9 @@ TICK = os.sysconf("SC_CLK_TCK")
 # pays for a checkpoint that another one caused.
 PG_SETTINGS = {"shared_buffers": "512MB", "max_wal_size": "8GB",
                "checkpoint_timeout": "30min"}
+
+
+NOWHERE = "127.0.0.1:9"  # where no broker is wanted
 
 
 class CannotMeasure(Exception):
@@ -59,6 +63,12 @@ def cpu_seconds(root):
     return sum(seconds for pid, seconds in used.items() if below(pid))
 
 
+def machine_seconds():
+    """Of all cores: without work, and wanted but given to other machines."""
+    fields = Path("/proc/stat").read_text().split("\n", 1)[0].split()
+    return {"idle": int(fields[4]) / TICK, "stolen": int(fields[8]) / TICK}
+
+
 def peak_bytes(pid):
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith("VmHWM:"):
@@ -71,6 +81,7 @@ def peak_bytes(pid):
 
 class Bench:
     programs = ("millrace",)
+    servers_wanted = ("pg", "kafka")
     kafka_settings = {}
 
     def __init__(self, options):
@@ -91,9 +102,11 @@ class Bench:
 
     def __enter__(self):
         self.servers = millrace_servers.up(
-            f"bench-{os.getpid()}", only=["pg", "kafka"], kafka="real",
+            f"bench-{os.getpid()}", only=list(self.servers_wanted), kafka="real",
             owner=None if self.options.keep else os.getpid(),
-            settings={"pg": PG_SETTINGS, "kafka": self.kafka_settings})
+            settings={x: y for x, y in {"pg": PG_SETTINGS, "kafka":
+                                        self.kafka_settings}.items()
+                      if x in self.servers_wanted})
         self.environment = self.servers.environment
         self.home = Path(self.servers.directory)
         return self
@@ -171,7 +184,7 @@ max_sessions = {self.options.max_sessions}
 max_flushes = {self.options.max_flushes}
 auto_migrate = true
 [kafka]
-bootstrap = "{self.environment['MILLRACE_KAFKA']}"
+bootstrap = "{self.environment.get('MILLRACE_KAFKA', NOWHERE)}"
 {tenants}{shape.pipeline(topic)}"""
         if not shape.migrated:
             return text
@@ -206,6 +219,21 @@ folder = "{folder}"
                 return int(text)
             time.sleep(.01)
         raise CannotMeasure("the node did not tell its port within 30 s")
+
+    def wait_ready(self, port):
+        """Every tenant is prepared and every partition read."""
+        url = f"http://127.0.0.1:{port}/readyz"
+        deadline = time.monotonic() + self.options.timeout
+        while time.monotonic() < deadline:
+            self.check_node()
+            try:
+                with urllib.request.urlopen(url, timeout=10) as answer:
+                    if answer.status == 200:
+                        return
+            except OSError:
+                pass
+            time.sleep(.1)
+        raise CannotMeasure(f"the node is not ready; see {self.log}")
 
     def check_node(self):
         if self.node.poll() is not None:
@@ -244,6 +272,8 @@ folder = "{folder}"
             "rows": self.options.rows, "runs": self.options.runs,
             "partitions": self.options.partitions, "lanes": self.options.lanes,
             "sessions": self.options.sessions,
+            "max_sessions": self.options.max_sessions,
+            "max_flushes": self.options.max_flushes,
             "postgresql_settings": {
                 x: self.sql("postgres", f"SHOW {x}") for x in
                 [*PG_SETTINGS, "fsync", "synchronous_commit",

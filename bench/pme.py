@@ -5,8 +5,8 @@ many events in a transaction as Millrace had."""
 import subprocess
 import time
 
-from machine import (Bench, CannotMeasure, cpu_seconds, median, peak_bytes,
-                     say, stat_of)
+from machine import (NOWHERE, Bench, CannotMeasure, cpu_seconds, median,
+                     peak_bytes, say, stat_of)
 from millrace_panel import read_metrics, total
 
 TOPIC = "pme-ledger"
@@ -57,7 +57,7 @@ port = 0
 url = "{self.url(database)}"
 sessions = {self.options.sessions}
 [kafka]
-bootstrap = "{self.environment['MILLRACE_KAFKA']}"
+bootstrap = "{self.environment.get('MILLRACE_KAFKA', NOWHERE)}"
 [[tenant]]
 name = "demo"
 sessions = {self.options.sessions}

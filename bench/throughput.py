@@ -26,11 +26,13 @@ class Race(Bench):
 
     # -- a run of Millrace -------------------------------------------------------
 
-    def millrace_run(self, database, programs=None, shape=None, topic=TOPIC):
+    def millrace_run(self, database, programs=None, shape=None, topic=TOPIC,
+                     made=False):
         """Kafka to tables, in a database of its own. The rate counts from the
         first committed rows to the last, so that start-up stays apart."""
         shape, events = shape or self.shape, self.options.rows
-        self.sql("postgres", f"CREATE DATABASE {database}")
+        if not made:
+            self.sql("postgres", f"CREATE DATABASE {database}")
         self.sql("postgres", "CHECKPOINT")
         before = {x: cpu_seconds(self.pid(x)) for x in ("pg", "kafka")}
         begun = time.monotonic()
