@@ -53,7 +53,8 @@ class Idle(Tenants):
 class Quiet(Race):
     def quiet_share(self, database, shape):
         """Of a core, once everything has been written."""
-        self.start_node(database, self.config(database, shape, TOPIC))
+        port = self.start_node(database, self.config(database, shape, TOPIC))
+        self.wait_ready(port)
         time.sleep(5)
         before = stat_of(self.node.pid)[1]
         time.sleep(10)
@@ -182,14 +183,14 @@ class Far(Race):
         for i in range(self.options.runs):
             pair = {}
             for rtt in (0, self.options.rtt):
-                self.delay = Delay(parts.hostname, parts.port, rtt / 1000) \
-                    if rtt else None
+                # Both have the proxy between them, so that only its delay
+                # differs.
+                self.delay = Delay(parts.hostname, parts.port, rtt / 1000)
                 database = f"far_{lanes}_{rtt}_{i}"
                 try:
                     pair[rtt] = self.millrace_run(database)
                 finally:
-                    if self.delay:
-                        self.delay.close()
+                    self.delay.close()
                     self.delay = None
                 self.drop(database)
                 say(f"  {lanes} lanes, {rtt} ms: "
@@ -206,6 +207,8 @@ def measure_rtt(options):
         for lanes in options.lanes_list:
             options.lanes = lanes
             options.sessions = min(lanes, 16)
+            # A flush that waits for the network needs no processor.
+            options.max_flushes = max(lanes, 8)
             found[lanes] = bench.runs_of(lanes)
 
     def show():
