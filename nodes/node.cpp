@@ -12,6 +12,7 @@
 
 #include <caf/init_global_meta_objects.hpp>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstdio>
@@ -34,8 +35,11 @@ constexpr int exit_escalated = 70;
 /// Between looks at databases that are being prepared.
 constexpr std::chrono::milliseconds prepare_interval{50};
 
-/// Between looks at the tree for `/readyz`.
+/// Between looks at the tree for `/readyz`, at least: a tree of thousands of
+/// actors is looked at for a small part of the time.
 constexpr std::chrono::milliseconds watch_interval{1'000};
+constexpr int watch_share = 20;
+constexpr std::chrono::milliseconds longest_watch_interval{5'000};
 
 log::log_config to_log_config(const log_config& x) {
   log::log_config result;
@@ -134,8 +138,12 @@ int serve(tree_keeper& tree, const running_node& node, signal_watch& signals,
       watch.emplace(node.sys, node.root, node.board);
     if (auto now = tree_keeper::clock::now(); watch && now >= next_look) {
       tree.look(signals.take_reload());
+      auto begun = tree_keeper::clock::now();
       watch->look();
-      next_look = now + watch_interval;
+      auto took = tree_keeper::clock::now() - begun;
+      next_look = now
+                  + std::clamp<tree_keeper::clock::duration>(
+                    watch_share * took, watch_interval, longest_watch_interval);
     }
     signals.wait(waiting ? prepare_interval : watch_interval);
   }

@@ -154,6 +154,10 @@ private:
 
     /// Who wants to know when the stop is done.
     std::vector<promise> waiting;
+
+    /// Which of its starts was asked for a report and has not answered yet. It
+    /// is not asked again, so that no questions pile up in front of it.
+    int64_t asked = 0;
   };
 
   using child_ptr = std::shared_ptr<child>;

@@ -14,15 +14,29 @@ namespace millrace {
 
 namespace {
 
-/// One round of questions to the children.
+/// One round of questions to the children, which ends when all have answered,
+/// or when its time is over. One timer for all of them: a node has thousands,
+/// and what CAF's clock does for one timer grows with how many there are.
 struct round {
   actor_report report;
   std::size_t open = 0;
   caf::typed_response_promise<actor_report> answer;
+  caf::disposable timer;
+
+  bool is_over() const {
+    return !answer.pending();
+  }
 
   void close_one() {
     if (--open == 0)
-      answer.deliver(std::move(report));
+      end();
+  }
+
+  void end() {
+    if (is_over())
+      return;
+    timer.dispose();
+    answer.deliver(std::move(report));
   }
 };
 
@@ -123,15 +137,25 @@ caf::result<actor_report> supervisor_state::inspect_all() {
   all->answer = self_->make_response_promise<actor_report>();
   // Held by this function, so that no early answer closes the round.
   all->open = 1;
+  all->timer = self_->run_delayed(config_.inspect_timeout,
+                                  [all] { all->end(); });
   for (std::size_t i = 0; i < children_.size(); ++i) {
-    const auto& x = *children_[i];
-    if (!x.handle)
+    auto& x = *children_[i];
+    if (!x.handle || x.asked == x.starts)
       continue;
     ++all->open;
+    x.asked = x.starts;
     auto stopping = x.state == child_state::stopping;
-    self_->request(x.handle, config_.inspect_timeout, inspect_atom_v)
+    auto heard = [who = children_[i], start = x.starts] {
+      if (who->asked == start)
+        who->asked = 0;
+    };
+    self_->request(x.handle, caf::infinite, inspect_atom_v)
       .then(
-        [all, i, stopping](actor_report& said) {
+        [all, i, stopping, heard](actor_report& said) {
+          heard();
+          if (all->is_over())
+            return;
           auto& known = all->report.children[i];
           said.name = known.name;
           said.restarts = known.restarts;
@@ -142,7 +166,10 @@ caf::result<actor_report> supervisor_state::inspect_all() {
           known = std::move(said);
           all->close_one();
         },
-        [all, i](const caf::error& reason) {
+        [all, i, heard](const caf::error& reason) {
+          heard();
+          if (all->is_over())
+            return;
           auto& known = all->report.children[i];
           if (known.note.empty())
             known.note = to_string(reason);

@@ -27,6 +27,9 @@ struct nursery {
   /// The handle of each child's last start.
   std::map<std::string, caf::actor> handles;
 
+  /// What children that answer late have been asked.
+  std::vector<caf::typed_response_promise<actor_report>> held;
+
   /// Factories of these throw.
   std::map<std::string, bool> broken;
 
@@ -42,6 +45,8 @@ enum class manner {
   deaf,
   /// Does not answer an inspection in time.
   silent,
+  /// Answers an inspection when it is told to flush.
+  late,
 };
 
 inline caf::behavior play(caf::event_based_actor* self,
@@ -57,7 +62,11 @@ inline caf::behavior play(caf::event_based_actor* self,
       self->quit(caf::make_error(caf::sec::runtime_error, reason));
     },
     [self](caf::ok_atom) { self->quit(); },
-    [self, how](inspect_atom) -> caf::result<actor_report> {
+    [log](caf::flush_atom) { log->held.back().deliver(actor_report{}); },
+    [self, how, log](inspect_atom) -> caf::result<actor_report> {
+      if (how == manner::late)
+        return log->held.emplace_back(
+          self->make_response_promise<actor_report>());
       if (how == manner::silent)
         return self->make_response_promise<actor_report>();
       return vitals{"test.child"}.report(self, {{"answers", 1}});

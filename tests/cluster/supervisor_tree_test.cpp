@@ -71,6 +71,25 @@ TEST_CASE_METHOD(two_levels, "who does not answer in time is shown so, and "
   CHECK(report.children[0].children[1].state == "running");
 }
 
+TEST_CASE_METHOD(two_levels, "who has not answered yet is not asked again") {
+  auto top = config({spec("a", manner::late), spec("b")});
+  top.inspect_timeout = 1s;
+  run(top);
+  auto state_of_a = [&] { return tree(1s).children[0].state; };
+  CHECK(state_of_a() == "no answer");
+  CHECK(state_of_a() == "no answer");
+  REQUIRE(log->held.size() == 1);
+  self->send(log->handles["a"], caf::flush_atom_v);
+  drain();
+  CHECK(state_of_a() == "no answer");
+  REQUIRE(log->held.size() == 2);
+  fail("a");
+  advance(100ms);
+  CHECK(state_of_a() == "no answer");
+  CHECK(log->held.size() == 3);
+  log->held.clear();
+}
+
 TEST_CASE_METHOD(two_levels, "a supervisor that gives up is started again by "
                              "its parent, with all its children") {
   run(
