@@ -98,9 +98,9 @@ concurrent_step create_index(cursor& in, bool unique) {
 
 concurrent_step alter_table(cursor& in) {
   std::string bare;
-  in.take_all({"IF", "EXISTS"});
-  in.take("ONLY");
   concurrent_step x{step_kind::detach_partition};
+  x.lenient = in.take_all({"IF", "EXISTS"});
+  in.take("ONLY");
   x.table = in.take_name(bare);
   if (!in.take_all({"DETACH", "PARTITION"}))
     return {};
@@ -144,6 +144,14 @@ concurrent_step classify_step(const sql_statement& statement) {
   if (in.take_all({"ALTER", "TABLE"}))
     return alter_table(in);
   return {};
+}
+
+bool names_schema(std::string_view written) {
+  auto quoted = false;
+  return std::ranges::any_of(written, [&quoted](char c) {
+    quoted = quoted != (c == '"');
+    return c == '.' && !quoted;
+  });
 }
 
 std::string partition_index_name(const std::string& partition,

@@ -37,7 +37,7 @@ struct concurrent_step {
 
   bool unique = false;
 
-  /// IF EXISTS or IF NOT EXISTS.
+  /// IF EXISTS or IF NOT EXISTS; of a partition: of its table.
   bool lenient = false;
 
   /// CREATE INDEX: what comes after the table.
@@ -46,6 +46,9 @@ struct concurrent_step {
 
 /// Tells what kind of step a statement is. Pure.
 concurrent_step classify_step(const sql_statement& x);
+
+/// Whether a name, as it was written, says its schema. Pure.
+bool names_schema(std::string_view written);
 
 /// The name of the index on a partition that belongs to the one on its parent:
 /// both names joined, and cut to PostgreSQL's 63 bytes with a hash of the whole

@@ -38,7 +38,8 @@ step_runner::step_runner(migration_session& session, history_tables& history,
                          const std::string& set)
   : session_{session},
     history_{history},
-    set_{set} {
+    set_{set},
+    objects_{session.conn(), session.target().schema} {
 }
 
 store_result<void>
@@ -102,6 +103,10 @@ store_result<void> step_runner::run_step(const migration& file,
         return ran;
       return history_.note_done(set_, file, number);
     });
+  // Behind the note, what is there counts as this step's.
+  if (!begun)
+    if (auto fits = objects_.check(step); !fits)
+      return fits;
   if (auto noted = history_.note_begun(set_, file, direction, note); !noted)
     return noted;
   if (auto ran = perform(step, statement.text, begun); !ran)
@@ -127,33 +132,9 @@ store_result<void> step_runner::perform(const concurrent_step& step,
   }
 }
 
-// -- questions ----------------------------------------------------------------
-
-/// Nothing in the row when there is none.
-store_result<sql_row> step_runner::one_row(const std::string& question,
-                                           const sql_params& params) {
-  auto found = session_.conn().query(question, params);
-  if (!found)
-    return std::unexpected{std::move(found.error())};
-  return found->rows.empty() ? sql_row{} : std::move(found->rows[0]);
-}
-
 // -- indexes ------------------------------------------------------------------
 
 namespace {
-
-/// $1: a table as it was written, $2: the target schema.
-constexpr auto find_table
-  = "SELECT n.nspname, c.relkind FROM pg_catalog.pg_class c JOIN "
-    "pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = "
-    "coalesce(to_regclass(quote_ident($2) || '.' || $1), to_regclass($1))";
-
-/// $1: schema, $2: index.
-constexpr auto find_index
-  = "SELECT i.indisvalid, c.relkind FROM pg_catalog.pg_index i JOIN "
-    "pg_catalog.pg_class c ON c.oid = i.indexrelid JOIN "
-    "pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1 "
-    "AND c.relname = $2";
 
 /// Partitions that lack a part of the index $1: schema, name, relkind.
 constexpr auto find_bare_partitions
@@ -178,7 +159,7 @@ std::string create_text(const concurrent_step& step, std::string_view how,
 store_result<void> step_runner::create_index(const concurrent_step& step,
                                              const std::string& text,
                                              bool begun) {
-  auto table = one_row(find_table, {step.table, session_.target().schema});
+  auto table = objects_.relation(step.table);
   if (!table)
     return std::unexpected{std::move(table.error())};
   // PostgreSQL says best what is wrong with it.
@@ -187,11 +168,6 @@ store_result<void> step_runner::create_index(const concurrent_step& step,
   std::string schema{text_of((*table)[0])};
   if ((*table)[1] != "p")
     return build_index(schema, step.object_name, text, begun || step.lenient);
-  auto index = one_row(find_index, {schema, step.object_name});
-  if (!index)
-    return std::unexpected{std::move(index.error())};
-  if (!index->empty() && bool_of((*index)[0]) && !begun && !step.lenient)
-    return refuse("there is an index " + step.object_name + " already");
   return create_on_partitions(step, schema);
 }
 
@@ -200,7 +176,7 @@ store_result<void>
 step_runner::build_index(const std::string& schema, const std::string& name,
                          const std::string& text, bool mine) {
   auto built = session_.retry([&]() -> store_result<void> {
-    auto index = one_row(find_index, {schema, name});
+    auto index = objects_.index(schema, name);
     if (!index)
       return std::unexpected{std::move(index.error())};
     if (!index->empty() && bool_of((*index)[0]) && mine)
@@ -224,7 +200,7 @@ step_runner::build_index(const std::string& schema, const std::string& name,
 /// looks for it again.
 void step_runner::drop_invalid(const std::string& schema,
                                const std::string& name) {
-  auto index = one_row(find_index, {schema, name});
+  auto index = objects_.index(schema, name);
   if (!index || index->empty() || bool_of((*index)[0]))
     return;
   auto dropped = session_.outside("DROP INDEX CONCURRENTLY "
@@ -257,7 +233,7 @@ step_runner::create_on_partitions(const concurrent_step& step,
       if (auto done = create_on_partition(step, parent_index, x); !done)
         return done;
   }
-  auto index = one_row(find_index, {schema, step.object_name});
+  auto index = objects_.index(schema, step.object_name);
   if (!index)
     return std::unexpected{std::move(index.error())};
   if (index->empty() || !bool_of((*index)[0]))
@@ -294,16 +270,13 @@ step_runner::create_on_partition(const concurrent_step& step,
 store_result<void> step_runner::drop_index(const concurrent_step& step,
                                            const std::string& text,
                                            bool begun) {
-  auto found = one_row("SELECT c.relkind FROM pg_catalog.pg_class c WHERE "
-                       "c.oid = coalesce(to_regclass(quote_ident($2) || '.' || "
-                       "$1), to_regclass($1))",
-                       {step.object, session_.target().schema});
+  auto found = objects_.relation(step.object);
   if (!found)
     return std::unexpected{std::move(found.error())};
   if (found->empty() && begun)
     return {};
   // PostgreSQL cannot drop it concurrently on a partitioned table.
-  if (!found->empty() && (*found)[0] == "I")
+  if (!found->empty() && (*found)[1] == "I")
     return session_.transaction(
       [&] { return session_.conn().run("DROP INDEX " + step.object); });
   return session_.retry([&] { return session_.outside(text, std::nullopt); });
@@ -337,15 +310,13 @@ store_result<void> step_runner::reindex(const std::string& text) {
 
 store_result<void> step_runner::detach(const concurrent_step& step,
                                        const std::string& text, bool begun) {
-  auto state = one_row(
-    "SELECT h.inhdetachpending FROM pg_catalog.pg_inherits h WHERE h.inhrelid "
-    "= coalesce(to_regclass(quote_ident($2) || '.' || $1), to_regclass($1))",
-    {step.object, session_.target().schema});
-  if (!state)
-    return std::unexpected{std::move(state.error())};
-  if (state->empty() && begun)
+  auto part = objects_.relation(step.object);
+  if (!part)
+    return std::unexpected{std::move(part.error())};
+  auto attached = !part->empty() && (*part)[2];
+  if (!attached && begun)
     return {};
-  auto pending = !state->empty() && bool_of((*state)[0]);
+  auto pending = attached && bool_of((*part)[2]);
   auto statement = pending ? "ALTER TABLE " + step.table + " DETACH PARTITION "
                                + step.object + " FINALIZE"
                            : text;

@@ -2,6 +2,7 @@
 
 #include "actors/coordinator/concurrent_step.hpp"
 #include "actors/coordinator/migration_session.hpp"
+#include "actors/coordinator/step_objects.hpp"
 
 namespace millrace {
 
@@ -9,11 +10,11 @@ namespace millrace {
 /// another run was ended, at whatever point.
 ///
 /// A statement that can be in a transaction commits together with the note that
-/// it is done. One that cannot is noted before it begins and after it has
-/// ended; in between, what it left is looked at: an invalid index is dropped
-/// and made again, one that is valid is taken for made. On a partitioned table
-/// an index is made ON ONLY the parent, concurrently on each partition, and
-/// attached.
+/// it is done. One that cannot is noted before it begins, unless somebody else
+/// has made, or taken away, what it is to, and after it has ended; in between,
+/// what it left is looked at: an invalid index is dropped and made again, one
+/// that is valid is taken for made. On a partitioned table an index is made ON
+/// ONLY the parent, concurrently on each partition, and attached.
 class step_runner {
 public:
   step_runner(migration_session& session, history_tables& history,
@@ -48,12 +49,10 @@ private:
   store_result<void> detach(const concurrent_step& step,
                             const std::string& text, bool begun);
 
-  store_result<sql_row> one_row(const std::string& question,
-                                const sql_params& params);
-
   migration_session& session_;
   history_tables& history_;
   std::string set_;
+  step_objects objects_;
 };
 
 } // namespace millrace

@@ -24,6 +24,15 @@ TEST_CASE("an index that is made concurrently is taken apart") {
   CHECK(step("CREATE INDEX CONCURRENTLY ON t (a)").kind == step_kind::refused);
 }
 
+TEST_CASE("a name says its schema where a dot stands outside of quotes") {
+  CHECK(names_schema("a.t"));
+  CHECK(names_schema("\"a\".t"));
+  CHECK(names_schema("\"a\"\"\".\"t\""));
+  CHECK_FALSE(names_schema("t"));
+  CHECK_FALSE(names_schema("\"a.t\""));
+  CHECK_FALSE(names_schema("\"a\"\".t\""));
+}
+
 TEST_CASE("what can be in a transaction is, and the rest is told apart") {
   using enum step_kind;
   CHECK(step("CREATE INDEX i ON t (a)").kind == transactional);
@@ -37,6 +46,7 @@ TEST_CASE("what can be in a transaction is, and the rest is told apart") {
   CHECK(step("VACUUM (ANALYZE) t").kind == repeatable);
   auto detach = step("ALTER TABLE IF EXISTS t DETACH PARTITION p CONCURRENTLY");
   CHECK(detach.kind == detach_partition);
+  CHECK(detach.lenient);
   CHECK(detach.table == "t");
   CHECK(detach.object == "p");
   CHECK(step("ALTER TABLE t DETACH PARTITION p").kind == transactional);

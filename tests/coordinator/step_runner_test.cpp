@@ -109,10 +109,62 @@ TEST_CASE_METHOD(fixture, "an index that an ended run has left invalid is "
 
 TEST_CASE_METHOD(fixture, "an index that is there and not of this step is no "
                           "step done") {
-  db.execute("CREATE INDEX i ON shop.t (a)");
-  CHECK_THAT(failure(stepwise("CREATE INDEX CONCURRENTLY i ON t (b);")),
-             ContainsSubstring("42P07"));
-  CHECK(indexes() == "shop.i");
+  db.execute("CREATE INDEX i ON shop.t (a); CREATE INDEX j ON shop.p (at)");
+  auto before = indexes();
+  // Nor the next time.
+  for (auto attempt = 0; attempt < 2; ++attempt) {
+    CHECK_THAT(failure(stepwise("CREATE INDEX CONCURRENTLY i ON t (b);")),
+               ContainsSubstring("there is an index i already")
+                 && ContainsSubstring("42P07"));
+    CHECK_THAT(failure(stepwise("CREATE INDEX CONCURRENTLY j ON p (b);")),
+               ContainsSubstring("there is an index j already"));
+  }
+  CHECK(indexes() == before);
+  up(set_of(stepwise("CREATE INDEX CONCURRENTLY IF NOT EXISTS i ON t (b);")),
+     here);
+}
+
+TEST_CASE_METHOD(fixture, "what is not there is neither dropped nor detached, "
+                          "however often that is asked for") {
+  db.execute("CREATE TABLE shop.alone (at int)");
+  for (auto attempt = 0; attempt < 2; ++attempt) {
+    CHECK_THAT(failure(stepwise("DROP INDEX CONCURRENTLY mistyped;")),
+               ContainsSubstring("there is no index mistyped")
+                 && ContainsSubstring("42704"));
+    for (const auto* part : {"mistyped", "alone"})
+      CHECK_THAT(failure(stepwise("ALTER TABLE p DETACH PARTITION "
+                                  + std::string{part} + " CONCURRENTLY;")),
+                 ContainsSubstring("p has no partition " + std::string{part}));
+    CHECK_THAT(failure(stepwise("CREATE INDEX CONCURRENTLY i ON mistyped "
+                                "(a);")),
+               ContainsSubstring("there is no table mistyped")
+                 && ContainsSubstring("42P01"));
+  }
+  up(set_of(stepwise("DROP INDEX CONCURRENTLY IF EXISTS mistyped; ALTER TABLE "
+                     "IF EXISTS mistyped DETACH PARTITION p1 CONCURRENTLY;")),
+     here);
+}
+
+TEST_CASE_METHOD(fixture, "names may say their schema") {
+  db.execute("CREATE TABLE public.t (a int); CREATE TABLE public.q (at int) "
+             "PARTITION BY RANGE (at); CREATE TABLE public.q1 PARTITION OF "
+             "public.q FOR VALUES FROM (0) TO (9)");
+  auto file = stepwise("CREATE INDEX CONCURRENTLY i ON public.t (a); CREATE "
+                       "INDEX CONCURRENTLY j ON public.q (at);",
+                       "DROP INDEX CONCURRENTLY public.i; DROP INDEX "
+                       "CONCURRENTLY \"public\".j; ALTER TABLE public.q DETACH "
+                       "PARTITION public.q1 CONCURRENTLY;");
+  up(set_of(file), here);
+  auto there = [this] {
+    return db.value("SELECT count(*) FROM pg_indexes WHERE schemaname = "
+                    "'public' AND indexname IN ('i', 'j', 'q1_j')");
+  };
+  CHECK(there() == "3");
+  run(set_of(file), here, migrate_down{});
+  CHECK(there() == "0");
+  CHECK(db.value("SELECT count(*) FROM pg_inherits WHERE inhrelid = "
+                 "'public.q1'::regclass")
+        == "0");
 }
 
 TEST_CASE_METHOD(fixture, "steps that are done are not done again, and those "
