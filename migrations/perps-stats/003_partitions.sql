@@ -38,6 +38,8 @@ BEGIN
                  'GENERATED INCLUDING STORAGE INCLUDING COMPRESSION)',
                  partition_name, parent);
   IF kept IS NOT NULL THEN
+    -- A row that comes behind the DELETE would be in the way of the ATTACH.
+    EXECUTE format('LOCK TABLE %I IN ACCESS EXCLUSIVE MODE', kept);
     EXECUTE format('WITH moved AS (DELETE FROM %2$I WHERE %3$I >= %4$s AND '
                    '%3$I < %5$s RETURNING *) INSERT INTO %1$I (%6$s) '
                    'SELECT %6$s FROM moved',

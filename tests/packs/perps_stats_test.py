@@ -331,5 +331,28 @@ class WhatItGetsWrong(PerpsTest):
             "SELECT name FROM exchanges ORDER BY name")], SEVEN)
 
 
+class Writers(support.PackTest):
+    """Several sessions at once."""
+
+    packs = ("perps-stats",)
+
+    def test_05_a_row_on_its_way_into_the_default_goes_with_its_day(self):
+        writer = self.open()
+        maker = self.open()
+        writer.run("BEGIN; INSERT INTO tickers (exchange_id, symbol, ts) "
+                   "SELECT id, 'BTC', '2031-01-01 12:00Z' FROM exchanges "
+                   "WHERE name = 'binance'")
+        maker.send("SELECT create_partition_if_not_exists('tickers', "
+                   "'tickers_2031_01_01', '2031-01-01', '2031-01-02')")
+        self.until(lambda: self.db.value(
+            "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = "
+            "'tickers_default'::regclass"), 60)
+        writer.run("COMMIT")
+        self.assertEqual(maker.answer().strip(), "t")
+        self.assertEqual(self.db.value(
+            "SELECT tableoid::regclass::text FROM tickers"),
+            "tickers_2031_01_01")
+
+
 if __name__ == "__main__":
     support.main()
