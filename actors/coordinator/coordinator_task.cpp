@@ -1,6 +1,7 @@
 #include "actors/coordinator/coordinator_task.hpp"
 
 #include "actors/cluster/log.hpp"
+#include "actors/coordinator/jitter.hpp"
 
 #include <caf/event_based_actor.hpp>
 
@@ -99,7 +100,7 @@ void coordinator_task_state::on_done() {
     log::warn("coordinator-task-failed", {{"task", config_.name},
                                           {"database", config_.database},
                                           {"reason", trouble_}});
-  begin_after(done.passing ? config_.retry_soon : config_.retry);
+  begin_after(jittered(done.passing ? config_.retry_soon : config_.retry));
 }
 
 void coordinator_task_state::begin_after(std::chrono::milliseconds delay) {

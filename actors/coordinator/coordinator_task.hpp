@@ -44,7 +44,8 @@ struct coordinator_task_config {
   /// Goes to work as well when a row finds no partition.
   bool for_missed_partitions = false;
 
-  /// After one that failed, and after one with a passing failure.
+  /// After one that failed, and after one with a passing failure; half of it at
+  /// least, as chance wants.
   std::chrono::milliseconds retry{60'000};
   std::chrono::milliseconds retry_soon{5'000};
 };

@@ -1,11 +1,11 @@
 #include "actors/coordinator/migration_session.hpp"
 
+#include "actors/coordinator/jitter.hpp"
 #include "actors/coordinator/work_watch.hpp"
 #include "actors/store/sql_text.hpp"
 #include "actors/store/sql_values.hpp"
 
 #include <algorithm>
-#include <random>
 #include <thread>
 #include <utility>
 
@@ -21,13 +21,6 @@ constexpr auto longest_pause = 5s;
 
 /// How often another migrator's lock is asked for.
 constexpr auto poll_interval = 50ms;
-
-/// Those who wait for the same thing shall not come back at the same time.
-std::chrono::milliseconds jittered(std::chrono::milliseconds pause) {
-  thread_local std::minstd_rand random{std::random_device{}()};
-  std::uniform_int_distribution<int64_t> pick{pause.count() / 2, pause.count()};
-  return std::chrono::milliseconds{pick(random)};
-}
 
 } // namespace
 

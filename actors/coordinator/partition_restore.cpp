@@ -1,5 +1,6 @@
 #include "actors/coordinator/partition_restore.hpp"
 
+#include "actors/coordinator/jitter.hpp"
 #include "actors/coordinator/partition_catalog.hpp"
 #include "actors/store/copy_stream.hpp"
 #include "actors/store/sql_text.hpp"
@@ -20,7 +21,7 @@ constexpr std::size_t max_name_bytes = 63;
 constexpr std::string_view lock_timeout_state = "55P03";
 
 /// A parent that somebody holds is asked for so often before the rows are
-/// given up, which took long to copy.
+/// given up, which took long to copy; the pauses are shorter at times.
 constexpr int max_attempts = 30;
 constexpr auto attempt_pause = 1s;
 
@@ -299,7 +300,7 @@ partition_restore::attach(const std::vector<std::string>& statements) {
       return done;
     if (auto back = conn_.run("ROLLBACK TO SAVEPOINT millrace_attach"); !back)
       return back;
-    std::this_thread::sleep_for(attempt_pause);
+    std::this_thread::sleep_for(jittered(attempt_pause));
   }
 }
 

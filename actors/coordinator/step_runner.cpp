@@ -310,17 +310,22 @@ store_result<void> step_runner::reindex(const std::string& text) {
 
 store_result<void> step_runner::detach(const concurrent_step& step,
                                        const std::string& text, bool begun) {
-  auto part = objects_.relation(step.object);
-  if (!part)
-    return std::unexpected{std::move(part.error())};
-  auto attached = !part->empty() && (*part)[2];
-  if (!attached && begun)
-    return {};
-  auto pending = attached && bool_of((*part)[2]);
-  auto statement = pending ? "ALTER TABLE " + step.table + " DETACH PARTITION "
-                               + step.object + " FINALIZE"
-                           : text;
-  return session_.outside(statement, std::nullopt);
+  return session_.retry([&]() -> store_result<void> {
+    auto part = objects_.relation(step.object);
+    if (!part)
+      return std::unexpected{std::move(part.error())};
+    auto attached = !part->empty() && (*part)[2];
+    if (!attached && begun)
+      return {};
+    begun = true;
+    // An attempt that was ended in its second half.
+    auto pending = attached && bool_of((*part)[2]);
+    auto statement = pending
+                       ? "ALTER TABLE " + step.table + " DETACH PARTITION "
+                           + step.object + " FINALIZE"
+                       : text;
+    return session_.outside(statement, std::nullopt);
+  });
 }
 
 } // namespace millrace

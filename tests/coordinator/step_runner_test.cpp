@@ -4,6 +4,8 @@
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
 
+#include <thread>
+
 using namespace millrace;
 using namespace millrace::test;
 using Catch::Matchers::ContainsSubstring;
@@ -208,6 +210,45 @@ TEST_CASE_METHOD(fixture, "a partition that is being detached is detached to "
           == "t");
   reader.close();
   up(set_of(file), here);
+  CHECK(db.value("SELECT count(*) FROM pg_inherits WHERE inhrelid = "
+                 "'shop.p1'::regclass")
+        == "0");
+}
+
+TEST_CASE_METHOD(fixture,
+                 "a detach that a deadlock has ended is gone on with") {
+  auto file = stepwise("ALTER TABLE p DETACH PARTITION p1 CONCURRENTLY;");
+  // Has read the table, and then wants what the migrator has, which waits for
+  // all who have read it.
+  auto reader = open();
+  auto pid = reader.backend_pid();
+  REQUIRE(reader.run("SET deadlock_timeout = '1h'; BEGIN; SELECT count(*) FROM "
+                     "shop.p"));
+  REQUIRE(conn.run("SET deadlock_timeout = '20ms'"));
+  auto waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' "
+                 "AND NOT granted AND pid = "
+                 + std::to_string(pid);
+  std::jthread waiter;
+  std::string told;
+  migrator_options options;
+  options.tell = [&](const std::string& text) {
+    if (text.starts_with("step 1 ")) {
+      waiter = std::jthread{[&reader] {
+        static_cast<void>(
+          reader.query("SELECT pg_advisory_lock(hashtext("
+                       "'millrace.migrations'), hashtext('shop'))"));
+      }};
+      while (db.value(waiting) == "0")
+        std::this_thread::yield();
+    } else if (text.starts_with("attempt 1 ")) {
+      told = text;
+      db.execute("SELECT pg_terminate_backend(" + std::to_string(pid) + ')');
+    }
+  };
+  auto done = migrator{conn, options}.up(set_of(file), here);
+  INFO(done.error_or(std::string{}));
+  CHECK(done);
+  CHECK_THAT(told, ContainsSubstring("40P01"));
   CHECK(db.value("SELECT count(*) FROM pg_inherits WHERE inhrelid = "
                  "'shop.p1'::regclass")
         == "0");
