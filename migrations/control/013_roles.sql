@@ -39,10 +39,16 @@ BEGIN
       JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
       WHERE n.nspname = in_schema AND c.relkind = 'r' AND (c.relname IN (
           'schema_migrations', 'schema_repeatables', 'schema_migration_steps')
-        OR n.nspname = 'millrace' AND c.relname = 'role_prefix')
+        OR n.nspname = 'millrace' AND c.relname IN (
+          'admin_action', 'coordinator', 'partition_hold', 'partition_removal',
+          'role_prefix'))
       ORDER BY 1
     LOOP
-      RETURN NEXT format('REVOKE INSERT, UPDATE, DELETE ON %I.%I FROM %I',
+      RETURN NEXT format('REVOKE %s ON %I.%I FROM %I',
+                         CASE WHEN in_schema = 'millrace'
+                                   AND mine = 'admin_action'
+                              THEN 'UPDATE, DELETE'
+                              ELSE 'INSERT, UPDATE, DELETE' END,
                          in_schema, mine, to_role);
     END LOOP;
   END IF;

@@ -91,8 +91,8 @@ void grant_reader::add(grant_fact x) {
 /// What every node does in the control schema, whoever writes the rows.
 store_result<void> grant_reader::read_login() {
   // Those of the runner are written by whoever migrates.
-  names others{"role_prefix", "schema_migrations", "schema_repeatables",
-               "schema_migration_steps"};
+  names others{"admin_action", "role_prefix", "schema_migrations",
+               "schema_repeatables", "schema_migration_steps"};
   if (!all_.coordinator.stand_by)
     others.insert(others.end(),
                   {"coordinator", "partition_hold", "partition_removal"});
@@ -109,6 +109,10 @@ store_result<void> grant_reader::read_login() {
   auto done = lacks_schema(role_, granted_schema);
   if (done)
     done = lacks_tables(role_, granted_schema, tables, all_writes);
+  // It adds to what people did, and changes none of it.
+  if (done)
+    done = lacks_tables(role_, granted_schema, {"admin_action"},
+                        {"SELECT", "INSERT"});
   if (done)
     done = lacks_functions(role_,
                            all_.coordinator.stand_by ? for_people : for_others);

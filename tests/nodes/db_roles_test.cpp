@@ -113,12 +113,31 @@ TEST_CASE_METHOD(roles_fixture, "ingest may write and claim, and neither "
   // Only its own tenant.
   CHECK_FALSE(may("_north_ingest", "SELECT * FROM tenant_south.notes"));
   CHECK_FALSE(may("_north_reader", "SELECT * FROM tenant_south.notes"));
-  // Who writes says neither who may what, nor what is applied.
-  for (const auto* sql :
-       {"INSERT INTO millrace.role_prefix VALUES ('mine')",
-        "DELETE FROM millrace.schema_migrations",
-        "UPDATE millrace.schema_repeatables SET checksum = ''"})
-    CHECK_FALSE(may("_ingest", sql));
+  // Who writes says neither who may what, nor what is applied, nor what a
+  // coordinator is to drop as the owner, nor what people did.
+  for (const auto* role : {"_ingest", "_north_ingest"})
+    for (const auto* sql :
+         {"INSERT INTO millrace.role_prefix VALUES ('mine')",
+          "DELETE FROM millrace.schema_migrations",
+          "UPDATE millrace.schema_repeatables SET checksum = ''",
+          "INSERT INTO millrace.partition_removal (schema_name, table_name, "
+          "partition_name, partition_oid, bounds) VALUES ('tenant_north', "
+          "'tenant_north.notes', 'notes', 'tenant_north.notes'::regclass, '')",
+          "UPDATE millrace.partition_removal SET partition_oid = 0",
+          "DELETE FROM millrace.partition_removal",
+          "INSERT INTO millrace.partition_hold (schema_name, partition_name, "
+          "partition_oid, held_by) VALUES ('tenant_north', 'notes', 0, 'me')",
+          "UPDATE millrace.partition_hold SET held_by = 'me'",
+          "DELETE FROM millrace.partition_hold",
+          "INSERT INTO millrace.coordinator DEFAULT VALUES",
+          "UPDATE millrace.coordinator SET epoch = epoch + 1",
+          "DELETE FROM millrace.coordinator",
+          "UPDATE millrace.admin_action SET reason = 'none'",
+          "DELETE FROM millrace.admin_action"})
+      CHECK_FALSE(may(role, sql));
+  CHECK(may("_north_ingest", "INSERT INTO millrace.admin_action (os_user, "
+                             "host, command, object, reason) VALUES ('a', "
+                             "'b', 'c', 'd', 'e')"));
   auto calls = [this](const std::string& role) {
     return db.value("SELECT bool_and(has_function_privilege('" + prefix + role
                     + "', oid, 'EXECUTE')) FROM pg_proc WHERE proname = "
