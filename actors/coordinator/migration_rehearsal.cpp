@@ -1,6 +1,7 @@
 #include "actors/coordinator/migration_rehearsal.hpp"
 
 #include "actors/coordinator/concurrent_step.hpp"
+#include "actors/coordinator/server_statement.hpp"
 #include "actors/store/sql_text.hpp"
 #include "actors/store/sql_values.hpp"
 
@@ -162,17 +163,23 @@ std::string reason(const store_error& x) {
   return "not measured: " + text_of_error(x);
 }
 
-/// Brings the rehearsal's database to where the history is.
-std::expected<void, std::string> catch_up(connection& real, connection& stage,
-                                          const migration_set& set,
-                                          const migration_target& target) {
-  migrator worker{stage};
-  auto apply
-    = [&](const migration_set& files,
-          const migration_target& to) -> std::expected<void, std::string> {
-    auto history = history_tables{real, to.schema}.read(files.name);
+/// Files that are run in the rehearsal's database, and where.
+struct applied_files {
+  migration_set set;
+  migration_target target;
+};
+
+using file_sets = std::vector<applied_files>;
+
+/// What brings the rehearsal's database to where the history is.
+std::expected<file_sets, std::string>
+files_before(connection& real, const migration_set& set,
+             const migration_target& target) {
+  file_sets result;
+  auto add = [&](const migration_set& files) -> std::optional<std::string> {
+    auto history = history_tables{real, target.schema}.read(files.name);
     if (!history)
-      return std::unexpected{text_of_error(history.error())};
+      return text_of_error(history.error());
     auto done = files;
     std::erase_if(done.files, [&](const migration& x) {
       return !std::ranges::contains(history->versions, x.version,
@@ -182,9 +189,7 @@ std::expected<void, std::string> catch_up(connection& real, connection& stage,
       return !std::ranges::contains(history->repeatables, x.name,
                                     &applied_migration::name);
     });
-    auto ran = worker.up(done, to);
-    if (!ran)
-      return std::unexpected{ran.error()};
+    result.push_back({std::move(done), target});
     return {};
   };
   // Tenants need the control schema; for it itself, `set` has the files.
@@ -192,8 +197,7 @@ std::expected<void, std::string> catch_up(connection& real, connection& stage,
     auto control = load_embedded_migrations("control");
     if (!control)
       return std::unexpected{control.error()};
-    if (auto ran = worker.up(*control, {"millrace", std::nullopt}); !ran)
-      return std::unexpected{ran.error()};
+    result.push_back({std::move(*control), {"millrace", std::nullopt}});
   }
   // Sets that this one may build upon.
   auto table = quote_identifier(target.schema, "schema_migrations");
@@ -209,10 +213,87 @@ std::expected<void, std::string> catch_up(connection& real, connection& stage,
       return std::unexpected{text_of_error(others.error())};
     for (const auto& row : others->rows)
       if (auto files = load_embedded_migrations(text_of(row[0])))
-        if (auto done = apply(*files, target); !done)
-          return done;
+        if (auto wrong = add(*files))
+          return std::unexpected{std::move(*wrong)};
   }
-  return apply(set, target);
+  if (auto wrong = add(set))
+    return std::unexpected{std::move(*wrong)};
+  return result;
+}
+
+/// Why none of these may be run for a try: what they do to the server happens
+/// whatever database they are run in, and would stay.
+std::string reaches_out(const file_sets& before, const std::string& set,
+                        const std::vector<planned_migration>& plan) {
+  std::string result;
+  auto read = [&](const std::string& of_set, const migration& file,
+                  const std::string& script) {
+    auto all = split_sql(script);
+    if (!all)
+      return;
+    for (const auto& x : *all)
+      if (auto act = server_act_of(x); result.empty() && !act.empty())
+        result = std::format("not measured: {} changes what the whole server "
+                             "shares ({})",
+                             file_of(of_set, file), act);
+  };
+  for (const auto& x : plan)
+    read(set, x.file,
+         x.direction == migration_direction::up ? x.file.up : x.file.down);
+  for (const auto& x : before)
+    for (const auto* files : {&x.set.files, &x.set.repeatables})
+      for (const auto& file : *files)
+        read(x.set.name, file, file.up);
+  return result;
+}
+
+std::expected<void, std::string> catch_up(connection& stage,
+                                          const file_sets& before) {
+  migrator worker{stage};
+  for (const auto& x : before)
+    if (auto ran = worker.up(x.set, x.target); !ran)
+      return std::unexpected{ran.error()};
+  return {};
+}
+
+/// Makes the rehearsal's database, runs the plan in it, and drops it.
+void run_beside(rehearsal& result, connection& conn,
+                const database_opener& open, const file_sets& before,
+                const migration_set& set, const migration_target& target,
+                const std::vector<planned_migration>& plan) {
+  auto name = conn.query("SELECT 'millrace_rehearsal_' || replace("
+                         "gen_random_uuid()::text, '-', '')");
+  auto made = name ? conn.run("CREATE DATABASE "
+                              + quote_identifier(text_of(name->rows[0][0]))
+                              + " TEMPLATE template0")
+                   : std::unexpected{name.error()};
+  if (!made) {
+    result.why_not = reason(made.error());
+    return;
+  }
+  std::string stage_name{text_of(name->rows[0][0])};
+  {
+    auto stage = open(stage_name);
+    auto ready = stage ? catch_up(*stage, before)
+                       : std::unexpected{text_of_error(stage.error())};
+    if (!ready)
+      result.why_not = "not measured: " + ready.error();
+    for (const auto& x : plan) {
+      if (!result.why_not.empty())
+        break;
+      auto seen = file_rehearsal{*stage, target}.run(x);
+      if (seen)
+        result.files.push_back(std::move(*seen));
+      else
+        result.why_not = std::format("{}: {}", file_of(set.name, x.file),
+                                     reason(seen.error()));
+    }
+  }
+  auto dropped = conn.run("DROP DATABASE " + quote_identifier(stage_name)
+                          + " WITH (FORCE)");
+  if (!dropped && result.why_not.empty())
+    result.why_not = "the database " + stage_name
+                     + " is left: " + text_of_error(dropped.error());
 }
 
 } // namespace
@@ -221,39 +302,11 @@ rehearsal rehearse(connection& conn, const database_opener& open,
                    const migration_set& set, const migration_target& target,
                    const std::vector<planned_migration>& plan) {
   rehearsal result;
-  auto name = conn.query("SELECT 'millrace_rehearsal_' || replace("
-                         "gen_random_uuid()::text, '-', '')");
-  auto made = name ? conn.run("CREATE DATABASE "
-                              + quote_identifier(text_of(name->rows[0][0]))
-                              + " TEMPLATE template0")
-                   : std::unexpected{name.error()};
-  if (!made)
-    result.why_not = reason(made.error());
-  if (made) {
-    std::string stage_name{text_of(name->rows[0][0])};
-    {
-      auto stage = open(stage_name);
-      auto ready = stage ? catch_up(conn, *stage, set, target)
-                         : std::unexpected{text_of_error(stage.error())};
-      if (!ready)
-        result.why_not = "not measured: " + ready.error();
-      for (const auto& x : plan) {
-        if (!result.why_not.empty())
-          break;
-        auto seen = file_rehearsal{*stage, target}.run(x);
-        if (seen)
-          result.files.push_back(std::move(*seen));
-        else
-          result.why_not = std::format("{}: {}", file_of(set.name, x.file),
-                                       reason(seen.error()));
-      }
-    }
-    auto dropped = conn.run("DROP DATABASE " + quote_identifier(stage_name)
-                            + " WITH (FORCE)");
-    if (!dropped && result.why_not.empty())
-      result.why_not = "the database " + stage_name
-                       + " is left: " + text_of_error(dropped.error());
-  }
+  auto before = files_before(conn, set, target);
+  result.why_not = before ? reaches_out(*before, set.name, plan)
+                          : "not measured: " + before.error();
+  if (result.why_not.empty())
+    run_beside(result, conn, open, *before, set, target, plan);
   for (auto i = result.files.size(); i < plan.size(); ++i)
     result.files.push_back(by_kinds(plan[i]));
   return result;

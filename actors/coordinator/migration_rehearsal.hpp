@@ -40,8 +40,10 @@ using database_opener
 /// it makes an empty database beside it, brings that to where the history says
 /// that this one is, from the files, and runs the plan there. Looks at the
 /// locks that each statement takes and at the files of the tables that it
-/// changes. Where no such database can be made, or where the plan fails in it,
-/// the table of kinds (`effects_of`) has to do.
+/// changes. Where no such database can be made, where the plan fails in it, or
+/// where a file acts on the whole server (`server_act_of`: that would really
+/// happen, so then nothing is run), the table of kinds (`effects_of`) has to
+/// do.
 rehearsal rehearse(connection& conn, const database_opener& open,
                    const migration_set& set, const migration_target& target,
                    const std::vector<planned_migration>& plan);

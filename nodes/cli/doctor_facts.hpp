@@ -114,13 +114,17 @@ struct doctor_facts {
   int64_t frozen_age = 0;
   std::vector<partition_fact> partitions;
   std::vector<grant_fact> grants;
+
+  /// Databases of dry runs that nobody is connected to.
+  std::vector<std::string> rehearsals;
 };
 
 struct doctor_finding {
   severity level = severity::warning;
 
   /// What was looked at: `settings`, `sessions`, `migrations`, `extensions`,
-  /// `tables`, `indexes`, `bloat`, `transactions`, `partitions`, `grants`.
+  /// `tables`, `indexes`, `bloat`, `transactions`, `partitions`, `grants`,
+  /// `databases`.
   std::string_view check;
   std::string text;
 

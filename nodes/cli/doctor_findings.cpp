@@ -161,6 +161,13 @@ public:
           std::format("the role {} lacks {}", one.role, one.what), one.sql);
   }
 
+  void rehearsals(const doctor_facts& x) {
+    for (const auto& name : x.rehearsals)
+      add(warning, "databases",
+          "the database " + name + " is left of a dry run that was ended",
+          "DROP DATABASE " + quote_identifier(name));
+  }
+
   std::vector<doctor_finding> take() {
     std::ranges::stable_sort(all_, std::greater{}, &doctor_finding::level);
     return std::move(all_);
@@ -218,6 +225,7 @@ std::vector<doctor_finding> diagnose(const doctor_facts& x) {
   work.holders(x);
   work.partitions(x);
   work.grants(x);
+  work.rehearsals(x);
   return work.take();
 }
 

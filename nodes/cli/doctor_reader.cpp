@@ -38,7 +38,7 @@ store_result<doctor_facts> doctor_reader::read() {
        {&doctor_reader::read_settings, &doctor_reader::read_sessions,
         &doctor_reader::read_migrations, &doctor_reader::read_invalid,
         &doctor_reader::read_bloat, &doctor_reader::read_holders,
-        &doctor_reader::read_partitions})
+        &doctor_reader::read_partitions, &doctor_reader::read_rehearsals})
     if (auto done = (this->*part)(); !done)
       return std::unexpected{std::move(done.error())};
   auto grants = grant_reader{conn_, all_, database_, facts_.role}.read();
@@ -249,6 +249,19 @@ store_result<void> doctor_reader::read_partitions() {
     }
     facts_.partitions.push_back(std::move(fact));
   }
+  return {};
+}
+
+/// Who runs one is connected to it.
+store_result<void> doctor_reader::read_rehearsals() {
+  auto found = conn_.query(
+    "SELECT d.datname FROM pg_database d WHERE d.datname ~ "
+    "'^millrace_rehearsal_[0-9a-f]{32}$' AND NOT EXISTS (SELECT FROM "
+    "pg_stat_activity a WHERE a.datid = d.oid) ORDER BY 1");
+  if (!found)
+    return std::unexpected{std::move(found.error())};
+  for (const auto& row : found->rows)
+    facts_.rehearsals.push_back(maybe_text(row[0]));
   return {};
 }
 

@@ -29,6 +29,7 @@ private:
   store_result<void> read_bloat();
   store_result<void> read_holders();
   store_result<void> read_partitions();
+  store_result<void> read_rehearsals();
 
   connection& conn_;
   const config& all_;

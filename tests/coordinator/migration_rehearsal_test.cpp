@@ -104,3 +104,33 @@ TEST_CASE_METHOD(fixture, "what cannot be measured is told by its kind, and "
         == "by_hand: ACCESS EXCLUSIVE, writes all rows anew");
   CHECK(databases() == "0");
 }
+
+TEST_CASE_METHOD(fixture, "nothing is run for a try where a file changes what "
+                          "the whole server shares") {
+  auto role = test::unique_name("rehearsed");
+  auto limit = [&] {
+    return db.value("SELECT rolconnlimit FROM pg_roles WHERE rolname = '" + role
+                    + "'");
+  };
+  db.execute("CREATE ROLE " + role);
+  migration_set set{"test",
+                    {file("001_r.sql", "CREATE TABLE t (a int); ALTER ROLE "
+                                         + role + " CONNECTION LIMIT 7;")}};
+  up(set, here);
+  REQUIRE(limit() == "7");
+  db.execute("ALTER ROLE " + role + " CONNECTION LIMIT 3");
+  set.files.push_back(file("002_i.sql", "CREATE INDEX i ON t (a);"));
+  auto x = rehearse(set);
+  CHECK(limit() == "3");
+  CHECK(x.why_not
+        == "not measured: test/001_r.sql changes what the whole server shares "
+           "(ALTER ROLE)");
+  REQUIRE(x.files.size() == 1);
+  CHECK_FALSE(x.files[0].statements.at(0).measured);
+  CHECK(text_of(x.files[0].statements[0]) == "t: SHARE, reads all rows");
+  // One that is pending, too.
+  set.files.push_back(file("003_r.sql", "GRANT pg_monitor TO " + role + ';'));
+  CHECK_THAT(rehearse(set).why_not, ContainsSubstring("test/003_r.sql"));
+  CHECK(databases() == "0");
+  db.execute("DROP ROLE " + role);
+}

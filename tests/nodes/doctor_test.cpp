@@ -163,6 +163,16 @@ TEST_CASE("partitions, grants and objects that are missing are told with what "
   CHECK_THAT(told(x), ContainsSubstring("warning migrations schema"));
 }
 
+TEST_CASE("a database that a dry run has left is told with the statement that "
+          "drops it") {
+  auto x = healthy();
+  x.rehearsals = {"millrace_rehearsal_1"};
+  CHECK(told(x)
+        == "warning databases the database millrace_rehearsal_1 is left of a "
+           "dry run that was ended\n");
+  CHECK(diagnose(x).at(0).mend == "DROP DATABASE \"millrace_rehearsal_1\"");
+}
+
 TEST_CASE("migrations that are configured and cannot be applied are an error") {
   auto x = healthy();
   x.broken_sets = {{"notes", "/srv/notes", "it is gone"}, {"nope", "", "none"}};
