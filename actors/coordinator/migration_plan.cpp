@@ -128,6 +128,19 @@ void check_interrupted(const migration_set& set,
   }
 }
 
+/// Why the way to a version is not the one that was asked for; empty: it is.
+std::string against(const migrate_to& goal, int32_t newest) {
+  if (goal.only == migration_direction::up && goal.version < newest)
+    return std::format("version: {} is below {}, the newest that is applied: "
+                       "up takes nothing back, 'millrace migrate to {}' does",
+                       goal.version, newest, goal.version);
+  if (goal.only == migration_direction::down && goal.version > newest)
+    return std::format("version: {} is above {}, the newest that is applied: "
+                       "down applies nothing, 'millrace migrate to {}' does",
+                       goal.version, newest, goal.version);
+  return {};
+}
+
 } // namespace
 
 std::string to_string(migration_state x) {
@@ -231,9 +244,15 @@ make_plan(const migration_set& set, const migration_history& history,
     if (to->version < 0 || to->version > last)
       wrong.push_back(
         std::format("version: found {}, expected 0 to {}", to->version, last));
-    to_version(to->version);
-    if (to->version == last)
-      plan_repeatables(set, history, result);
+    if (auto other_way = against(*to, newest(history)); !other_way.empty())
+      wrong.push_back(std::move(other_way));
+    // Back to the newest is nowhere, whatever is lacking before it.
+    if (to->only != migration_direction::down
+        || to->version < newest(history)) {
+      to_version(to->version);
+      if (to->version == last)
+        plan_repeatables(set, history, result);
+    }
   } else {
     to_version(std::max(last, newest(history)));
     plan_repeatables(set, history, result,

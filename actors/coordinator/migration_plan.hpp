@@ -95,6 +95,9 @@ struct migrate_redo {};
 /// Up to and including this version, or back to it; 0 takes all back.
 struct migrate_to {
   int32_t version = 0;
+
+  /// Refused where the way is the other one; nothing: either.
+  std::optional<migration_direction> only = {};
 };
 
 /// Everything that is pending, and reference rows whether they are or not.

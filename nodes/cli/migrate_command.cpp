@@ -168,8 +168,11 @@ exit_code run_migrate_redo(const migrate_arguments& what, console& to) {
 }
 
 exit_code run_migrate_to(const migrate_arguments& what, console& to) {
-  return run_goal(for_one_set(what), to, "is there already",
-                  migrate_to{what.number});
+  migrate_to goal{what.number};
+  if (!what.only.empty())
+    goal.only = what.only == "up" ? migration_direction::up
+                                  : migration_direction::down;
+  return run_goal(for_one_set(what), to, "is there already", goal);
 }
 
 exit_code run_migrate_baseline(const migrate_arguments& what, console& to) {

@@ -54,6 +54,9 @@ struct migrate_arguments {
 
   /// `to` and `baseline`: the version; `down`: how many.
   int32_t number = 1;
+
+  /// `to`: `up` or `down`, when it may go no other way.
+  std::string only;
 };
 
 /// What `millrace migrate new` got from the command line.

@@ -125,6 +125,11 @@ void add_migrate(CLI::App& root, adder& all) {
   to.app->add_option("VERSION", to.args->number, "Its number; 0: none of them")
     ->type_name("NUMBER")
     ->required();
+  to.app
+    ->add_option("--only", to.args->only,
+                 "Refuse where the way there is the other one: up or down")
+    ->type_name("DIRECTION")
+    ->check(CLI::IsMember({"up", "down"}));
   add("status", "Tell what is applied and what is not; changes nothing",
       run_migrate_status);
   add("verify", "Tell everything that is wrong; changes nothing",

@@ -23,6 +23,7 @@ accept_other_spellings(const std::vector<std::string>& args) {
   if (args.size() < 2 || args[0] != "migrate" || !args[1].starts_with('-'))
     return args;
   std::string verb;
+  std::optional<std::string> version;
   std::vector<std::string> rest;
   auto choose = [&verb](std::string x) {
     // `-init -up` of a set-up script: up makes what init makes.
@@ -47,8 +48,7 @@ accept_other_spellings(const std::vector<std::string>& args) {
     if (name == "cmd") {
       choose(value());
     } else if (name == "version") {
-      choose("to");
-      rest.push_back(value());
+      version = value();
     } else if (is_verb(name) && equals == word.npos) {
       choose(name);
     } else if (dashes == 1 && name.size() > 1) {
@@ -57,8 +57,16 @@ accept_other_spellings(const std::vector<std::string>& args) {
       rest.push_back(word);
     }
   }
-  if (verb.empty())
+  if (verb.empty() && !version)
     return args;
+  // A version is no count: it says how far up or down goes.
+  if (version) {
+    if (verb == "up" || verb == "down")
+      rest.insert(rest.begin(), {"--only", verb});
+    if (verb.empty() || verb == "init" || verb == "up" || verb == "down")
+      verb = "to";
+    rest.insert(rest.begin(), std::move(*version));
+  }
   std::vector<std::string> result{"migrate", verb};
   result.insert(result.end(), rest.begin(), rest.end());
   return result;

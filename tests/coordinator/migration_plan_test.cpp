@@ -92,6 +92,22 @@ TEST_CASE("to goes up or back to a version that there is") {
              ContainsSubstring("found 4, expected 0 to 3"));
 }
 
+TEST_CASE("to goes no other way than the one that it is told") {
+  using enum migration_direction;
+  CHECK(planned(files(3), applied({1}), migrate_to{2, up}) == "+2");
+  CHECK(planned(files(3), applied({1, 2, 3}), migrate_to{1, down}) == "-3 -2");
+  CHECK(planned(files(3), applied({1, 2}), migrate_to{2, up}) == "");
+  CHECK(planned(files(3), applied({1, 2}), migrate_to{2, down}) == "");
+  CHECK_THAT(planned(files(3), applied({1, 2, 3}), migrate_to{1, up}),
+             ContainsSubstring("1 is below 3, the newest that is applied: up "
+                               "takes nothing back, 'millrace migrate to 1' "
+                               "does"));
+  CHECK_THAT(planned(files(3), applied({1}), migrate_to{3, down}),
+             ContainsSubstring("3 is above 1, the newest that is applied: down "
+                               "applies nothing, 'millrace migrate to 3' "
+                               "does"));
+}
+
 TEST_CASE("a file without a down part cannot be taken back") {
   auto set = files(2);
   set.files[1].down = " \n";

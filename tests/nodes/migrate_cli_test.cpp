@@ -33,6 +33,25 @@ TEST_CASE("other tools' spellings of migrate are accepted") {
         == words{"migrate", "status", "--conn=a=b"});
 }
 
+TEST_CASE("a version beside up or down is how far that goes, and no count") {
+  words up{"migrate", "to", "3", "--only", "up"};
+  CHECK(spelled({"migrate", "-up", "-version=3"}) == up);
+  CHECK(spelled({"migrate", "-version=3", "-up"}) == up);
+  CHECK(spelled({"migrate", "-cmd", "up", "-version", "3"}) == up);
+  CHECK(spelled({"migrate", "-init", "-up", "-version=3"}) == up);
+  words down{"migrate", "to", "4", "--only", "down"};
+  CHECK(spelled({"migrate", "-down", "-version=4"}) == down);
+  CHECK(spelled({"migrate", "-version=4", "-down"}) == down);
+  CHECK(spelled({"migrate", "-init", "-version=4"})
+        == words{"migrate", "to", "4"});
+  // Never another verb than the one that is said.
+  CHECK(spelled({"migrate", "-version=4", "-status"})
+        == words{"migrate", "status", "4"});
+  auto x = run({"migrate", "to", "1", "--only", "sideways"});
+  CHECK(x.code == 2);
+  CHECK_THAT(x.err, ContainsSubstring("--only"));
+}
+
 TEST_CASE("what is spelled our way stays as it is") {
   for (const auto& args :
        {words{"migrate", "up", "-verbose"}, words{"migrate", "--help"},
