@@ -39,6 +39,34 @@ public:
                + " days' - interval '" + more + "')");
   }
 
+  /// A row of so many days ago in each table that grows, but for those that
+  /// the constructor fills.
+  void row_everywhere(int days) const {
+    auto at = "now() - interval '" + std::to_string(days) + " days'";
+    auto add = [&](const std::string& table, const std::string& columns,
+                   const std::string& values) {
+      db.execute("INSERT INTO tenant_perps." + table + " (exchange_id, symbol, "
+                 + columns + ") VALUES (1, 'X" + std::to_string(days) + "', "
+                 + at + values + ')');
+    };
+    add("tickers", "ts", "");
+    add("orderbooks", "ts", "");
+    add("open_interest", "ts", "");
+    add("funding_rates", "ts, rate", ", 1");
+    add("liquidity_depth",
+        "ts, mid_price, bid_1bps, bid_2_5bps, bid_5bps, bid_10bps, bid_20bps, "
+        "ask_1bps, ask_2_5bps, ask_5bps, ask_10bps, ask_20bps",
+        ", 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1");
+    add("klines",
+        "open_time, close_time, interval, open_price, high_price, low_price, "
+        "close_price, volume, quote_volume",
+        ", now(), '1m', 1, 1, 1, 1, 1, 1");
+    add("slippage", "ts, mid_price, trade_amount, buy_feasible, sell_feasible",
+        ", 1, 1, true, true");
+    add("kline_discovery_cache", "discovered_at, interval, earliest_timestamp",
+        ", '1m', now()");
+  }
+
   /// Of the partition of so many days ago.
   std::string name_of(int days) const {
     return db.value("SELECT 'trades' || to_char((now() AT TIME ZONE "
@@ -81,9 +109,18 @@ TEST_CASE_METHOD(db_fixture, "perps-stats Q9: clean on an empty database is a "
 TEST_CASE_METHOD(clean_fixture, "perps-stats Q10, 23, 24: what is older goes "
                                 "from every table, whole days as partitions, "
                                 "and nothing else") {
+  row_everywhere(200);
+  row_everywhere(1);
   auto x = clean({"--older-than", "90", "--yes", "--batch", "1"});
   INFO(x.out << x.err);
   CHECK(x.code == 0);
+  for (const std::string table :
+       {"tickers", "orderbooks", "funding_rates", "open_interest",
+        "liquidity_depth", "klines", "slippage", "kline_discovery_cache"}) {
+    INFO(table);
+    CHECK(db.value("SELECT string_agg(symbol, ' ') FROM tenant_perps." + table)
+          == "X1");
+  }
   CHECK(trades() == "90/-1 min 0/0 h");
   CHECK_THAT(x.out, ContainsSubstring("tenant_perps.trades: 2 rows deleted, 2 "
                                       "partitions dropped\n")
