@@ -150,6 +150,10 @@ private:
                                        x.conn.server_version() / 10'000);
     if (!program)
       return admin_fail(exit_code::failed, program.error());
+    auto reader = find_server_program("pg_restore", what_.pg_bin,
+                                      program->major);
+    if (!reader)
+      return admin_fail(exit_code::failed, reader.error());
     auto facts = read_facts(x.conn);
     if (!facts)
       return admin_fail(facts.error());
@@ -181,11 +185,25 @@ private:
     if (!rows)
       return admin_fail(rows.error());
     x.conn.close();
+    if (auto listed = list(x, to / x.name, *reader); !listed)
+      return listed;
     auto files = sum_files(to / x.name, to, stop_);
     if (!files)
       return admin_fail(exit_code::failed, files.error());
     x.kept.files = std::move(*files);
     return {};
+  }
+
+  /// A dump whose contents cannot be read is none.
+  admin_result<void> list(const held_database& x,
+                          const std::filesystem::path& dump,
+                          const server_program& reader) {
+    program_work work;
+    work.title = "database " + x.name + ": its dump cannot be read";
+    work.command = {reader.path, "--list", dump.string()};
+    work.table_line = " TABLE DATA ";
+    work.tables = x.kept.facts.tables.size();
+    return run_work(work, to_, stop_);
   }
 
   /// Nobody waits for numbers of a dump that failed.

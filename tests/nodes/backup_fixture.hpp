@@ -138,6 +138,23 @@ struct backup_fixture : lanes_fixture {
                      + db.name() + "\\_%'");
   }
 
+  /// A folder for --pg-bin with PostgreSQL's programs, of which the one of that
+  /// name runs `script` where it is not asked for its version; `$real` is it.
+  std::string programs(std::string_view name, std::string_view script) const {
+    auto bin = folder.path() + "/bin";
+    std::filesystem::create_directories(bin);
+    for (std::string_view x : {"pg_dump", "pg_restore"}) {
+      auto file = bin + '/' + std::string{x};
+      std::ofstream{file} << std::format(
+        "#!/bin/sh\nreal=$(ls /usr/lib/postgresql/*/bin/{} | sort -V | tail "
+        "-1)\n[ \"$1\" = --version ] && exec \"$real\" --version\n{}\nexec "
+        "\"$real\" \"$@\"\n",
+        x, x == name ? script : "");
+      std::filesystem::permissions(file, std::filesystem::perms::owner_all);
+    }
+    return bin;
+  }
+
   static std::string lines(int from, int to) {
     std::string result;
     for (auto i = from; i < to; ++i)

@@ -58,14 +58,11 @@ TEST_CASE_METHOD(backup_fixture, "a password is in no argument, message or "
   auto user = url.substr(at, url.find('@') - at);
   url.replace(at, user.size(),
               user.substr(0, user.find(':')) + ":hush-hush-hush");
-  auto bin = folder.write("pg_dump", "");
-  std::ofstream{bin} << std::format(
-    "#!/bin/sh\n[ \"$1\" = --version ] || echo \"$*|$PGPASSWORD|\" >'{}/seen'\n"
-    "exec $(ls /usr/lib/postgresql/*/bin/pg_dump | sort -V | tail -1) \"$@\"\n",
-    folder.path());
-  fs::permissions(bin, fs::perms::owner_all);
+  auto bin = programs("pg_dump",
+                      std::format("echo \"$*|$PGPASSWORD|\" >'{}/seen'",
+                                  folder.path()));
   auto made = test::run({"db", "backup", "--config", config, "--folder",
-                         folder_of_backups, "--pg-bin", folder.path()},
+                         folder_of_backups, "--pg-bin", bin},
                         {{"DB_URL", url}});
   INFO(made.out << made.err);
   REQUIRE(made.code == 0);
@@ -123,4 +120,24 @@ TEST_CASE_METHOD(backup_fixture, "a backup that is killed at any step leaves "
   await("SELECT count(*) FROM pg_stat_activity WHERE datname = "
         "current_database() AND application_name = 'pg_dump'",
         "0");
+}
+
+TEST_CASE_METHOD(backup_fixture,
+                 "a dump that failed at its end, or that cannot "
+                 "be read, is no backup") {
+  REQUIRE(run({"migrate", "up"}).code == 0);
+  auto fails = [&](std::string_view script, const std::string& because) {
+    auto x = run({"db", "backup", "daily", "--folder", folder_of_backups,
+                  "--pg-bin", programs("pg_dump", script)});
+    INFO(x.out << x.err);
+    CHECK(x.code == 1);
+    CHECK_THAT(x.err, ContainsSubstring(because));
+    CHECK_FALSE(fs::exists(folder_of_backups + "/daily"));
+    CHECK_FALSE(fs::exists(folder_of_backups + "/.daily.partial"));
+  };
+  fails("\"$real\" \"$@\"; exit 1", "pg_dump ended with code 1");
+  fails("for x; do case $x in --file=*) to=${x#--file=};; esac; done\n"
+        "\"$real\" \"$@\" && : >\"$to/toc.dat\"; exit",
+        "its dump cannot be read");
+  CHECK(back_up().code == 0);
 }

@@ -258,6 +258,22 @@ TEST_CASE_METHOD(backup_fixture, "a backup that is damaged, or of another "
   CHECK(restore().code == 0);
 }
 
+TEST_CASE_METHOD(backup_fixture, "where pg_restore fails, though all is "
+                                 "loaded, the database stays and no copy is "
+                                 "left") {
+  send(lines(0, 5));
+  ingest(counts, "5:5:5");
+  REQUIRE(back_up().code == 0);
+  db.execute("DELETE FROM tenant_north.notes WHERE id = 0");
+  auto x
+    = restore({"--pg-bin", programs("pg_restore", "\"$real\" \"$@\"; exit 3")});
+  INFO(x.out << x.err);
+  CHECK(x.code == 1);
+  CHECK_THAT(x.err, ContainsSubstring("pg_restore ended with code 3"));
+  CHECK(others().empty());
+  CHECK(db.value(counts) == "4:4:4");
+}
+
 TEST_CASE_METHOD(backup_fixture, "a restored database has the settings, grants "
                                  "and comments of a whole one, and sessions of "
                                  "the old one end") {
