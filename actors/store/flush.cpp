@@ -38,6 +38,8 @@ flush_run::flush_run(connection& conn, flush work,
     return;
   }
   try {
+    if (refuse_foreign())
+      return;
     check();
     prepare();
     if (refuse_lacking())
@@ -79,7 +81,6 @@ void flush_run::check() const {
   };
   const auto& c = work_.claim;
   require(work_.plan != nullptr, "a flush without a plan");
-  require(work_.plan->rows_of == c.shape, "plan and claim differ in shape");
   require(c.seqs == 1 + reject_count(work_),
           "the claim's seqs are not one and one per reject");
   for (const auto& source : work_.sources) {

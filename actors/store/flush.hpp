@@ -105,6 +105,9 @@ private:
   void add_folded(const planned_write& write);
   void check() const;
 
+  /// Concludes when the rows are of another program than the plan (rule 26).
+  bool refuse_foreign();
+
   /// Concludes when the flush lacks rows that itself deletes.
   bool refuse_lacking();
 

@@ -77,6 +77,23 @@ void flush_run::on_missing(PGresult* x) {
                    + " with the key of the event";
 }
 
+bool flush_run::refuse_foreign() {
+  auto wanted = work_.claim.shape;
+  if (!work_.plan || work_.plan->rows_of == wanted
+      || !std::ranges::all_of(work_.sources, [&](const flush_source& x) {
+           return x.data->shape == wanted;
+         }))
+    return false;
+  // Rows and lane agree: after DDL another node's program has come first, and
+  // this node's is the old one. As if the tables had said so.
+  result_.sqlstate = other_columns_state;
+  conclude(flush_verdict::failed, action_for(other_columns_state),
+           "the lane's rows are encoded for other columns than those that this "
+           "node's program knows");
+  phase_ = phase::done;
+  return true;
+}
+
 bool flush_run::refuse_lacking() {
   for (const auto& folded : folded_) {
     if (!folded.lacks_rows())

@@ -63,6 +63,24 @@ TEST_CASE_METHOD(fixture, "a column of the same width and another type is "
   CHECK(db.value("SELECT next_seq FROM millrace.lane WHERE shard = 0") == "1");
 }
 
+// Another node has read the tables first: its batches and the lane have the new
+// shape, the plan here the old one.
+TEST_CASE_METHOD(fixture, "rows that another node encoded for new columns park "
+                          "the lane until this one knows them") {
+  db.execute("UPDATE millrace.lane SET shape = 5");
+  auto work = one_row();
+  auto data = std::make_shared<batch>(*work.sources.at(0).data);
+  data->shape = shape{5};
+  work.sources.at(0).data = data;
+  work.claim.shape = shape{5};
+  auto result = run(std::move(work));
+  CHECK(result.verdict == flush_verdict::failed);
+  CHECK(result.sqlstate == "MR005");
+  CHECK(result.action == failure_action::park);
+  CHECK(rows() == "0");
+  CHECK(conn->is_open());
+}
+
 TEST_CASE_METHOD(fixture, "columns that no write fills are nobody's business") {
   db.execute("ALTER TABLE tenant_demo.log ADD COLUMN more text; ALTER TABLE "
              "tenant_demo.log ALTER seq TYPE numeric");
