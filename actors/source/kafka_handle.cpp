@@ -139,6 +139,7 @@ meaning meaning_of(rd_kafka_resp_err_t native) {
       return {timed_out, retry};
     case RD_KAFKA_RESP_ERR__BAD_MSG:
     case RD_KAFKA_RESP_ERR__BAD_COMPRESSION:
+    case RD_KAFKA_RESP_ERR__NOT_IMPLEMENTED: // a codec that is unknown
     case RD_KAFKA_RESP_ERR_INVALID_MSG:
       return {corrupt, halt};
     case RD_KAFKA_RESP_ERR__INVALID_ARG:

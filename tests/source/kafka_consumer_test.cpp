@@ -1,4 +1,5 @@
 #include "tests/source/kafka_fixture.hpp"
+#include "tests/source/raw_batch.hpp"
 
 #include <array>
 #include <numeric>
@@ -250,6 +251,23 @@ TEST_CASE_METHOD(mock_fixture, "an offset beyond the log halts the partition") {
   CHECK(result.error->message.contains("t [0]"));
   CHECK(result.error->message.contains("1000"));
   CHECK(seen.records.empty());
+}
+
+TEST_CASE_METHOD(mock_fixture, "records packed in a way that nobody knows halt "
+                               "the partition, and none is passed over") {
+  fill(properties, "t", {0}, 3);
+  REQUIRE(send_raw_batch(cluster.bootstrap(), "t", 0, raw_batch(5, "packed")));
+  fill(properties, "t", {0}, 3);
+  auto consumer = open_consumer();
+  auto queue = must(consumer.assign(from(0)));
+  collector seen;
+  auto result = drain_until(consumer, *queue, seen, [](const drain_result& x) {
+    return x.error.has_value();
+  });
+  CHECK(result.error->code == kafka_errc::corrupt);
+  CHECK(result.error->action == kafka_action::halt);
+  CHECK(result.error->message.contains("t [0]"));
+  CHECK(seen.offsets() == range(0, 3));
 }
 
 TEST_CASE_METHOD(mock_fixture, "a failed fetch heals by itself") {
