@@ -43,7 +43,7 @@ bool is_invisible(uint32_t c) {
          || c == 0x180e || (c >= 0x200b && c <= 0x200f)
          || (c >= 0x2028 && c <= 0x202e) || (c >= 0x2060 && c <= 0x206f)
          || c == 0xfeff || (c >= 0xfff9 && c <= 0xfffb)
-         || (c >= 0xe0000 && c <= 0xe007f);
+         || (c >= 0xe0000 && c <= 0xe0fff) || (c & 0xfffe) == 0xfffe;
 }
 
 std::string escape(const character& c) {
