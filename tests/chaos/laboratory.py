@@ -34,6 +34,17 @@ BUSY = 4  # times slower, at worst, than a machine that does nothing else
 # With less the client spins while it waits for records to come.
 LINGER = "linger.ms=50"
 
+# The kernel ends it, frozen or not, when the thread that started it is gone,
+# however that came about: only the main one starts any.
+ENDS_WITH_US = ("setpriv", "--pdeathsig", "KILL")
+
+# Beside `node.memory_bytes` a node has this (docs/operations.md), and a
+# sanitized build shadow memory, red zones and unoptimised code.
+OVERHEAD_MIB = 160
+SANITIZED_FACTOR = 1.5
+FREED = {"ASAN_OPTIONS": "quarantine_size_mb=1:"
+         "allocator_release_to_os_interval_ms=500"}
+
 CONFIG = """
 [node]
 name = "{node}"
@@ -65,11 +76,15 @@ class Standby(millrace_kinds.Postgres):
         self.home.mkdir()
         if self.user:
             os.chown(self.home, self.user.pw_uid, self.user.pw_gid)
-        # Like the keeper, step by step.
-        for _ in self.prepare():
-            time.sleep(.05)
-        for _ in self.start():
-            time.sleep(.05)
+        try:
+            # Like the keeper, step by step.
+            for _ in self.prepare():
+                time.sleep(.05)
+            for _ in self.start():
+                time.sleep(.05)
+        except BaseException:  # a signal as well
+            self.down()
+            raise
 
     def prepare(self):
         yield from self.run(
@@ -90,6 +105,14 @@ class Standby(millrace_kinds.Postgres):
         for _ in self.stop("immediate"):
             time.sleep(.05)
         self.clean()
+
+
+def memory_bound_mib(program, configured_mib):
+    """What a node may have at most, where it frees what it can (FREED)."""
+    words = subprocess.run([program, "version"], capture_output=True,
+                           text=True, check=True).stdout
+    return (configured_mib + OVERHEAD_MIB) * (
+        SANITIZED_FACTOR if "address" in words else 1)
 
 
 def free_ports(n):
@@ -164,7 +187,8 @@ class Laboratory:
     def spawn(self, log_name, *words, environment=None):
         with open(self.directory / f"{log_name}.log", "ab") as log:
             return subprocess.Popen(
-                [str(self.bin / words[0]), *map(str, words[1:])],
+                [*ENDS_WITH_US, str(self.bin / words[0]),
+                 *map(str, words[1:])],
                 env={**os.environ, **self.environment(),
                      "LAB_PG_URL": self.node_url, **(environment or {})},
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log)

@@ -9,25 +9,19 @@ memory stays within what its configuration says, and the node goes on after it.
 import argparse
 import os
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
 
-from laboratory import Laboratory, millrace_kinds, up
+from laboratory import (FREED, Laboratory, memory_bound_mib,
+                        millrace_kinds, up)
 
 SKIPPED = 77
 MIB = 1 << 20
 LINE_BYTES = 2048
 LINES = 4096
 
-# Of the configuration below, and what docs/operations.md states beside it:
-# the program itself, its threads' stacks and arenas.
-MEMORY_MIB = 256
-OVERHEAD_MIB = 160
-
-# Shadow memory, red zones and unoptimised code of a sanitized build.
-SANITIZED_FACTOR = 1.5
+MEMORY_MIB = 256  # of the configuration below
 
 CONFIG = """
 [node]
@@ -68,8 +62,7 @@ class Bounded(Laboratory):
 
     def environment(self):
         """What is freed is to be free, also in a sanitized build."""
-        return {"ASAN_OPTIONS": "quarantine_size_mb=1:"
-                "allocator_release_to_os_interval_ms=500"}
+        return FREED
 
     def rows(self):
         return int(self.query("SELECT count(*) FROM tenant_demo.kept")[0])
@@ -126,16 +119,8 @@ def peak_mib(pid):
     return peak / 1024
 
 
-def is_sanitized(program):
-    words = subprocess.run([program, "version"], capture_output=True,
-                           text=True, check=True).stdout
-    return "address" in words
-
-
 def run(lab, servers, options):
-    bound = MEMORY_MIB + OVERHEAD_MIB
-    if is_sanitized(lab.bin / "millrace"):
-        bound *= SANITIZED_FACTOR
+    bound = memory_bound_mib(lab.bin / "millrace", MEMORY_MIB)
     peaks = {}
     lab.produce_bytes(options.bytes)
     time.sleep(2)

@@ -33,6 +33,12 @@ VIOLATIONS = (
     ({3}, "DELETE FROM millrace.partition_floor WHERE partition = 1"),
     ({4}, "DELETE FROM storm.history WHERE ctid = (SELECT ctid FROM "
           "storm.history WHERE seq > seq_was ORDER BY at OFFSET 5 LIMIT 1)"),
+    # A number that is nobody's, and a row of another flush.
+    ({4}, "UPDATE millrace.lane SET next_seq = next_seq + 2 "
+          "WHERE tenant = 'big' AND shard = 0"),
+    ({5}, "UPDATE tenant_big.trace t SET seq = (SELECT max(seq_was) FROM "
+          "storm.history h WHERE h.lane = t.lane AND h.seq > h.seq_was) "
+          "WHERE kind = 'tick' AND o < 20"),
     ({5}, "UPDATE tenant_big.trace SET seq = 0 WHERE ctid = (SELECT ctid FROM "
           "tenant_big.trace WHERE kind = 'tick' ORDER BY seq DESC, o DESC "
           "LIMIT 1)"),
@@ -49,11 +55,15 @@ VIOLATIONS = (
           + " RETURNING *) INSERT INTO tenant_small.trace SELECT * FROM x"),
     ({10}, "UPDATE tenant_big.trace SET epoch = 99 WHERE "
            + ONE.format("trace", "seq, o")),
+    ({11}, "UPDATE millrace.coordinator SET owner = gen_random_uuid()"),
     ({12}, "UPDATE millrace.dead_letter SET value = value || 'x' WHERE "
            "seq = (SELECT min(seq) FROM millrace.dead_letter WHERE value "
            "IS NOT NULL)"),
     ({12}, "DELETE FROM millrace.dead_letter"),
-    ({13}, "UPDATE millrace.dead_letter SET sqlstate = '53100'"),
+    ({13}, "UPDATE millrace.dead_letter SET sqlstate = '42P01', stage = "
+           "'store'"),
+    ({15}, "UPDATE millrace.partition_floor SET floor = floor - 1 "
+           "WHERE partition = 1"),
     ({22}, "UPDATE millrace.lane SET state = 'halted' WHERE shard = 1"),
 )
 

@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
 """The checker is checked: storms with a node that has a defect, which must be
-found. Prints after how long each was. `tests/run chaos-bugs` calls it.
+found, by a rule that this defect breaks. A storm of the same program and the
+same faults without a defect must be clean, or the table shows nothing. Prints
+after how long each was found. `tests/run chaos-bugs` calls it.
 
 Needs the program millrace-seeded (CMake option MILLRACE_SEEDED_BUGS). Exit code
-0: all were found; 1: some were not.
+0: all were found, and the control was clean; 1: not so.
 """
 
 import argparse
@@ -14,7 +16,11 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from report import figures, is_good
+
 HERE = Path(__file__).resolve().parent
+CONTROL = "control"
+PATIENCE_S = 240  # to catch up; this is about what is found, not how soon
 
 # The claim without some of its conditions (migrations/control/002_claim.sql).
 OWN = "AND l.epoch = in_epoch AND l.owner = in_owner"
@@ -29,6 +35,7 @@ class Bug:
     name: str
     about: str
     faults: str
+    rules: tuple  # the invariants of which one must tell
     in_node: bool = True  # a defect of the program, by this name
     cuts: tuple = ()  # conditions that the claim lacks
     sql: str = ""
@@ -70,25 +77,40 @@ CREATE TRIGGER letter_apart BEFORE INSERT ON millrace.dead_letter
   FOR EACH ROW EXECUTE FUNCTION storm.letter_apart();
 """
 
+# What a rule finds is what the defect does: 1 and 14 what is lost, 2 and 14 what
+# is written twice, 7 and 8 what the rows hold.
+LOST, TWICE, CONTENTS = (1, 14), (2, 14), (7, 8)
 BUGS = (
     Bug("no-from-check", "batches beyond the tail are taken", "kill,backends,"
-        "doubt,pg-crash", cuts=(FROM,)),
-    Bug("no-claim", "the claim compares nothing", "zombie",
+        "doubt,pg-crash", LOST, cuts=(FROM,)),
+    Bug("no-claim", "the claim compares nothing", "zombie", TWICE,
         in_node=False, cuts=(OWN, SEQ, "OFFSETS")),
     Bug("dead-letters-apart", "dead letters in a transaction of their own",
-        "doubt,backends,kill", in_node=False, sql=LETTERS_APART),
+        "doubt,backends,kill", (*TWICE, 12), in_node=False,
+        sql=LETTERS_APART),
+    # Nothing is where the reading should have begun: written by nobody, or a
+    # gap in front of which the partition halts.
     Bug("kafka-resume", "reads on from Kafka's committed offset",
-        "kill,failover"),
-    Bug("ack-early", "acknowledges before the commit", "kill,backends,doubt"),
-    Bug("collapse-reversed", "of one key the first row wins", "kill"),
+        "kill,failover", (*LOST, 22)),
+    Bug("ack-early", "acknowledges before the commit", "kill,backends,doubt",
+        LOST),
+    Bug("collapse-reversed", "of one key the first row wins", "kill",
+        CONTENTS),
     Bug("stale-floor", "the floor follows acks in memory",
-        "failover,pg-async,kill"),
+        "failover,pg-async,kill", LOST),
     Bug("doubt-failed", "what is in doubt counts as failed (and the claim "
-        "compares only epoch and owner)", "doubt", cuts=(SEQ, "OFFSETS")),
-    Bug("doubt-committed", "what is in doubt counts as committed", "doubt"),
+        "compares only epoch and owner)", "doubt", TWICE,
+        cuts=(SEQ, "OFFSETS")),
+    Bug("doubt-committed", "what is in doubt counts as committed", "doubt",
+        LOST),
     Bug("waiting-dropped", "waiting events are dropped at a takeover",
-        "kill,zombie", in_node=False, sql=DROP_WAITING),
+        "kill,zombie", LOST, in_node=False, sql=DROP_WAITING),
 )
+
+
+def named(name):
+    """The defect of that name, or nothing."""
+    return next((x for x in BUGS if x.name == name), None)
 
 
 def sabotage(bug, world):
@@ -109,29 +131,86 @@ def sabotage(bug, world):
         world.query(bug.sql)
 
 
-def seek(bug, options, folder):
-    out = folder / bug.name
-    done = subprocess.run(
-        [sys.executable, "-B", HERE / "run.py", "--bug", bug.name, "--bin",
-         folder / "bin", "--log-program", options.bin / "millrace-log",
-         "--minutes", str(options.minutes), "--seed", str(options.seed),
-         "--faults", bug.faults, "--topology", bug.topology, "--out", out,
-         "--until-violation"], stdout=subprocess.PIPE, text=True)
-    if done.returncode not in (0, 1):
-        return None, f"no storm: {done.stdout[-500:]}"
-    run = json.loads((out / "run.json").read_text())
-    if run["violations"]:
-        first = run["violations"][0]
-        return first["t"], (f"{first['invariant']}: {first['what']}"
-                            + "".join("; " + x for x in first["examples"][:1]))
+# -- what a storm showed --------------------------------------------------------
+
+@dataclass(frozen=True)
+class Finding:
+    """Whether a storm showed what it is for: `at` seconds after it began."""
+    good: bool
+    at: float
+    by: int  # the invariant; 0: none
+    what: str
+
+
+def others(run, rules):
+    """What is violated beside, which says nothing about this defect."""
+    found = {x["invariant"] for x in run["violations"]} | {
+        x["number"] for x in run["verdict"]["invariants"] if x["violations"]}
+    return ", ".join(str(x) for x in sorted(found - set(rules)))
+
+
+def judged(bug, run):
+    """Of a storm with a defect."""
+    for x in run["violations"]:
+        if x["invariant"] in bug.rules:
+            return Finding(True, x["t"], x["invariant"], "; ".join(
+                [x["what"], *x["examples"][:1]]))
     # A world that stands still violates some whatever the defect.
     still = () if run["verdict"]["settled"] else (3, 7, 8)
-    broken = [x for x in run["verdict"]["invariants"]
-              if x["violations"] and x["number"] not in still]
-    if broken:
-        return run["timeline"][-1]["t"], (
-            f"{broken[0]['number']} (at the end): {broken[0]['examples'][0]}")
-    return None, "not found"
+    for x in run["verdict"]["invariants"]:
+        if x["violations"] and x["number"] in bug.rules \
+                and x["number"] not in still:
+            return Finding(True, run["timeline"][-1]["t"], x["number"],
+                           f"at the end: {x['examples'][0]}")
+    beside = others(run, bug.rules)
+    return Finding(False, 0, 0, "not found by "
+                   + " or ".join(map(str, bug.rules))
+                   + (f", though {beside} violated" if beside else ""))
+
+
+def judged_control(run):
+    """Of the storm without one."""
+    made = figures(run)["faults"]
+    end = run["timeline"][-1]["t"]
+    if not is_good(run):
+        return Finding(False, end, 0, f"violated: {others(run, ()) or 'unjudged'}")
+    if not made:
+        return Finding(False, end, 0, "no fault was made: it shows nothing")
+    return Finding(True, end, 0, f"clean: {made} faults, "
+                   f"{figures(run)['in_flight_checks']} snapshots")
+
+
+def every_fault(bugs):
+    """The faults of all these, each once."""
+    return ",".join(dict.fromkeys(
+        x for bug in bugs for x in bug.faults.split(",")))
+
+
+# -- storms -----------------------------------------------------------------------
+
+def storm(options, name, faults, *words):
+    """Its run.json, or why there is none."""
+    out = options.out / name
+    done = subprocess.run(
+        [sys.executable, "-B", HERE / "run.py", "--bin", options.programs,
+         "--log-program", options.bin / "millrace-log", "--minutes",
+         str(options.minutes), "--seed", str(options.seed), "--faults", faults,
+         "--topology", "alone", "--catch-up", str(PATIENCE_S), "--out", out,
+         *words],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    if done.returncode not in (0, 1):
+        return f"no storm (exit code {done.returncode}): {done.stdout[-500:]}"
+    return json.loads((out / "run.json").read_text())
+
+
+def look_into(name, run, judge):
+    """One line of the table."""
+    found = Finding(False, 0, 0, run) if isinstance(run, str) else judge(run)
+    at = f"{found.at:.0f} s" if found.good else "-"
+    faults = 0 if isinstance(run, str) else figures(run)["faults"]
+    line = f"{name:20} {at:>7} {faults:>7} {found.by or '-':>5}  {found.what}"
+    print(line, flush=True)
+    return found.good, line
 
 
 def main():
@@ -141,27 +220,40 @@ def main():
     parser.add_argument("--minutes", type=float, default=3,
                         help="for each at most (default: 3)")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--out", type=Path, help="folder that keeps the "
+                        "reports (default: none is kept)")
     parser.add_argument("bug", nargs="*", metavar="BUG",
                         help="default: all: " + ", ".join(
-                            x.name for x in BUGS))
+                            [CONTROL, *(x.name for x in BUGS)]))
     options = parser.parse_args()
+    wrong = [x for x in options.bug if x != CONTROL and not named(x)]
+    if wrong:
+        parser.error(f"there is no defect '{wrong[0]}', only "
+                     + ", ".join([CONTROL, *(x.name for x in BUGS)]))
     options.bin = options.bin.resolve()
-    lines, missed = [], 0
     with tempfile.TemporaryDirectory(prefix="storm-bugs-") as name:
-        folder = Path(name)
-        (folder / "bin").mkdir()
-        (folder / "bin" / "millrace").symlink_to(
+        options.out = (options.out or Path(name)).resolve()
+        options.programs = Path(name) / "bin"
+        options.programs.mkdir()
+        (options.programs / "millrace").symlink_to(
             options.bin / "millrace-seeded")
-        for bug in BUGS:
-            if options.bug and bug.name not in options.bug:
-                continue
-            at, what = seek(bug, options, folder)
-            missed += at is None
-            lines.append(f"{bug.name:20} {'' if at is None else f'{at:.0f} s':>7}"
-                         f"  {what}")
-            print(lines[-1], flush=True)
-    print(f"\n{'defect':20} {'found':>7}  by", *lines, sep="\n")
-    return 1 if missed else 0
+        return table(options)
+
+
+def table(options):
+    chosen = [x for x in BUGS if not options.bug or x.name in options.bug]
+    found = []
+    # A table without its control shows nothing, whichever defects were asked
+    # for.
+    found.append(look_into(CONTROL, storm(
+        options, CONTROL, every_fault(chosen or BUGS)), judged_control))
+    for bug in chosen if options.bug != [CONTROL] else ():
+        found.append(look_into(bug.name, storm(
+            options, bug.name, bug.faults, "--bug", bug.name,
+            "--until-violation"), lambda run, bug=bug: judged(bug, run)))
+    print(f"\n{'defect':20} {'found':>7} {'faults':>7} {'rule':>5}  by",
+          *(line for _, line in found), sep="\n")
+    return 0 if all(good for good, _ in found) else 1
 
 
 if __name__ == "__main__":

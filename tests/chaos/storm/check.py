@@ -19,18 +19,21 @@ import threading
 import time
 from pathlib import Path
 
+import facts
 import invariants
 from model import TENANTS, Model
 from rawlog import RawLog
 from snapshot import Session, Unanswered
 
 PAUSE_S = 1.0
+IDLE_S = 30  # in a transaction: twice what the server allows a node
 LOG_PATIENCE_S = 5  # for the log's reader to come where the lanes are
 EXAMPLES = 5
 
 
 class Checker:
     def __init__(self, world, program):
+        self.world = world
         self.database = Path(world["database"])
         self.model = Model()
         self.lock = threading.Lock()
@@ -40,7 +43,7 @@ class Checker:
         self.url = None
         self.started = time.time()
         self.found = 0
-        self.coordinator = (None, 0)
+        self.forget()
 
     def tell(self, kind, **members):
         print(json.dumps({"kind": kind, "at": time.time(), **members}),
@@ -51,15 +54,22 @@ class Checker:
         if url != self.url:
             # Another server, another timeline.
             self.close()
-            self.url, self.coordinator = url, (url, 0)
+            self.url = url
         if self.session is None:
             self.session = Session(url)
         return self.session
+
+    def forget(self):
+        """What was seen last: a crash may take back what was not yet on the
+        disk, if its session asked for that, and a failover what was."""
+        self.coordinator = 0
+        self.last = {}
 
     def close(self):
         if self.session:
             self.session.close()
         self.session = None
+        self.forget()
 
     def caught_up(self, positions):
         """Whether the log's reader has come where the lanes are."""
@@ -81,11 +91,13 @@ class Checker:
         session = self.connected()
         begin = time.monotonic()
         session.begin()
-        rows = session.rows(invariants.POSITIONS)
-        positions = invariants.positions_of(rows)
-        tallies = session.rows(invariants.TALLY)
+        rows = session.rows(facts.POSITIONS)
+        positions = facts.positions_of(rows)
+        tallies = session.rows(facts.TALLY)
         took = time.monotonic() - begin
         self.look_at_coordinator(session)
+        self.look_back(positions)
+        self.look_at_sessions(session)
         judged = self.caught_up(positions)
         if judged:
             with self.lock:
@@ -100,7 +112,7 @@ class Checker:
 
     def examples(self, session, lane, partition, effective):
         offsets = [int(x) for x, in session.rows(
-            f"SELECT o FROM ({invariants.EVERYWHERE}) x WHERE p = {partition} "
+            f"SELECT o FROM ({facts.EVERYWHERE}) x WHERE p = {partition} "
             f"AND lane = '{lane}'")]
         return list(invariants.differences(self.model, lane, partition,
                                            effective, offsets))
@@ -108,10 +120,34 @@ class Checker:
     def look_at_coordinator(self, session):
         """11: terms of who coordinates never go back within a timeline."""
         (epoch,), = session.rows("SELECT epoch FROM millrace.coordinator")
-        if int(epoch) < self.coordinator[1]:
+        if int(epoch) < self.coordinator:
             self.violate(11, f"the coordinator's epoch went from "
-                         f"{self.coordinator[1]} to {epoch}", [])
-        self.coordinator = (self.url, int(epoch))
+                         f"{self.coordinator} to {epoch}", [])
+        self.coordinator = int(epoch)
+
+    def look_back(self, positions):
+        """15: nor does what is durable."""
+        for (lane, p), effective in positions.items():
+            if effective < self.last.get((lane, p), 0):
+                self.violate(15, f"{lane} went from {self.last[lane, p]} of "
+                             f"partition {p} back to {effective}", [])
+        self.last = positions
+
+    def look_at_sessions(self, session):
+        """19: how many there are, and how long one holds a transaction."""
+        rows = session.rows(
+            "SELECT pid, application_name, coalesce(extract(epoch FROM "
+            "clock_timestamp() - state_change) * (state LIKE 'idle in "
+            "transaction%')::int, 0) FROM pg_stat_activity WHERE usename = "
+            f"'{self.world['role']}' AND datname = current_database()")
+        self.sessions = len(rows)
+        if len(rows) > self.world["sessions"]:
+            self.violate(19, f"the nodes have {len(rows)} sessions, at most "
+                         f"{self.world['sessions']} are due", [])
+        for pid, name, idle in rows:
+            if float(idle) > IDLE_S:
+                self.violate(19, f"backend {pid} ({name}) has stood in a "
+                             f"transaction for {float(idle):.0f} s", [])
 
     def violate(self, number, sentence, examples):
         self.found += 1
@@ -129,6 +165,7 @@ class Checker:
                     lag[tenant] += due - self.model.below(lane, p,
                                                           effective)[0]
         self.tell("sample", records=self.log.records, judged=judged,
+                  sessions=self.sessions,
                   there=sum(int(x[2]) for x in tallies), lag=lag,
                   waiting=int(session.rows(
                       "SELECT count(*) FROM millrace.waiting")[0][0]))
@@ -137,13 +174,18 @@ class Checker:
 
     def quiet(self, session):
         session.begin()
-        rows = session.rows(invariants.POSITIONS)
+        rows = session.rows(facts.POSITIONS)
         waiting = session.rows("SELECT count(*) FROM millrace.waiting")
         session.end()
-        positions = invariants.positions_of(rows)
+        positions = facts.positions_of(rows)
         return waiting == [["0"]] and positions and all(
             effective == self.log.ends.get(p, 0)
             for (_, p), effective in positions.items())
+
+    def due_halts(self):
+        """By pipeline, the word of why it must be halted; faults wrote it."""
+        place = Path(self.world["due"])
+        return json.loads(place.read_text()) if place.exists() else {}
 
     def read_to_the_end(self, rounds, records):
         """Whether the broker has told each partition's end since, and all that
@@ -177,10 +219,10 @@ class Checker:
             if self.model.undecided:
                 raise RuntimeError("the log has what no fold can decide: "
                                    f"{self.model.undecided[:3]}")
-            facts = invariants.facts_of(self.model, dict(self.log.ends),
-                                        session)
+            seen = facts.facts_of(self.model, dict(self.log.ends), session,
+                                  self.due_halts())
             for rule in invariants.RULES:
-                found = list(rule.find(facts))
+                found = list(rule.find(seen))
                 verdict.append({
                     "number": rule.number, "name": rule.name,
                     "rule": rule.rule, "violations": len(found),
@@ -188,7 +230,7 @@ class Checker:
         session.end()
         events = sum(len(x.offsets) for x in self.model.logs.values())
         self.tell("verdict", invariants=verdict, records=events,
-                  rows=len(facts.trace), dead_letters=len(facts.letters),
+                  rows=len(seen.trace), dead_letters=len(seen.letters),
                   settled=settled, seconds=took, in_flight=self.found)
         return self.found == 0 and not any(x["violations"] for x in verdict)
 

@@ -5,46 +5,21 @@ is the one that started the servers.
 `CATALOG` has them by name; `why_not` says why a machine cannot do one.
 """
 
-import random
 import signal
+import socket
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import network
-from spare import Spare
+from fault import GROUND, NODES, Fault
+from faults_halt import Breaker, Recreated, Retention
+from faults_pg import (Backends, Connections, Ddl, Disk, Doubt, Failover,
+                       Locked, MaxConnections, PgAsync, PgCrash, PgRestart,
+                       WalDisk)
 
 CLOCK = sorted(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))
-NODES, GROUND = "nodes", "ground"  # the two tracks
-
-
-class Fault:
-    track = GROUND
-    weight = 3
-    longest_s = 10
-    number = 0  # of the matrix in the design
-    about = ""
-
-    def __init__(self, storm, seed):
-        self.storm = storm
-        self.world = storm.world
-        self.chance = random.Random(seed)
-
-    @classmethod
-    def why_not(cls, storm):
-        """Why it cannot be made here, or nothing."""
-
-    def begin(self):
-        """What was done, in words."""
-
-    def step(self):
-        pass
-
-    def end(self):
-        pass
-
-    def node(self):
-        return self.chance.choice(self.world.names)
+IDLE_CONNECTIONS = 100
 
 
 # -- nodes ----------------------------------------------------------------------
@@ -63,7 +38,7 @@ class Kill(Fault):
 
 
 class Freeze(Fault):
-    track, number = NODES, 2
+    track, longest_s, number = NODES, 30, 2
     about = "a node stands still (SIGSTOP)"
 
     def begin(self):
@@ -90,7 +65,7 @@ class Zombie(Fault):
         self.frozen.send_signal(signal.SIGSTOP)
         self.back = False
         self.since = time.monotonic()
-        self.patience = self.chance.uniform(.2, .8) * self.longest_s
+        self.patience = self.chance.uniform(2, 8)
         self.storm.restart(self.name)
         return self.name
 
@@ -100,6 +75,10 @@ class Zombie(Fault):
             self.back = True
 
     def end(self):
+        self.undo()
+
+    def undo(self):
+        """Nobody else knows of it."""
         self.frozen.send_signal(signal.SIGCONT)
         self.frozen.kill()
         self.frozen.wait()
@@ -145,143 +124,13 @@ class Clock(Fault):
         self.storm.restart(self.name, {
             "LD_PRELOAD": str(CLOCK[0]), "FAKETIME": off,
             "FAKETIME_DONT_FAKE_MONOTONIC": "1", "DONT_FAKE_MONOTONIC": "1",
-            "ASAN_OPTIONS": "verify_asan_link_order=0"})
+            "ASAN_OPTIONS": "verify_asan_link_order=0:"
+            + self.world.environment()["ASAN_OPTIONS"]})
         return f"{self.name} {off}"
 
     def end(self):
         self.world.kill_node(self.name)
         self.storm.restart(self.name)
-
-
-# -- PostgreSQL -------------------------------------------------------------------
-
-class Backends(Fault):
-    number, about = 9, "backends of nodes are ended at random"
-
-    def begin(self):
-        self.ended = 0
-
-    def step(self):
-        if self.chance.random() < .5:
-            self.storm.sql(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-                f"WHERE usename = '{self.world.role}' AND random() < .3")
-
-
-class PgCrash(Fault):
-    weight, longest_s, number, about = 2, 2, 9, "pg_ctl -m immediate"
-    mode = "immediate"
-
-    def begin(self):
-        self.storm.stop_pg(self.mode)
-
-    def end(self):
-        self.storm.start_pg()
-
-
-class PgRestart(PgCrash):
-    about, mode = "pg_ctl -m fast", "fast"
-
-
-class PgAsync(PgCrash):
-    weight, number = 1, 11
-    about = "synchronous_commit = off for a while, then a crash"
-
-    def begin(self):
-        self.storm.sql(f"ALTER ROLE {self.world.role} SET "
-                       "synchronous_commit = off")
-        self.storm.sql("SELECT pg_terminate_backend(pid) FROM "
-                       "pg_stat_activity WHERE usename = "
-                       f"'{self.world.role}'")
-        time.sleep(1)
-        self.storm.stop_pg("immediate")
-
-    def end(self):
-        self.storm.start_pg()
-        self.storm.sql(f"ALTER ROLE {self.world.role} RESET "
-                       "synchronous_commit", patience_s=30)
-
-
-class Failover(Fault):
-    weight, longest_s, number = 1, 3, 10
-    about = "the standby misses the last commits and is promoted"
-
-    def begin(self):
-        self.spare = Spare(self.world, self.storm.next_spare())
-        self.spare.cut_off()
-
-    def end(self):
-        self.storm.stop_pg("kill")
-        self.spare.promote()
-        self.world.follow(self.spare)
-
-
-class Locked(Fault):
-    number, about = 13, "all tables of the smaller tenant are locked"
-
-    def begin(self):
-        self.held = self.world.session(
-            "BEGIN", "SET deadlock_timeout = '60s'", "SET lock_timeout = '5s'",
-            "LOCK TABLE " + ", ".join(
-                f"tenant_small.{x}" for x in ("trace", "ticks", "entities"))
-            + " IN EXCLUSIVE MODE")
-        self.held.__enter__()
-
-    def end(self):
-        self.held.__exit__(None, None, None)
-
-
-class Connections(Fault):
-    number, about = 14, "the role may have one connection, or none"
-
-    def begin(self):
-        limit = self.chance.randrange(2)
-        self.storm.sql(f"ALTER ROLE {self.world.role} CONNECTION LIMIT "
-                       f"{limit}")
-        self.storm.sql("SELECT pg_terminate_backend(pid) FROM "
-                       "pg_stat_activity WHERE usename = "
-                       f"'{self.world.role}'")
-        return str(limit)
-
-    def end(self):
-        self.storm.sql(f"ALTER ROLE {self.world.role} CONNECTION LIMIT -1",
-                       patience_s=30)
-
-
-class Disk(Fault):
-    number, about = 12, "the disk of the smaller tenant is full"
-
-    @classmethod
-    def why_not(cls, storm):
-        return storm.why_no_disk
-
-    def begin(self):
-        if self.world.primary:
-            raise RuntimeError("it stayed behind at the failover")
-        self.stuff = self.storm.disk / "stuff"
-        try:
-            with open(self.stuff, "wb", buffering=0) as out:
-                while True:
-                    out.write(bytes(1 << 20))
-        except OSError:
-            return "full"
-
-    def end(self):
-        (self.storm.disk / "stuff").unlink(missing_ok=True)
-
-
-class Doubt(Fault):
-    number, about = 8, "commits in doubt: lost, unanswered, half-open"
-
-    def begin(self):
-        how = self.chance.choice(("lost", "unanswered", "half-open"))
-        for proxy in self.world.proxies.values():
-            proxy.how, proxy.every = how, self.chance.randrange(2, 8)
-        return how
-
-    def end(self):
-        for proxy in self.world.proxies.values():
-            proxy.every = 0
 
 
 # -- Kafka ------------------------------------------------------------------------
@@ -296,6 +145,9 @@ class Broker(Fault):
     def end(self):
         self.storm.start_server("kafka")
 
+    def undo(self):
+        self.end()
+
 
 class BrokerRestart(Broker):
     about, mode = "the broker restarts in order", "fast"
@@ -304,7 +156,7 @@ class BrokerRestart(Broker):
 # -- the network ------------------------------------------------------------------
 
 class Network(Fault):
-    ways, weight = ("cut",), 2
+    ways, weight, longest_s = ("cut",), 2, 30
 
     @classmethod
     def why_not(cls, storm):
@@ -350,7 +202,7 @@ class NetKafkaBad(NetKafka):
 class NetPeers(Network):
     number, about = 5, "nodes: cut from each other, one way, loss, slow"
     ways = ("cut", "one-way", "reset", "loss", "slow")
-    longest_s = 40
+    longest_s = 45
 
     @classmethod
     def why_not(cls, storm):
@@ -362,14 +214,68 @@ class NetPeers(Network):
         return list(self.world.ports.values()), ""
 
 
+class Garbage(Fault):
+    number = 21
+    about = "garbage and idle connections on the nodes' own ports"
+
+    @classmethod
+    def why_not(cls, storm):
+        if storm.world.topology == "alone":
+            return "a node alone has no port for others"
+
+    def begin(self):
+        self.idle = []
+        for port in self.world.ports.values():
+            for _ in range(IDLE_CONNECTIONS):
+                self.speak(port, b"", keep=True)
+        return f"{len(self.idle)} idle connections"
+
+    def speak(self, port, words, keep=False):
+        try:
+            link = socket.create_connection(("127.0.0.1", port), 1)
+            link.sendall(words)
+        except OSError:
+            return  # the node is away, or refuses
+        if keep:
+            self.idle.append(link)
+        else:
+            link.close()
+
+    def step(self):
+        port = self.chance.choice(list(self.world.ports.values()))
+        self.speak(port, self.chance.choice((
+            self.chance.randbytes(self.chance.randrange(1, 4096)),
+            b"\xff" * 64,  # a frame of four gigabytes
+            b"GET / HTTP/1.1\r\n\r\n",
+            b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03")))
+
+    def end(self):
+        for link in self.idle:
+            link.close()
+
+    def undo(self):
+        self.end()
+
+
+class Redis(Fault):
+    number, about = 18, "Redis down, slow, flushed"
+
+    @classmethod
+    def why_not(cls, storm):
+        return "no node uses Redis"
+
+
 CATALOG = {
     "kill": Kill, "freeze": Freeze, "zombie": Zombie, "rebalance": Storm,
     "clock": Clock, "backends": Backends, "pg-crash": PgCrash,
     "pg-restart": PgRestart, "pg-async": PgAsync, "failover": Failover,
-    "locked": Locked, "connections": Connections, "disk": Disk,
-    "doubt": Doubt, "broker": Broker, "broker-restart": BrokerRestart,
+    "locked": Locked, "connections": Connections,
+    "max-connections": MaxConnections, "disk": Disk, "wal-disk": WalDisk,
+    "ddl": Ddl, "doubt": Doubt, "broker": Broker, "broker-restart": BrokerRestart,
     "net-pg": NetPg, "net-pg-bad": NetPgBad, "net-kafka": NetKafka,
     "net-kafka-bad": NetKafkaBad, "net-peers": NetPeers,
+    "garbage": Garbage, "redis": Redis, "breaker": Breaker,
+    "recreated": Recreated, "retention": Retention,
 }
 
 

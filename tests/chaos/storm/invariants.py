@@ -5,92 +5,18 @@ A rule is a function of a Facts; what it yields is a sentence about something
 that is not as it must be. `RULES` has them all.
 """
 
-from collections import Counter, defaultdict
-from dataclasses import dataclass, field
+from collections import Counter
+from dataclasses import dataclass
 
-from model import (LANE_NAMES, PIPELINE, TENANTS, WRITTEN, digest,
-                   text_digest)
-from snapshot import bytes_of
+import history
+from facts import at
+from model import LANE_NAMES, TENANTS, WRITTEN, text_digest
 
-EVERYWHERE = " UNION ALL ".join(
-    [f"SELECT lane, p, o FROM tenant_{x}.trace" for x in TENANTS]
-    + [f"SELECT concat_ws('/', pipeline, tenant, shard), partition, \"offset\""
-       f" FROM millrace.{x} WHERE pipeline = '{PIPELINE}'"
-       for x in ("dead_letter", "waiting")])
-TALLY = (f"SELECT lane, p, count(*), sum(o), sum(o * o % 1000003) "
-         f"FROM ({EVERYWHERE}) x GROUP BY 1, 2")
-POSITIONS = f"""
-SELECT concat_ws('/', l.pipeline, l.tenant, l.shard), f.partition,
-  greatest(l.next_off[f.slot], f.floor), l.state, l.epoch, l.owner, f.state,
-  coalesce(l.reason, f.reason), f.floor
-FROM millrace.lane l JOIN millrace.partition_floor f USING (pipeline)
-WHERE l.pipeline = '{PIPELINE}' ORDER BY 1, 2
-"""
-# SQLSTATE classes that say nothing about the data of an event.
-INFRASTRUCTURE = ("08", "25", "28", "3D", "40", "53", "55", "57", "58", "XX")
-
-
-@dataclass
-class Facts:
-    """What one snapshot says, and the log."""
-    model: object
-    ends: dict  # by partition: the log's end
-    positions: dict  # (lane, partition): effective offset
-    lanes: dict  # lane: (state, reason)
-    partitions: dict  # partition: (state, reason)
-    ask: object  # rows of a SELECT, in this snapshot
-    trace: dict = field(default_factory=dict)  # (p, o): [(lane, seq, epoch)]
-    letters: dict = field(default_factory=dict)
-    waiting: dict = field(default_factory=dict)
-    history: list = field(default_factory=list)
-
-
-def positions_of(rows):
-    return {(lane, int(p)): int(effective)
-            for lane, p, effective, *_ in rows}
-
-
-def facts_of(model, ends, session):
-    """All of the facts, of the session's snapshot."""
-    rows = session.rows(POSITIONS)
-    facts = Facts(model, ends, positions_of(rows),
-                  {x[0]: (x[3], x[7]) for x in rows},
-                  {int(x[1]): (x[6], x[7]) for x in rows}, session.rows)
-    for tenant in TENANTS:
-        for p, o, lane, seq, epoch in session.rows(
-                f"SELECT p, o, lane, seq, epoch FROM tenant_{tenant}.trace"):
-            facts.trace.setdefault((int(p), int(o)), []).append(
-                (tenant, lane, int(seq), int(epoch)))
-    for name, into in (("dead_letter", facts.letters),
-                       ("waiting", facts.waiting)):
-        stage = "stage" if name == "dead_letter" else "'waits'"
-        for p, o, lane, seq, key, headers, value, code, said, reason in \
-                session.rows(
-                    "SELECT partition, \"offset\", concat_ws('/', pipeline, "
-                    "tenant, shard), seq, key, headers, value, sqlstate, "
-                    f"{stage}, reason FROM millrace.{name} "
-                    f"WHERE pipeline = '{PIPELINE}'"):
-            into.setdefault((int(p), int(o)), []).append(
-                (lane, int(seq), digest(bytes_of(key), bytes_of(headers),
-                                        bytes_of(value)), code,
-                 f"{said}: {reason}"))
-    facts.history = [
-        (lane, int(epoch_was), int(epoch), owner, int(was), int(seq),
-         numbers(off_was), numbers(off))
-        for lane, epoch_was, epoch, owner, was, seq, off_was, off in
-        session.rows("SELECT lane, epoch_was, epoch, owner, seq_was, seq, "
-                     "off_was, off FROM storm.history WHERE lane LIKE "
-                     f"'{PIPELINE}/%' ORDER BY lane, seq, epoch, at")]
-    return facts
-
-
-def numbers(array):
-    return [None if x == "NULL" else int(x)
-            for x in array.strip("{}").split(",") if x]
-
-
-def at(where):
-    return f"partition {where[0]} offset {where[1]}"
+# SQLSTATE classes of what is wrong with an event.
+DATA = ("22", "23")
+# Of the feed's poison only one kind comes as far as PostgreSQL.
+REFUSED = "23514"
+READING = ("decode", "map")
 
 
 # -- in one snapshot, also while faults go on ---------------------------------
@@ -167,38 +93,6 @@ def at_the_end(f):
         yield f"{at(where)} still waits: {rows[0][4]}"
 
 
-def seqs_gapless(f):
-    last = {}
-    taken = defaultdict(set)
-    for lane, _, _, _, was, now, _, _ in f.history:
-        if lane in last and was != last[lane]:
-            yield f"{lane}: seq goes from {last[lane]} on with {was}"
-        last[lane] = now
-        taken[lane].update(range(was, now))
-    for rows in (f.trace, f.letters):
-        for where, found in rows.items():
-            for x in found:
-                lane, seq = (x[1], x[2]) if rows is f.trace else (x[0], x[1])
-                if seq not in taken[lane]:
-                    yield (f"{at(where)}: nobody claimed seq {seq} of {lane}")
-
-
-def seqs_in_order(f):
-    """What may have waited may come later than its offset says, never
-    earlier; among such events only the entity's own order is known."""
-    last = {}
-    for where in sorted(f.trace):
-        if f.model.outcome(*where) is None:
-            continue
-        lane, seq = f.trace[where][0][1:3]
-        key = (lane, where[0])
-        if seq < last.get(key, (0, None))[0]:
-            yield (f"{at(where)} of {lane} has seq {seq}, below that of "
-                   f"{at(last[key][1])}: {last[key][0]}")
-        elif not f.model.may_have_waited(*where):
-            last[key] = (seq, where)
-
-
 def entities_in_order(f):
     last = {}
     for where in sorted(f.trace):
@@ -273,26 +167,8 @@ def lanes_right(f):
                        f"{rows[0][0]}, due in {known[1]}")
 
 
-def epochs_grow(f):
-    last, owners = {}, {}
-    for lane, was, epoch, owner, _, seq, _, _ in f.history:
-        if epoch < last.get(lane, 0):
-            yield f"{lane}: epoch {epoch} at seq {seq} after {last[lane]}"
-        last[lane] = max(epoch, last.get(lane, 0))
-        if owner and owners.setdefault((lane, epoch), owner) != owner:
-            yield f"{lane}: epoch {epoch} has two owners"
-    newest = {}
-    for where, rows in f.trace.items():
-        for _, lane, seq, epoch in rows:
-            newest.setdefault(lane, []).append((seq, epoch, where))
-    for lane, found in newest.items():
-        found.sort()
-        for (_, a, _), (seq, b, where) in zip(found, found[1:]):
-            if b < a:
-                yield f"{at(where)} of {lane}: epoch {b} at seq {seq}, after {a}"
-
-
 def letters_exact(f):
+    yield from history.letters_with_their_claim(f)
     for where, wanted in f.model.letters.items():
         if where[1] >= f.positions.get(
                 (f.model.outcome(*where)[1], where[0]), 0):
@@ -308,21 +184,20 @@ def letters_exact(f):
 
 
 def no_infrastructure_letters(f):
+    """Each says about the event what is wrong with it, and nothing else."""
     for where, rows in f.letters.items():
+        due = where in f.model.letters
+        refused = where in f.model.refused
         for _, _, _, code, reason in rows:
-            if code and code.startswith(INFRASTRUCTURE):
+            stage = reason.partition(":")[0]
+            if refused:
+                right = (stage, code) == ("store", REFUSED)
+            elif due:
+                right = stage in READING and code is None
+            else:  # 12 tells that it is there at all
+                right = code is None or code.startswith(DATA)
+            if not right:
                 yield f"{at(where)}: {code}, {reason}"
-
-
-def positions_monotone(f):
-    last = {}
-    for lane, _, _, _, _, seq, was, now in f.history:
-        for slot, (a, b) in enumerate(zip(was, now), 1):
-            if a is not None and (b is None or b < a):
-                yield f"{lane}: slot {slot} goes from {a} to {b} at seq {seq}"
-        if lane in last and last[lane] != was:
-            yield f"{lane}: {was} at seq {seq}, after {last[lane]}"
-        last[lane] = now
 
 
 def nothing_hangs(f):
@@ -344,11 +219,20 @@ def nothing_hangs(f):
         yield f"partition {name} is half detached"
 
 
-def no_halts(f):
-    for kind, found in (("lane", f.lanes), ("partition", f.partitions)):
-        for name, (state, reason) in found.items():
-            if state != "active":
-                yield f"{kind} {name} is {state}: {reason}"
+def halts_as_due(f):
+    """What loses data halts, and says why; nothing else does."""
+    found = {}
+    for pipeline, who, state, reason in f.halts:
+        found.setdefault(pipeline, []).append((who, state, reason or ""))
+    for pipeline, wanted in f.due_halts.items():
+        for who, state, reason in found.pop(pipeline, ()):
+            if wanted in reason:
+                break
+        else:
+            yield f"nothing of {pipeline} is halted with {wanted}"
+    for pipeline, rows in found.items():
+        for who, state, reason in rows:
+            yield f"{pipeline}: {who} is {state}: {reason}"
 
 
 @dataclass
@@ -368,9 +252,13 @@ RULES = [Rule(*x) for x in (
      "end, nothing waits",
      at_the_end),
     (4, "seqs gapless", "each claim of a lane begins at the seq where the one "
-     "before ended, and all that is written has a claimed seq", seqs_gapless),
-    (5, "in order", "per lane and partition, seqs go as offsets do "
-     "(what may have waited may come later, never earlier)", seqs_in_order),
+     "before ended; its first one is of all its rows, which its transaction "
+     "writes, each other one of one dead letter or event put aside",
+     history.seqs_gapless),
+    (5, "in order", "per lane and partition, seqs go as offsets do, and each "
+     "row lies between the offsets that its flush moves "
+     "(what may have waited may come later, never earlier)",
+     history.seqs_in_order),
     (6, "entities in order", "per entity, updates and deletes have seqs that "
      "go as offsets do", entities_in_order),
     (7, "tables equal", "ticks, legs and entities equal the fold of the log, "
@@ -380,16 +268,19 @@ RULES = [Rule(*x) for x in (
     (9, "right lane", "each row is in its tenant's schema, each event in the "
      "lane of its route", lanes_right),
     (10, "epochs grow", "per lane, in the order of seqs, epochs never go back, "
-     "and each has one owner", epochs_grow),
+     "and each has one owner", history.epochs_grow),
+    (11, "one coordinator", "a term has one owner and begins when the lease of "
+     "the one before is over", history.one_coordinator),
     (12, "dead letters exact", "they are those of the log's own reading, "
-     "bytes identical", letters_exact),
-    (13, "no letter for a fault", "no dead letter has an SQLSTATE of "
-     "infrastructure", no_infrastructure_letters),
-    (15, "positions monotone", "within a timeline no change of a lane takes "
-     "an offset back, and each begins where the last one ended",
-     positions_monotone),
+     "bytes identical, and come in the transaction of their flush",
+     letters_exact),
+    (13, "no letter for a fault", "each dead letter has the stage and the "
+     "SQLSTATE of what is wrong with its event", no_infrastructure_letters),
+    (15, "positions monotone", "within a timeline no change takes an offset "
+     "of a lane or a floor back, and each begins where the last one ended",
+     history.positions_monotone),
     (20, "nothing hangs", "no lock waits, no transaction stands open, indexes "
      "valid, partitions attached", nothing_hangs),
-    (22, "no halt", "no lane or partition is halted where no fault asks for "
-     "it", no_halts),
+    (22, "halts", "what loses data halts with its reason, and nothing else "
+     "does", halts_as_due),
 )]

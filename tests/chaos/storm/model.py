@@ -31,6 +31,10 @@ class Bad(Exception):
     """A record that nobody can write, and why."""
 
 
+class Refused(Bad):
+    """One that PostgreSQL refuses."""
+
+
 def digest(*parts):
     """8 bytes that stand for a row; None is unlike any text."""
     hash_ = hashlib.blake2b(digest_size=8)
@@ -184,6 +188,7 @@ class Model:
         self.prices = {}
         self.rows = {}  # (tenant, table): {(partition, offset, n): digest}
         self.letters = {}  # (partition, offset): digest of the raw record
+        self.refused = set()  # those of them that PostgreSQL refuses
         self.keys = {}  # partition: the key of each record, by place
         self.undecided = []
 
@@ -193,8 +198,10 @@ class Model:
         try:
             kind = self.write(partition, offset, key, known, value, lane)
             outcome = FILTERED if kind == "quiet" else WRITTEN
-        except Bad:
+        except Bad as why:
             kind, outcome = "poison", DEAD
+            if isinstance(why, Refused):
+                self.refused.add((partition, offset))
             self.letters[partition, offset] = digest(key, headers, value)
         log = self.logs.setdefault(partition, Log())
         log.offsets.append(offset)
@@ -237,7 +244,7 @@ class Model:
         row = (key, n, decimal(event.get("price")), instant(event.get("at")),
                text(event.get("note")))
         if n < 0:
-            raise Bad("the table refuses it")
+            raise Refused("the table refuses it")
         self.put_row(tenant, "ticks", (*at, 0), *row)
 
     def order(self, tenant, key, event, at):

@@ -14,7 +14,7 @@ import report  # noqa: E402
 class TheReport(unittest.TestCase):
     def run_(self, **members):
         return {"seed": 1, "minutes": 1, "topology": "alone", "nodes": 1,
-                "rate": 9, "faults": ["kill"], "violations": [], "recoveries": [3, 1, 2],
+                "rate": 9, "catch_up": 60, "faults": ["kill"], "violations": [], "recoveries": [3, 1, 2],
                 "tracks": {"kill": "nodes"}, "skipped": {}, "nodes_seen": [],
                 "samples": [{"t": i, "there": i * 9, "lag":
                              {"big": i, "small": 0}, "waiting": 0,

@@ -15,9 +15,14 @@ class Planned:
     seed: int  # for the choices of the fault itself
 
 
+# Of the faults that may be longer than others, and where there is time.
+LONG_ONES = .25
+
+
 def plan(seed, seconds, tracks, on_s=(1, 10), off_s=(1, 10)):
     """`tracks`: for each, {fault: (weight, greatest length in seconds)}. A
-    fault ends before the next of its track begins; all end in time."""
+    fault ends before the next of its track begins; all end in time. Some that
+    may last longer than `on_s` do, where that leaves most of the time."""
     planned = []
     for number, faults in enumerate(tracks):
         if not faults:
@@ -27,7 +32,11 @@ def plan(seed, seconds, tracks, on_s=(1, 10), off_s=(1, 10)):
         while True:
             name, = chance.choices(list(faults),
                                    [x[0] for x in faults.values()])
-            length = min(chance.uniform(*on_s), faults[name][1])
+            longest = faults[name][1]
+            length = min(chance.uniform(*on_s), longest)
+            if chance.random() < LONG_ONES and on_s[1] < longest \
+                    and longest < seconds / 4:
+                length = chance.uniform(on_s[1], longest)
             if at + length > seconds:
                 break
             planned.append(Planned(round(at, 2), round(length, 2), name,

@@ -10,16 +10,18 @@ import time
 from pathlib import Path
 
 import bugs
+import disks
 import faults
 import network
+import side
 from events import Feed
-from laboratory import BUSY, millrace_kinds, up
+from laboratory import BUSY, up
 from millrace_server import ServerError
 from schedule import plan
+from spare import Spare
 from world import World
 
 HERE = Path(__file__).resolve().parent
-DISK_BYTES = 192 << 20
 SAMPLE_S = 2
 EVIDENCE = {
     "lanes": "SELECT * FROM millrace.lane ORDER BY pipeline, tenant, shard",
@@ -31,6 +33,9 @@ EVIDENCE = {
                 "left(query, 300) FROM pg_stat_activity",
 }
 CATCH_UP_S = 60  # of a machine that does nothing else
+# What a fault that cannot be made complains with.
+NOT_MADE = (AssertionError, RuntimeError, OSError, ServerError,
+            subprocess.SubprocessError)
 PAUSE_S = .1
 
 
@@ -44,37 +49,35 @@ class Storm:
         self.nodes_seen = []
         self.violations = []
         self.verdict = None
-        self.spares = 0
+        self.spares = []
+        self.active = []  # (end, planned, fault)
+        self.halting = set()  # pipelines that were made to
+        self.promises = []  # what must be so at the end
         self.heard = queue.Queue()
         self.feeding = True
         self.servers = up("storm")
         self.why_no_network = network.why_no_rules()
-        self.disk = Path(self.servers.directory) / "disk"
-        self.why_no_disk = self.mount()
+        home = Path(self.servers.directory)
+        self.disk, self.wal_disk = home / "disk", home / "wal"
+        self.why_no_disk = self.mount("disk", disks.tablespace, self.disk)
+        self.why_no_wal_disk = self.mount("wal-disk", disks.mounted,
+                                          self.wal_disk)
+        if not self.why_no_wal_disk:
+            disks.move_log(self.servers, self.wal_disk)
         self.world = World(options.bin, self.servers, "storm",
-                           topology=options.topology, nodes=options.nodes)
-        if options.bug and any(x.in_node for x in bugs.BUGS
-                               if x.name == options.bug):
-            self.world.defect = {"MILLRACE_SEEDED_BUG": options.bug}
+                           topology=options.topology, nodes=options.nodes,
+                           sides=[x for x, fault in side.SIDES.items()
+                                  if fault in options.faults])
+        self.bug = bugs.named(options.bug)
+        if self.bug and self.bug.in_node:
+            self.world.defect = {"MILLRACE_SEEDED_BUG": self.bug.name}
         self.choice = faults.choose(self, options.faults)
 
     # -- set up ---------------------------------------------------------------
 
-    def mount(self):
-        """A disk of its own for the smaller tenant, or why there is none."""
-        if not self.options.disk:
-            return "not asked for"
-        self.disk.mkdir()
-        done = network.tried("mount", "-t", "tmpfs", "-o",
-                             f"size={DISK_BYTES}", "storm", str(self.disk))
-        if done.returncode:
-            return done.stderr.strip() or "no tmpfs"
-        space = self.disk / "space"
-        space.mkdir()
-        user = millrace_kinds.unprivileged_user()
-        if user:
-            shutil.chown(space, user.pw_uid, user.pw_gid)
-        return None
+    def mount(self, fault, how, place):
+        """A disk for that fault, or why there is none."""
+        return how(place) if fault in self.options.faults else "not asked for"
 
     def begin(self):
         world = self.world
@@ -89,9 +92,8 @@ class Storm:
         for name in world.names:
             world.start(name)
         world.note_history()
-        for bug in bugs.BUGS:
-            if bug.name == self.options.bug:
-                bugs.sabotage(bug, world)
+        if self.bug:
+            bugs.sabotage(self.bug, world)
         world.tell_checker()
         place = world.directory / "world.json"
         place.write_text(world.describe())
@@ -165,9 +167,17 @@ class Storm:
                 if not left:
                     raise
 
-    def next_spare(self):
-        self.spares += 1
-        return self.world.directory / f"spare{self.spares}"
+    def new_spare(self):
+        """A standby; it ends with the storm, whatever becomes of it."""
+        self.spares.append(Spare(self.world, self.world.directory
+                                 / f"spare{len(self.spares) + 1}"))
+        return self.spares[-1]
+
+    def due_halt(self, pipeline, why):
+        """From here on it must be halted, with this in its reason."""
+        due = json.loads(self.world.due.read_text()) \
+            if self.world.due.exists() else {}
+        self.world.due.write_text(json.dumps({**due, pipeline: why}))
 
     # -- the run ----------------------------------------------------------------
 
@@ -208,9 +218,8 @@ class Storm:
         seen = {"t": round(now, 2), "nodes": {}}
         for name, node in list(self.world.nodes.items()):
             try:
-                pages = Path(f"/proc/{node.pid}/statm").read_text().split()[1]
                 files = len(list(Path(f"/proc/{node.pid}/fd").iterdir()))
-                seen["nodes"][name] = [int(pages) * 4096, files]
+                seen["nodes"][name] = [peak_bytes(node.pid), files]
             except OSError:
                 pass
         self.nodes_seen.append(seen)
@@ -227,53 +236,64 @@ class Storm:
         self.zero, self.zero_wall = time.monotonic(), time.time()
         for name, why in self.choice.skipped.items():
             self.note("skipped", fault=name, why=why)
-        active = []  # (end, planned, fault)
         waiting = list(planned)
-        while waiting or active or time.monotonic() < self.zero + seconds:
+        while waiting or self.active or time.monotonic() < self.zero + seconds:
             now = time.monotonic() - self.zero
-            for item in [x for x in active if x[0] <= now]:
-                active.remove(item)
+            for item in [x for x in self.active if x[0] <= now]:
                 item[2].end()
+                self.active.remove(item)
                 self.note("end", fault=item[1].fault)
             # A fault that took long puts off those of its own track.
-            tracks = {faults.CATALOG[x[1].fault].track for x in active}
+            tracks = {faults.CATALOG[x[1].fault].track for x in self.active}
             for x in [x for x in waiting if x.begin_s <= now]:
                 track = faults.CATALOG[x.fault].track
                 if track in tracks or self.enough():
                     continue
                 tracks.add(track)
                 waiting.remove(x)
-                fault = faults.CATALOG[x.fault](self, x.seed)
-                try:
-                    what = fault.begin()
-                except (AssertionError, RuntimeError, OSError,
-                        subprocess.SubprocessError) as error:
-                    self.note("not made", fault=x.fault, why=str(error)[:200])
-                    continue
-                self.note("begin", fault=x.fault, what=what or "")
-                active.append((time.monotonic() - self.zero + x.length_s, x,
-                               fault))
-            for item in active:
+                self.make(x)
+            for item in self.active:
                 item[2].step()
             self.hear()
             self.look_at_nodes()
-            if self.enough() and not active:
+            if self.enough() and not self.active:
                 break
             time.sleep(PAUSE_S)
         self.note("healed")
+        self.healed = time.monotonic()
+
+    def make(self, planned):
+        fault = faults.CATALOG[planned.fault](self, planned.seed)
+        item = (float("inf"), planned, fault)
+        self.active.append(item)  # a signal may come at any time
+        try:
+            what = fault.begin()
+        except NOT_MADE as error:
+            fault.undo()
+            self.active.remove(item)
+            self.note("not made", fault=planned.fault, why=str(error)[:200])
+            return
+        self.note("begin", fault=planned.fault, what=what or "")
+        self.active[-1] = (time.monotonic() - self.zero + planned.length_s,
+                           planned, fault)
 
     def enough(self):
-        return self.options.until_violation and self.violations
+        """Whether what is looked for has been seen: of a defect, what it
+        breaks."""
+        return self.options.until_violation and any(
+            not self.bug or x["invariant"] in self.bug.rules
+            for x in self.violations)
 
     def finish(self):
         """All is well from here on; what is the verdict?"""
         self.feeding = False
-        end = time.monotonic() + BUSY * CATCH_UP_S
+        end = self.healed + BUSY * CATCH_UP_S
         code = self.producer.wait(BUSY * CATCH_UP_S)
         if code:
             raise RuntimeError(f"the feed ended with exit code {code}")
         self.note("fed", records=self.feed.made)
-        patience = 5 if self.enough() else end - time.monotonic()
+        patience = 5 if self.enough() else max(5, end - time.monotonic())
+        fed_s = time.monotonic() - self.healed
         # What opened the topic is in it, too.
         fed = 0 if self.enough() else self.feed.made + 1
         self.checker.stdin.write(f"final {patience} {fed}\n")
@@ -288,12 +308,23 @@ class Storm:
         if self.verdict is None:
             raise RuntimeError("no verdict: " + (
                 self.world.directory / "checker.log").read_text()[-2000:])
+        self.verdict["seconds"] += fed_s
+        self.keep_promises()
         if not self.verdict["settled"]:
             self.keep_evidence()
         self.history = self.world.query(
             "SELECT node, extract(epoch FROM at) FROM storm.history WHERE "
             "seq > seq_was AND node IS NOT NULL ORDER BY at")
         self.note("verdict")
+
+    def keep_promises(self):
+        """22: what must be halted, by what nodes say."""
+        for promise in self.promises:
+            end = time.monotonic() + BUSY * CATCH_UP_S / 2
+            while (wrong := promise()) and time.monotonic() < end:
+                time.sleep(.5)
+            if wrong:
+                self.violate(22, wrong)
 
     def look_for_dead_nodes(self):
         for name, code in self.world.ended().items():
@@ -329,8 +360,13 @@ class Storm:
                     found.append(round(first - start, 2))
         return found
 
-    def close(self, failed):
+    def close(self):
         self.feeding = False
+        for _, _, fault in self.active:
+            try:
+                fault.undo()
+            except (*NOT_MADE, AttributeError):
+                pass  # what it began ends with the servers
         for process in (getattr(self, "checker", None),
                         getattr(self, "producer", None)):
             if process and process.poll() is None:
@@ -342,10 +378,20 @@ class Storm:
         pg = Path(self.servers.directory) / "pg" / "pg.log"
         if pg.exists():
             shutil.copy(pg, self.out / "pg.log")
-        if self.world.primary:
-            self.world.primary.down()
+        for spare in self.spares:
+            spare.down()
         if not self.why_no_network:
             network.tried("nft", "delete", "table", "inet", "storm")
-        if not self.why_no_disk:
-            network.tried("umount", "--lazy", str(self.disk))
+        for why, disk in ((self.why_no_disk, self.disk),
+                          (self.why_no_wal_disk, self.wal_disk)):
+            if not why:
+                network.tried("umount", "--lazy", str(disk))
         self.servers.down()
+
+
+def peak_bytes(pid):
+    """Of its memory, also of a moment between two looks."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) << 10
+    return 0

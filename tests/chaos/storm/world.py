@@ -12,18 +12,25 @@ from urllib.parse import urlsplit
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+import side  # noqa: E402
 from events import PARTITIONS, Feed  # noqa: E402
-from laboratory import (LINGER, Laboratory, free_ports,  # noqa: E402
+from laboratory import (FREED, LINGER, Laboratory, free_ports,  # noqa: E402
                         table)
 from model import LANES, PIPELINE, TENANTS  # noqa: E402
 from pg_proxy import PgProxy  # noqa: E402
 
+# Of a node at most: for each of the tenants and `_unrouted` as many as its
+# configuration says, two for questions, and those beyond `max_sessions`
+# (docs/operations.md). One node more is about to go.
+SESSIONS = 3 * 2 + 2 + 5
+HISTORY = Path(__file__).with_name("history.sql").read_text()
 TOPOLOGIES = ("alone", "static", "group")
 
+MEMORY_MIB = 256
 CONFIG = """
 [node]
 name = "{node}"
-memory_bytes = "256MiB"
+memory_bytes = "%dMiB"
 [node.admin]
 port = 0
 [postgresql]
@@ -137,7 +144,7 @@ on = "tombstone"
 columns = {{ kind = "@type", topic = "@topic", p = "@partition", \
 o = "@offset" }}
 {more}
-"""
+""" % MEMORY_MIB
 
 # The claim tells `trace` who writes; no unique index, which would refuse what
 # the checker shall find.
@@ -161,36 +168,17 @@ CREATE TABLE legs (
   p int NOT NULL, o bigint NOT NULL);
 """
 
-# Every change of a lane, in the transaction that makes it.
-HISTORY = """
-CREATE SCHEMA storm;
-CREATE TABLE storm.history (
-  lane text NOT NULL, node text, owner uuid, epoch_was bigint NOT NULL,
-  epoch bigint NOT NULL, seq_was bigint NOT NULL, seq bigint NOT NULL,
-  off_was bigint[] NOT NULL, off bigint[] NOT NULL,
-  at timestamptz NOT NULL DEFAULT clock_timestamp());
-CREATE FUNCTION storm.note() RETURNS trigger LANGUAGE plpgsql
-SECURITY DEFINER AS $$
-BEGIN
-  INSERT INTO storm.history VALUES (
-    concat_ws('/', NEW.pipeline, NEW.tenant, NEW.shard), NEW.node, NEW.owner,
-    OLD.epoch, NEW.epoch, OLD.next_seq, NEW.next_seq, OLD.next_off,
-    NEW.next_off);
-  RETURN NULL;
-END $$;
-CREATE TRIGGER storm AFTER UPDATE ON millrace.lane
-  FOR EACH ROW EXECUTE FUNCTION storm.note();
-"""
-
-
 def port_of(url):
     return urlsplit(url).port
 
 
 class World(Laboratory):
-    def __init__(self, bin_folder, servers, name, *, topology, nodes):
+    def __init__(self, bin_folder, servers, name, *, topology, nodes,
+                 sides=()):
+        """`sides`: pipelines beside it, of side.py."""
         super().__init__(bin_folder, servers, name, lanes=LANES,
-                         config=CONFIG)
+                         config=CONFIG + side.config(sides))
+        self.sides = list(sides)
         self.topic = "storm"
         self.topology = topology
         self.lock = threading.RLock()  # nodes come and go in two tracks
@@ -199,6 +187,7 @@ class World(Laboratory):
         self.proxies = {x: PgProxy(port_of(self.server_url), None, 0)
                         for x in names}
         self.ports = dict(zip(names, free_ports(len(names))))
+        self.due = self.directory / "due.json"  # see check.py
         self.defect = {}  # of the nodes: see bugs.py
         self.primary = None  # after a failover: the server in its place
         if topology != "alone":
@@ -218,6 +207,8 @@ class World(Laboratory):
         for tenant in TENANTS:
             self.query((before.get(tenant, "") + TENANT_TABLES).format(
                 tenant=tenant), url=self.node_url)
+        for name in self.sides:
+            self.query(side.TABLE.format(name), url=self.node_url)
 
     def note_history(self):
         self.wait_until(lambda: self.count("millrace.lane") > 0, 60,
@@ -263,6 +254,10 @@ class World(Laboratory):
                     **self.defect, **(environment or {})})
             return self.nodes[name]
 
+    def environment(self):
+        """What is freed is to be free, also in a sanitized build."""
+        return FREED
+
     def ended(self):
         """Nodes that ended by themselves, which none may."""
         with self.lock:
@@ -281,6 +276,8 @@ class World(Laboratory):
              str(PARTITIONS), "--quiet"], input=nothing + "\n",
             text=True, capture_output=True, timeout=240)
         assert done.returncode == 0, done.stdout + done.stderr
+        for name in self.sides:
+            side.feed(self, name, *side.good(0))
 
     def open_feed(self):
         with open(self.directory / "feed.log", "ab") as log:
@@ -295,5 +292,7 @@ class World(Laboratory):
     def describe(self):
         """For the checker."""
         return json.dumps({"kafka": self.kafka, "topic": self.topic,
-                           "pipeline": PIPELINE,
+                           "pipeline": PIPELINE, "role": self.role,
+                           "sessions": SESSIONS * (len(self.names) + 1),
+                           "due": str(self.due),
                            "database": str(self.directory / "database")})
