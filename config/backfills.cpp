@@ -1,38 +1,11 @@
 #include "config/backfills.hpp"
 
 #include <algorithm>
-#include <format>
 #include <set>
 
 namespace millrace {
 
 namespace {
-
-/// Each write into the table, as text: what is the same makes the same rows.
-std::vector<std::string> writes_into(const pipeline_config& x,
-                                     const std::string& table) {
-  std::vector<std::string> result;
-  for (const auto& event : x.events)
-    for (const auto& write : event.writes) {
-      if (write.table != table)
-        continue;
-      auto text = std::format("{}\n{}\n{}\n{}\n{}\n{}\n{}\n", event.name,
-                              to_string(write.kind), to_string(write.on),
-                              write.only_if_newer, write.when.text,
-                              write.each.text, write.always);
-      for (const auto& key : write.key)
-        text += key + '\n';
-      std::vector<std::string> columns;
-      for (const auto& column : write.columns)
-        columns.push_back(column.name + '=' + column.value.text);
-      std::ranges::sort(columns);
-      for (const auto& column : columns)
-        text += column + '\n';
-      result.push_back(std::move(text));
-    }
-  std::ranges::sort(result);
-  return result;
-}
 
 bool takes_any_order(const write_config& x) {
   return x.kind == write_kind::append
@@ -41,21 +14,33 @@ bool takes_any_order(const write_config& x) {
 
 } // namespace
 
-std::vector<std::string> keep_own_tables(pipeline_config& x) {
-  std::vector<std::string> unknown;
-  if (x.tables.empty())
-    return unknown;
+std::vector<std::string> unknown_tables(const pipeline_config& x) {
+  std::vector<std::string> result;
   auto written = written_tables(x);
   for (const auto& name : x.tables)
     if (!std::ranges::binary_search(written, name))
-      unknown.push_back(name);
+      result.push_back(name);
+  return result;
+}
+
+std::vector<std::string> own_tables(const pipeline_config& x) {
+  auto result = written_tables(x);
+  if (!x.tables.empty())
+    std::erase_if(result, [&x](const std::string& name) {
+      return !std::ranges::contains(x.tables, name);
+    });
+  return result;
+}
+
+void keep_own_tables(pipeline_config& x) {
+  if (x.tables.empty())
+    return;
   for (auto& event : x.events)
     std::erase_if(event.writes, [&x](const write_config& write) {
       return !std::ranges::contains(x.tables, write.table);
     });
   x.partitions.clear();
   x.series.clear();
-  return unknown;
 }
 
 std::vector<std::string> written_tables(const pipeline_config& x) {
@@ -85,14 +70,21 @@ bool order_matters(const pipeline_config& backfill,
   return false;
 }
 
-std::string differing_table(const pipeline_config& backfill,
-                            const pipeline_config& other) {
-  for (const auto& table : written_tables(backfill)) {
-    auto there = writes_into(other, table);
-    if (!there.empty() && writes_into(backfill, table) != there)
-      return table;
+const partition_config* partition_rules(const config& all,
+                                        const pipeline_config& x,
+                                        const std::string& table) {
+  for (const auto* from : {backfilled_by(all, x), &x}) {
+    if (!from)
+      continue;
+    auto i = std::ranges::find_if(
+      from->partitions, [&table](const partition_config& rules) {
+        return std::ranges::contains(rules.tables, table);
+      });
+    if (i != from->partitions.end())
+      return from->partitioning == partitioning_kind::hypertable ? nullptr
+                                                                 : &*i;
   }
-  return {};
+  return nullptr;
 }
 
 } // namespace millrace

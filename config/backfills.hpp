@@ -9,11 +9,16 @@
 
 namespace millrace {
 
+/// Those of a backfill's `tables` that no write names.
+std::vector<std::string> unknown_tables(const pipeline_config& x);
+
+/// The tables that it writes once all other writes are taken out, sorted.
+std::vector<std::string> own_tables(const pipeline_config& x);
+
 /// Takes all writes into other tables out of a backfill that says which ones
 /// it writes; events stay, as they decide what a record is. What a pack says of
-/// partitions and series is said by the other pipeline. Returns those of its
-/// tables that no write names.
-std::vector<std::string> keep_own_tables(pipeline_config& x);
+/// partitions and series is said by the other pipeline, see `partition_rules`.
+void keep_own_tables(pipeline_config& x);
 
 /// The tables that the pipeline writes, sorted, each once.
 std::vector<std::string> written_tables(const pipeline_config& x);
@@ -29,9 +34,11 @@ const pipeline_config* backfilled_by(const config& all,
 bool order_matters(const pipeline_config& backfill,
                    const pipeline_config& other);
 
-/// The first table that both write and not in the same way, or empty. The
-/// backfill must not make other rows than the other one does.
-std::string differing_table(const pipeline_config& backfill,
-                            const pipeline_config& other);
+/// What is said of the partitions of a table that the pipeline writes. Of a
+/// backfill the other pipeline says it first, then the backfill itself.
+/// Nullptr: nothing, or the table is a hypertable.
+const partition_config* partition_rules(const config& all,
+                                        const pipeline_config& x,
+                                        const std::string& table);
 
 } // namespace millrace

@@ -47,14 +47,9 @@ void check_backfill(reader& in, const config& all, const pipeline_config& x,
            in_quotes(to_string(x.start)),
            "a place in the past, as the backfill ends where the records of now "
            "begin");
-  auto table = differing_table(x, *other);
-  if (!table.empty())
-    in.add(at, item,
-           std::format("writes into table {} other than those of pipeline.{}",
-                       in_quotes(table), other->name),
-           "the same events and writes for it in both");
+  check_same(in, x, *other, path);
   auto has_all = [&] {
-    auto mine = written_tables(x);
+    auto mine = own_tables(x);
     auto theirs = written_tables(*other);
     auto n = std::ranges::count_if(mine, [&](const std::string& name) {
       return std::ranges::binary_search(theirs, name);

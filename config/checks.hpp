@@ -35,6 +35,12 @@ void check_starts(reader& in, const pipeline_config& x,
 void check_backfill(reader& in, const config& all, const pipeline_config& x,
                     const std::string& path);
 
+/// What a backfill must have in common with the pipeline that it makes up for.
+/// A problem for each difference, which names the place in the other one.
+/// `path` names the backfill.
+void check_same(reader& in, const pipeline_config& x,
+                const pipeline_config& other, const std::string& path);
+
 /// URL or parts, and parameters that are not the user's to choose. `path` names
 /// the section.
 void check_postgresql(reader& in, const postgresql_config& x,

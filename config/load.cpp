@@ -207,7 +207,7 @@ pipeline_config read_pipeline(reader& in, const tree_member& member,
   check_required(in, schema::pipeline(), from.at, path);
   if (!pack)
     to.events = read_events(in, from, path);
-  for (const auto& unknown : keep_own_tables(to))
+  for (const auto& unknown : unknown_tables(to))
     in.add(in.where(path + ".tables", from.at), path + ".tables",
            in_quotes(unknown), "a table that its writes name");
   return to;
@@ -305,6 +305,8 @@ void read_root(reader& in, const tree_node& root,
   for (const auto& pipeline : to.pipelines)
     if (!pipeline.name.empty())
       check_pipeline(in, to, pipeline);
+  // Not before: problems name writes by their places in the file.
+  std::ranges::for_each(to.pipelines, keep_own_tables);
   read_migrations(in, root, to);
   read_own_partitions(in, root, to);
   check_cluster(in, to);

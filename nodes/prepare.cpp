@@ -5,6 +5,7 @@
 #include "actors/source/partition_feed.hpp"
 #include "actors/store/catalog.hpp"
 #include "actors/store/connection.hpp"
+#include "config/backfills.hpp"
 #include "nodes/homes.hpp"
 #include "nodes/session_room.hpp"
 #include "nodes/shares.hpp"
@@ -161,20 +162,19 @@ missing_row policy_of(const write_config& x) {
   }
 }
 
-/// What the pipeline says of a table in the tenant's schema.
-std::optional<late_rule> late_rule_of(const pipeline_config& pipeline,
-                                      const tenant_config& tenant,
-                                      const write_target& target) {
-  if (target.schema == tenant.schema
-      && pipeline.partitioning != partitioning_kind::hypertable)
-    for (const auto& x : pipeline.partitions)
-      if (x.late == late_rows::reject
-          && std::ranges::contains(x.tables, target.table))
-        return late_rule{x.keep, x.timezone};
-  return std::nullopt;
+/// What is said of a table in the tenant's schema.
+std::optional<late_rule>
+late_rule_of(const config& all, const pipeline_config& pipeline,
+             const tenant_config& tenant, const write_target& target) {
+  const auto* rules = target.schema == tenant.schema
+                        ? partition_rules(all, pipeline, target.table)
+                        : nullptr;
+  if (!rules || rules->late != late_rows::reject)
+    return std::nullopt;
+  return late_rule{rules->keep, rules->timezone};
 }
 
-write_plan_ptr plan_for(const pipeline_config& pipeline,
+write_plan_ptr plan_for(const config& all, const pipeline_config& pipeline,
                         const program& compiled, const tenant_config& tenant) {
   std::vector<write_target> targets;
   std::vector<const write_config*> as_written;
@@ -199,7 +199,7 @@ write_plan_ptr plan_for(const pipeline_config& pipeline,
         = write.columns[static_cast<std::size_t>(write.guard)].name;
     target.on_missing = policy_of(*as_written.at(i));
     target.always = as_written[i]->always;
-    target.late = late_rule_of(pipeline, tenant, target);
+    target.late = late_rule_of(all, pipeline, tenant, target);
     targets.push_back(std::move(target));
   }
   return make_write_plan(pipeline.name, tenant.name, compiled.shape(), targets);
@@ -272,7 +272,7 @@ prepare_tenants(connection& conn, const config& all, prepared_pipeline& to) {
       others.emplace(tenant->name, shared);
     }
     to.tenants.push_back({tenant->name, (*program)->shape()});
-    to.plans[tenant->name] = plan_for(to.config, **program, *tenant);
+    to.plans[tenant->name] = plan_for(all, to.config, **program, *tenant);
   }
   if (!others.empty())
     to.program = to.program->beside(std::move(others));
