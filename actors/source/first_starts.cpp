@@ -166,4 +166,23 @@ first_starts(const start_rule& rule, const start_survey& seen) {
   return resolution{rule, seen}.run();
 }
 
+std::vector<lacking_records> judge_gap(const backfill_gap& gap,
+                                       const boot_request& asked) {
+  // Where the log began.
+  auto low = gap.range.to;
+  auto topic = std::ranges::find(asked.topics, gap.topic, &boot_topic::name);
+  if (topic != asked.topics.end()) {
+    auto p = std::ranges::find(topic->partitions, gap.number,
+                               &boot_partition::number);
+    if (p != topic->partitions.end())
+      low = std::clamp(p->start, gap.range.from, gap.range.to);
+  }
+  std::vector<lacking_records> result;
+  if (gap.range.from < low)
+    result.push_back({{gap.range.from, low}, false});
+  if (low < gap.range.to)
+    result.push_back({{low, gap.range.to}, true});
+  return result;
+}
+
 } // namespace millrace

@@ -6,6 +6,7 @@
 #include "actors/source/discovery.hpp"
 #include "config/pipeline.hpp"
 #include "messages/ids.hpp"
+#include "messages/store_requests.hpp"
 
 #include <cstdint>
 #include <expected>
@@ -64,5 +65,18 @@ struct start_survey {
 /// somebody else may have read already.
 std::expected<std::vector<offset>, std::string>
 first_starts(const start_rule& rule, const start_survey& seen);
+
+/// Records that a backfill does not make up for, and why.
+struct lacking_records {
+  offset_range range;
+
+  /// They lie before its `start`; else Kafka does not have them any more.
+  bool chosen = false;
+};
+
+/// The parts of what a backfill lacks that began with this request, in their
+/// order.
+std::vector<lacking_records> judge_gap(const backfill_gap& gap,
+                                       const boot_request& asked);
 
 } // namespace millrace

@@ -50,7 +50,8 @@ partition_consumer_state::partition_consumer_state(
               feed_,
               decoder_,
               *this},
-    writers_(config_.feed.lane_ids.size()) {
+    writers_(config_.feed.lane_ids.size()),
+    end_pace_{config_.change_interval, config_.floor_interval} {
 }
 
 partition_consumer_state::~partition_consumer_state() {

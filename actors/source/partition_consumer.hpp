@@ -5,6 +5,7 @@
 #include "actors/cluster/vitals.hpp"
 #include "actors/decode/decoder.hpp"
 #include "actors/source/kafka_consumer.hpp"
+#include "actors/source/look_pace.hpp"
 #include "actors/source/partition_feed.hpp"
 #include "actors/source/partition_reading.hpp"
 #include "messages/lane.hpp"
@@ -39,7 +40,7 @@ struct partition_consumer_config {
   std::chrono::milliseconds floor_interval{5'000};
 
   /// The same while the map is about to change, when everybody waits for the
-  /// floor.
+  /// floor; and, as long as floors move, at the end of a backfill.
   std::chrono::milliseconds change_interval{500};
 
   /// How often lag is measured and overdue acks are looked for.
@@ -153,6 +154,8 @@ private:
 
   void tick();
   void keep_up();
+  bool waits_at_end() const;
+  std::chrono::milliseconds look_interval() const;
   bool lanes_as_made(const partition_view& view);
   void make_way();
   void check_log();
@@ -219,6 +222,7 @@ private:
   std::string held_by_;
   std::optional<offset> until_;
   bool ends_ = false;
+  look_pace end_pace_;
   clock::time_point last_floor_;
   std::optional<offset> log_end_;
 

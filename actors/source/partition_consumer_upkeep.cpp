@@ -141,12 +141,12 @@ void partition_consumer_state::keep_up() {
   if (asking_ || main_.has_holes())
     return;
   auto time = now();
-  // Somebody waits for the floor.
-  auto interval = feed_.cursor().barrier() || ends_
-                    ? std::min(config_.floor_interval, config_.change_interval)
-                    : config_.floor_interval;
-  if (time - last_floor_ >= interval) {
+  if (time - last_floor_ >= look_interval()) {
     last_floor_ = time;
+    if (waits_at_end())
+      end_pace_.saw(feed_.cursor().floor().value);
+    else
+      end_pace_.reset();
     check_log();
     self_->send(peers_.source,
                 position_hint{config_.feed.topic, config_.feed.source.number,
@@ -154,6 +154,23 @@ void partition_consumer_state::keep_up() {
   } else if (feed_.cursor().needs_resync(time)) {
     audit();
   }
+}
+
+/// For a backfill, or, in one that has read all that is for it, for the lanes:
+/// that may take hours.
+bool partition_consumer_state::waits_at_end() const {
+  return !held_by_.empty()
+         || (ends_ && until_ && feed_.cursor().position() >= *until_);
+}
+
+std::chrono::milliseconds partition_consumer_state::look_interval() const {
+  auto result = config_.floor_interval;
+  if (waits_at_end())
+    result = end_pace_.interval();
+  else if (feed_.cursor().barrier())
+    // A command waits for the floor.
+    result = config_.change_interval;
+  return std::min(config_.floor_interval, result);
 }
 
 void partition_consumer_state::propose_floor() {

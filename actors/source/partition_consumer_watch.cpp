@@ -54,7 +54,7 @@ void partition_consumer_state::watch_row(std::chrono::milliseconds interval) {
                 view_request{config_.feed.pipeline, config_.feed.source})
       .then(
         [this, interval, n](const partition_view& view) {
-          if (n != starts_)
+          if (n != starts_ || !lanes_as_made(view))
             return;
           auto stays = phase_ == phase::finished ? view.finished()
                                                  : view.halted;

@@ -273,13 +273,16 @@ void source_state::on_booted(const topic_survey& found,
                {"added", change.add.size()},
                {"lanes", lanes_.size()}});
   for (const auto& x : result.lacking)
-    log::warn("backfill-lacks-records",
-              {{"pipeline", config_.reading},
-               {"topic", x.topic},
-               {"partition", x.number.value},
-               {"from", x.range.from.value},
-               {"to", x.range.to.value},
-               {"reason", "Kafka does not have them any more"}});
+    for (const auto& part : judge_gap(x, asked))
+      log::warn("backfill-lacks-records",
+                {{"pipeline", config_.reading},
+                 {"topic", x.topic},
+                 {"partition", x.number.value},
+                 {"from", part.range.from.value},
+                 {"to", part.range.to.value},
+                 {"reason", part.chosen
+                              ? "they lie before its start"
+                              : "Kafka does not have them any more"}});
   booted_ = true;
   join_group(found);
   tell_recreated(found, result);

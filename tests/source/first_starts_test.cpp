@@ -168,3 +168,23 @@ TEST_CASE("a long list of faults is cut") {
   CHECK_FALSE(text.contains("'a/20'"));
   CHECK(text.ends_with("; and 3 more"));
 }
+
+TEST_CASE("what a backfill lacks has gone from Kafka, or lies before its "
+          "start") {
+  boot_request asked;
+  asked.topics = {{{}, "a", {{partition{0}, offset{30}}}}};
+  auto parts = [&](int64_t from, int64_t to) {
+    std::string result;
+    for (const auto& x : judge_gap({"a", partition{0}, {{from}, {to}}}, asked))
+      result += std::to_string(x.range.from.value) + '-'
+                + std::to_string(x.range.to.value)
+                + (x.chosen ? " chosen;" : " gone;");
+    return result;
+  };
+  CHECK(parts(0, 30) == "0-30 gone;");
+  CHECK(parts(0, 50) == "0-30 gone;30-50 chosen;");
+  CHECK(parts(40, 50) == "40-50 chosen;");
+  CHECK(parts(0, 20) == "0-20 gone;");
+  asked.topics.clear();
+  CHECK(parts(0, 20) == "0-20 gone;");
+}

@@ -46,6 +46,11 @@ TEST_CASE_METHOD(consumer_fixture, "a backfill ends by itself when its floor "
     CHECK(report().state == "finished");
     CHECK(kafka->assigned == std::vector<int64_t>{10});
   }
+  SECTION("until its own map is another one") {
+    store->view.map_version = {2};
+    advance(90s);
+    CHECK(kafka->changed.size() == 1);
+  }
   SECTION("until a failover takes some of it back") {
     store->view.floor = {10};
     store->view.lanes[0].effective = {10};
@@ -86,4 +91,52 @@ TEST_CASE_METHOD(consumer_fixture, "who waits for a backfill says so") {
   advance(1s);
   CHECK(report().state == "reading");
   CHECK(report().note.empty());
+}
+
+TEST_CASE_METHOD(consumer_fixture, "who waits for a backfill looks ever less "
+                                   "often") {
+  store->view.lanes[1].effective = {12};
+  store->view.lanes[0].effective = {12};
+  store->view.floor = {12};
+  store->view.changing = true;
+  store->view.held_by = "orders_past";
+  start();
+  for (int i = 0; i < 400; ++i)
+    advance(250ms);
+  // Every five seconds in the end, as at any other time.
+  CHECK(store->views.asked.size() >= 20);
+  CHECK(store->views.asked.size() <= 30);
+}
+
+TEST_CASE_METHOD(consumer_fixture, "a backfill looks for its end as rarely as "
+                                   "others for a floor, until it is there") {
+  store->view.until = offset{1'000};
+  store->view.ends = true;
+  start();
+  for (int i = 0; i < 400; ++i)
+    advance(250ms);
+  // Some are for what nobody acknowledges here.
+  CHECK(store->views.asked.size() <= 40);
+}
+
+TEST_CASE("what moves is looked at soon, what stands still ever later") {
+  look_pace pace{500ms, 3s};
+  CHECK(pace.interval() == 500ms);
+  pace.saw(7);
+  CHECK(pace.interval() == 500ms);
+  pace.saw(7);
+  CHECK(pace.interval() == 1s);
+  pace.saw(7);
+  CHECK(pace.interval() == 2s);
+  pace.saw(7);
+  pace.saw(7);
+  CHECK(pace.interval() == 3s);
+  pace.saw(8);
+  CHECK(pace.interval() == 500ms);
+  pace.saw(8);
+  CHECK(pace.interval() == 1s);
+  pace.reset();
+  CHECK(pace.interval() == 500ms);
+  // Never faster than it may be.
+  CHECK(look_pace{5s, 1s}.interval() == 5s);
 }
