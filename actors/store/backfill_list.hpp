@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -15,11 +16,10 @@ struct backfill_partition {
   std::string topic;
   partition number;
 
-  /// Where it began.
-  offset begin;
-
-  /// It lacks nothing below.
-  offset floor;
+  /// Where it began, and below what it lacks nothing. Nothing where the
+  /// backfill has not found the partition yet.
+  std::optional<offset> begin;
+  std::optional<offset> floor;
 
   /// Where it ends; as long as it follows, how far it may read now.
   offset until;
@@ -30,9 +30,15 @@ struct backfill_partition {
   /// Events that wait.
   int64_t waiting = 0;
 
-  /// Records between what it has and where it ends. Offsets, as Kafka counts.
+  /// Records between what it has and where it ends, as far as that is known.
+  /// Offsets, as Kafka counts.
   int64_t behind() const noexcept {
-    return floor < until ? until - floor : 0;
+    return floor && *floor < until ? until - *floor : 0;
+  }
+
+  /// It lacks nothing that it can make up for.
+  bool complete() const noexcept {
+    return floor && behind() == 0 && waiting == 0;
   }
 };
 
@@ -49,16 +55,35 @@ struct backfill_status {
   /// The other one waits for it.
   bool holds = false;
 
-  /// By slot, of topics that are read.
+  /// Nothing of it is awaited or read any more.
+  bool given_up = false;
+
+  /// By slot, of topics that are read; then those that it has not found.
   std::vector<backfill_partition> partitions;
 
+  /// It has come to its end everywhere. Not when it was given up.
   bool done() const;
 
-  /// Of all partitions.
+  /// Something is still to come of it.
+  bool open() const {
+    return !given_up && !done();
+  }
+
+  /// Of all partitions, as far as it is known.
   int64_t behind() const;
 };
 
 /// All backfills of a database, by name, of one snapshot.
 store_result<std::vector<backfill_status>> list_backfills(connection& conn);
+
+/// Why no tenant of the pipeline may change its database now, and the way out;
+/// nothing when one may. `configured` are the backfills of the pipeline that
+/// the configuration has.
+///
+/// A backfill ends in each database where that one began to write the tables,
+/// so a record's rows would be made by both backfills, or by none.
+std::optional<std::string>
+tenants_stay(std::span<const backfill_status> all, const std::string& pipeline,
+             std::span<const std::string> configured = {});
 
 } // namespace millrace

@@ -1,5 +1,6 @@
 #include "actors/store/backfill_rows.hpp"
 
+#include "actors/store/backfill_list.hpp"
 #include "actors/store/backfill_rules.hpp"
 #include "actors/store/sql_steps.hpp"
 #include "actors/store/sql_text.hpp"
@@ -18,10 +19,26 @@ std::vector<written_span> spans_of(connection& conn,
   std::vector<written_span> result;
   for (const auto& row :
        ask(conn,
-           "SELECT name, change, ended IS NOT NULL FROM "
+           "SELECT name, change, ended IS NOT NULL, since FROM "
            "millrace.written_table WHERE pipeline = $1 ORDER BY since",
            {pipeline}))
-    result.push_back({std::string{text_of(row[0])}, row[1], bool_of(row[2])});
+    result.push_back(
+      {std::string{text_of(row[0])}, row[1], bool_of(row[2]), int_of(row[3])});
+  return result;
+}
+
+/// Of changes that were completed: that fenced the database for them.
+std::vector<tenant_arrival> arrivals_of(connection& conn,
+                                        const std::string& pipeline) {
+  std::vector<tenant_arrival> result;
+  for (const auto& row :
+       ask(conn,
+           "SELECT a.tenant, c.map_version FROM millrace.map_change c, "
+           "jsonb_object_keys(c.arrivals) AS a(tenant) WHERE c.pipeline = $1 "
+           "AND c.state = 'aborted' AND c.why = 'completed' ORDER BY "
+           "c.map_version, a.tenant COLLATE \"C\"",
+           {pipeline}))
+    result.push_back({std::string{text_of(row[0])}, int_of(row[1])});
   return result;
 }
 
@@ -63,10 +80,42 @@ std::optional<std::string> misfit(const boot_request& x,
   return std::nullopt;
 }
 
+/// Both would make the rows of the records that both read.
+void check_alone(connection& conn, const boot_request& x) {
+  auto rows = ask(conn,
+                  "SELECT pipeline, array_to_string(tables, E'\\n') FROM "
+                  "millrace.backfill WHERE of_pipeline = $1 AND given_up IS "
+                  "NULL AND tables && $2::text[] ORDER BY pipeline COLLATE "
+                  "\"C\" LIMIT 1",
+                  {x.backfill->of, array_text(x.tables)});
+  if (!rows.empty())
+    refuse(
+      "pipeline " + std::string{text_of(rows[0][0])} + " backfills "
+      + listed(lines_of(text_of(rows[0][1]))) + " of " + x.backfill->of
+      + " already: rows would be there twice. Go on with that one, or give "
+        "it up and empty its tables");
+}
+
+/// It would be known too late that they come: they must not move any more once
+/// the backfill has begun.
+void check_no_arrivals(connection& conn, const boot_request& x) {
+  auto fenced = ask(conn,
+                    "SELECT 1 FROM millrace.map_change WHERE pipeline = $1 AND "
+                    "state = 'fenced'",
+                    {x.backfill->of});
+  if (!fenced.empty())
+    refuse("tenants are on their way to pipeline " + x.backfill->of + ", which "
+             + x.pipeline
+             + " backfills: 'millrace lanes change' has to complete that first",
+           store_errc::retry);
+}
+
 void begin(connection& conn, const boot_request& x) {
-  auto end = end_of_backfill({x.pipeline, x.backfill->of, x.tables,
-                              x.backfill->order_matters},
-                             spans_of(conn, x.backfill->of));
+  check_alone(conn, x);
+  check_no_arrivals(conn, x);
+  auto end = end_of_backfill(
+    {x.pipeline, x.backfill->of, x.tables, x.backfill->order_matters},
+    spans_of(conn, x.backfill->of), arrivals_of(conn, x.backfill->of));
   if (!end)
     refuse(end.error());
   ask(conn,
@@ -95,23 +144,6 @@ std::vector<backfill_gap> gaps_of(connection& conn,
                       partition{int32_of(row[1])},
                       {offset{int_of(row[2])}, offset{int_of(row[3])}}});
   return result;
-}
-
-/// What was read of it before, or by views of before, is void: the end is not
-/// where those saw it.
-void begin_anew(connection& conn, const std::string& pipeline,
-                int64_t version) {
-  sql_params params{pipeline, sql(version)};
-  ask(conn, "UPDATE millrace.pipeline SET map_version = $2 WHERE pipeline = $1",
-      params);
-  ask(conn,
-      "UPDATE millrace.partition_floor SET map_version = $2, token = "
-      "gen_random_uuid(), updated = clock_timestamp() WHERE pipeline = $1",
-      params);
-  ask(conn,
-      "UPDATE millrace.lane SET map_version = $2, epoch = epoch + 1, owner = "
-      "NULL, updated = clock_timestamp() WHERE pipeline = $1",
-      params);
 }
 
 /// Whether the new map writes what the backfill does.
@@ -150,6 +182,34 @@ void check_not_ahead(connection& conn, const std::string& backfill) {
 }
 
 } // namespace
+
+void begin_anew(connection& conn, const std::string& pipeline) {
+  // Not the next one: a failover may have forgotten an end with that version,
+  // but not the consumers that have read up to it.
+  auto rows = ask(conn,
+                  "SELECT map_version + 2 + floor(random() * 1000000)::bigint "
+                  "FROM millrace.pipeline WHERE pipeline = $1",
+                  {pipeline});
+  sql_params params{pipeline, rows.at(0)[0]};
+  ask(conn, "UPDATE millrace.pipeline SET map_version = $2 WHERE pipeline = $1",
+      params);
+  ask(conn,
+      "UPDATE millrace.partition_floor SET map_version = $2, token = "
+      "gen_random_uuid(), updated = clock_timestamp() WHERE pipeline = $1",
+      params);
+  ask(conn,
+      "UPDATE millrace.lane SET map_version = $2, epoch = epoch + 1, owner = "
+      "NULL, updated = clock_timestamp() WHERE pipeline = $1",
+      params);
+}
+
+void check_tenants_may_move(connection& conn, const std::string& pipeline) {
+  auto all = list_backfills(conn);
+  if (!all)
+    throw failed_statement{all.error()};
+  if (auto why = tenants_stay(*all, pipeline))
+    refuse(*why);
+}
 
 void note_tables(connection& conn, const std::string& pipeline,
                  const std::vector<std::string>& tables, int64_t version,
@@ -216,7 +276,8 @@ end_backfills(connection& conn, const std::string& pipeline,
   for (const auto& row :
        ask(conn,
            "SELECT pipeline FROM millrace.backfill WHERE of_pipeline = $1 AND "
-           "change IS NULL ORDER BY pipeline COLLATE \"C\" FOR UPDATE",
+           "change IS NULL AND given_up IS NULL ORDER BY pipeline COLLATE "
+           "\"C\" FOR UPDATE",
            {pipeline})) {
     std::string name{text_of(row[0])};
     if (!ends_with(conn, name, tables))
@@ -226,7 +287,7 @@ end_backfills(connection& conn, const std::string& pipeline,
       refuse("the map writes tables that pipeline " + name
              + " backfills, which the configuration does not have: whether "
              + pipeline + " has to wait for it is not known");
-    auto now = lock_map(conn, name);
+    lock_map(conn, name);
     check_not_ahead(conn, name);
     ask(conn,
         "INSERT INTO millrace.backfill_end (pipeline, topic, partition, until) "
@@ -237,7 +298,7 @@ end_backfills(connection& conn, const std::string& pipeline,
         "UPDATE millrace.backfill SET change = $2, holds = $3 WHERE pipeline = "
         "$1",
         {name, change, known->holds ? "t" : "f"});
-    begin_anew(conn, name, now.version + 1);
+    begin_anew(conn, name);
     result.push_back({name, known->holds});
   }
   return result;

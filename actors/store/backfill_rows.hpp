@@ -31,8 +31,9 @@ void note_tables(connection& conn, const std::string& pipeline,
 void lock_of_backfill(connection& conn, const boot_request& x);
 
 /// At the first boot of a pipeline that is a backfill, when its floors are
-/// there: says where it ends, if that is known. At later ones: refuses when
-/// the pipeline was none, or is none any more, or has other tables.
+/// there: says where it ends, if that is known; refused with `retry` while the
+/// other one is fenced for tenants that come. At later ones: refuses when the
+/// pipeline was none, or is none any more, or has other tables.
 std::vector<backfill_gap> boot_backfill_rows(connection& conn,
                                              const boot_request& x, bool first);
 
@@ -40,6 +41,15 @@ std::vector<backfill_gap> boot_backfill_rows(connection& conn,
 /// what the other ones lack nobody would make up for.
 void check_own_tables(connection& conn, const std::string& pipeline,
                       const std::vector<std::string>& tables);
+
+/// Refuses when a tenant of the pipeline that goes to another database now
+/// would lose or double rows of a backfill, see `tenants_stay`.
+void check_tenants_may_move(connection& conn, const std::string& pipeline);
+
+/// All that was read of the pipeline before is void, and who writes its lanes
+/// has to take them over: it gets a map version beyond its own, by a random
+/// distance. Its rows are locked.
+void begin_anew(connection& conn, const std::string& pipeline);
 
 /// What a switch did to a backfill.
 struct ended_backfill {

@@ -15,13 +15,15 @@ std::string clash(const backfill_wish& x, const std::string& what,
 } // namespace
 
 std::expected<std::optional<std::string>, std::string>
-end_of_backfill(const backfill_wish& x, std::span<const written_span> spans) {
+end_of_backfill(const backfill_wish& x, std::span<const written_span> spans,
+                std::span<const tenant_arrival> arrivals) {
   // What was written before this program noted it is not known.
   if (spans.empty())
     return std::unexpected{
       clash(x, "it is not known which tables that one has written",
             "give it a table that is new to it by 'millrace lanes change'")};
   std::optional<std::string> change;
+  int64_t since = 0;
   std::vector<std::string> written;
   for (const auto& table : x.tables) {
     std::vector<const written_span*> of_table;
@@ -46,6 +48,7 @@ end_of_backfill(const backfill_wish& x, std::span<const written_span> spans) {
                                      + " with different maps",
                                    "give each of them a backfill of its own")};
     change = first.change;
+    since = first.since;
   }
   if (written.empty())
     return std::nullopt;
@@ -63,6 +66,21 @@ end_of_backfill(const backfill_wish& x, std::span<const written_span> spans) {
             "take these writes out of " + x.of
               + " again, make a new table, and begin the backfill before they "
                 "come back; or upsert with only_if_newer")};
+  // The other database may have begun to write them elsewhere, so some records
+  // would have rows in both, or in neither.
+  std::vector<std::string> late;
+  for (const auto& tenant : arrivals)
+    if (tenant.version > since && !std::ranges::contains(late, tenant.tenant))
+      late.push_back(tenant.tenant);
+  if (!late.empty())
+    return std::unexpected{
+      clash(x,
+            "tenant " + listed(late)
+              + " came from another database after that one had begun to write "
+              + listed(written) + " here, and its rows of before are there",
+            "take these writes out of " + x.of
+              + " again, make a new table, and begin the backfill before they "
+                "come back")};
   return change;
 }
 

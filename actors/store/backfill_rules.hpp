@@ -20,6 +20,16 @@ struct written_span {
 
   /// It does not any more.
   bool ended = false;
+
+  /// The version of the map with which it began.
+  int64_t since = 0;
+};
+
+/// That tenants came to the pipeline here from another database, with a map of
+/// that version.
+struct tenant_arrival {
+  std::string tenant;
+  int64_t version = 0;
 };
 
 /// A backfill that is to begin.
@@ -38,9 +48,11 @@ struct backfill_wish {
 /// while that does not write the tables yet; or a sentence that says why there
 /// would be rows twice, or older ones over newer ones, and the way out.
 ///
-/// `spans` are those of the other pipeline, of all its tables.
+/// `spans` are those of the other pipeline, of all its tables; `arrivals` the
+/// tenants that came to it.
 std::expected<std::optional<std::string>, std::string>
-end_of_backfill(const backfill_wish& x, std::span<const written_span> spans);
+end_of_backfill(const backfill_wish& x, std::span<const written_span> spans,
+                std::span<const tenant_arrival> arrivals = {});
 
 /// What becomes of a backfill when the other pipeline gets another map.
 enum class hand_over : uint8_t {

@@ -210,8 +210,8 @@ store_result<partition_view> lane_store::view(const view_request& x) {
     "millrace.map_change WHERE pipeline = $1 AND state = 'planned' AND "
     "deadline > clock_timestamp()), (SELECT millrace.held_by($1, $2, $3)), "
     "(SELECT until FROM millrace.backfill_progress WHERE pipeline = $1 AND "
-    "topic = $2 AND partition = $3), (SELECT change IS NOT NULL FROM "
-    "millrace.backfill WHERE pipeline = $1) "
+    "topic = $2 AND partition = $3), (SELECT change IS NOT NULL OR given_up "
+    "IS NOT NULL FROM millrace.backfill WHERE pipeline = $1) "
     "FROM millrace.partition_floor f LEFT JOIN millrace.lane l "
     "USING (pipeline) WHERE f.pipeline = $1 AND f.topic = $2 "
     "AND f.partition = $3 ORDER BY l.tenant COLLATE \"C\", l.shard",

@@ -115,8 +115,10 @@ private:
     if (auto why = ready_or_why(result_.barrier); !why.empty())
       refuse(why, store_errc::retry);
     check_own_tables(conn_, to_.pipeline, to_.tables);
-    if (!moves_.leaving.empty())
+    if (!moves_.leaving.empty()) {
+      check_tenants_may_move(conn_, to_.pipeline);
       check_leaving(conn_, to_.pipeline, moves_);
+    }
   }
 
   /// Nobody reads retired topics, so their floors just go along.

@@ -1,5 +1,6 @@
 #include "actors/store/tenant_move.hpp"
 
+#include "actors/store/backfill_rows.hpp"
 #include "actors/store/sql_steps.hpp"
 #include "actors/store/sql_text.hpp"
 
@@ -204,6 +205,7 @@ tenant_moves::fence(const uuid& change, const uuid& set,
                       {to_string(change), sql(now.version)});
       if (plan.empty() || !bool_of(plan[0][0]))
         refuse("the plan is over: its deadline passed, or somebody ended it");
+      check_tenants_may_move(conn_, pipeline_);
       auto beyond = ask(conn_,
                         "SELECT 1 FROM millrace.partition_floor f JOIN "
                         "millrace.topic t ON t.pipeline = f.pipeline AND "

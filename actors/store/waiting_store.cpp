@@ -80,8 +80,12 @@ store_result<waiting_answer> lane_store::waiting(const waiting_request& x) {
   params.push_back(sql(x.max_events));
   params.push_back(sql(x.max_bytes));
   auto found = conn_.query(
-    "SELECT " + std::string{waiting_columns}
-      + ", millrace.begun_later(pipeline, topic, partition, \"offset\") FROM "
+    "WITH begun AS MATERIALIZED (SELECT name, topic, partition, begin FROM "
+    "millrace.table_begin WHERE pipeline = $1) SELECT "
+      + std::string{waiting_columns}
+      + ", (SELECT string_agg(b.name, E'\\n') FROM begun b WHERE b.topic = "
+        "x.topic AND b.partition = x.partition AND x.\"offset\" < b.begin) "
+        "FROM "
         "(SELECT *, sum(octet_length(headers) + "
         "coalesce(octet_length(key), 0) + coalesce(octet_length(value), 0)) "
         "OVER (ORDER BY seq) AS total, row_number() OVER (ORDER BY seq) AS nth "

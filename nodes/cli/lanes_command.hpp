@@ -32,6 +32,9 @@ struct lanes_arguments : admin_arguments {
   int64_t to = -1;
   std::string from = "earliest";
 
+  /// For `backfills`: the one that is to end where it is.
+  std::string give_up;
+
   /// For `change`: for how long the lanes may take to come together.
   std::string patience = "2m";
 };
@@ -43,8 +46,8 @@ exit_code run_lanes_list(const lanes_arguments& what, console& to);
 /// `failed` when there is something.
 exit_code run_lanes_halted(const lanes_arguments& what, console& to);
 
-/// Backfills: where they stand, where they end, and which records they lack.
-/// `failed` while one of them is not done.
+/// Backfills: where they stand, where they end, and which records they lack;
+/// `failed` while something of one is to come. Or gives one up.
 exit_code run_lanes_backfills(const lanes_arguments& what, console& to);
 
 exit_code run_lanes_resume(const lanes_arguments& what, console& to);

@@ -48,7 +48,9 @@ moving::moving(std::vector<wanted_change>& changes, admin_sessions& sessions,
 admin_result<void> moving::run() {
   if (auto done = recall(); !done)
     return done;
-  auto done = fence_receivers();
+  auto done = check_backfills();
+  if (done)
+    done = fence_receivers();
   if (done)
     done = give_all();
   if (done)
@@ -108,6 +110,28 @@ admin_result<void> moving::recall() {
       return admin_fail(exit_code::failed,
                         "a change is half made: run the command with the "
                         "configuration that it was begun with");
+  return {};
+}
+
+/// What is half made has to be completed, whatever has begun since.
+admin_result<void> moving::check_backfills() {
+  if (is_decided())
+    return {};
+  std::vector<std::string> configured;
+  for (const auto& x : sessions_.open.front().all->pipelines)
+    if (x.backfills == what_.pipeline)
+      configured.push_back(x.name);
+  for (auto& [name, x] : parts_) {
+    // One where the pipeline never ran has nothing of it.
+    if (!x.change)
+      continue;
+    auto all = list_backfills(x.session->conn);
+    if (!all)
+      return admin_fail(all.error());
+    if (auto why = tenants_stay(*all, what_.pipeline, configured))
+      return admin_fail(exit_code::failed, "database " + in_quotes(name) + ": "
+                                             + *why + "; nothing was changed");
+  }
   return {};
 }
 

@@ -58,6 +58,7 @@ private:
   };
 
   admin_result<void> recall();
+  admin_result<void> check_backfills();
   admin_result<void> fence_receivers();
   admin_result<void> fence(part& x, const std::string& database);
   admin_result<void> give_all();

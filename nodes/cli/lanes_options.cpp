@@ -114,10 +114,19 @@ void add_lanes(CLI::App& root, adder& all) {
   add_which(halted, *y);
   add_common(halted, *y);
   auto [backfills, z] = all.add<lanes_arguments>(
-    *group, "backfills", "How far backfills are, and which records they lack",
+    *group, "backfills",
+    "How far backfills are, and which records they lack; give one up",
     run_lanes_backfills);
-  backfills->add_option("--pipeline", z->pipeline, "Only this backfill")
-    ->type_name("NAME");
+  auto* only = backfills
+                 ->add_option("--pipeline", z->pipeline, "Only this backfill")
+                 ->type_name("NAME");
+  backfills
+    ->add_option("--give-up", z->give_up,
+                 "End this backfill where it is; what it has written stays")
+    ->type_name("NAME")
+    ->excludes(only);
+  add_reason(backfills, *z);
+  add_yes(backfills, *z);
   add_common(backfills, *z);
   add_changes(*group, all);
 }

@@ -82,6 +82,25 @@ TEST_CASE_METHOD(fixture, "where order matters a backfill cannot come later") {
                       && ContainsSubstring("only_if_newer"));
 }
 
+TEST_CASE_METHOD(fixture, "tenants that came after the table had begun are "
+                          "refused, others are not") {
+  spans.push_back({"fees", "c1", false, 4});
+  auto with = [&](std::vector<tenant_arrival> arrivals) {
+    auto x = end_of_backfill(wish, spans, arrivals);
+    return x ? "sound" : x.error();
+  };
+  CHECK(with({{"north", 3}}) == "sound");
+  // The fence for one that comes with the map that begins is a version before.
+  CHECK(with({{"north", 4}}) == "sound");
+  CHECK_THAT(with({{"north", 3}, {"south", 5}, {"south", 9}, {"west", 7}}),
+             ContainsSubstring("tenant south and west came from another "
+                               "database after that one had begun to write "
+                               "fees here"));
+  // Where the other one does not write it yet nobody has rows of it.
+  spans.pop_back();
+  CHECK(with({{"south", 5}}) == "sound");
+}
+
 TEST_CASE("a backfill ends with a map that writes all of its tables") {
   CHECK(judge_hand_over(names{"a", "b"}, names{"c"}) == hand_over::stays);
   CHECK(judge_hand_over(names{"a", "b"}, names{}) == hand_over::stays);
