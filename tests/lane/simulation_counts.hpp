@@ -34,9 +34,6 @@ struct simulation_counts {
   /// Dead letters.
   std::size_t replayed = 0;
 
-  /// Backfills whose end became known.
-  std::size_t ended = 0;
-
   simulation_counts& operator+=(const simulation_counts& x);
 };
 

@@ -73,7 +73,7 @@ public:
                std::array<sabotage, 2> broken);
 
   /// To be called once the log is made.
-  void begin(sim_habits habits, bool backfill = false);
+  void begin(sim_habits habits);
 
   void set_time(sim_time now) noexcept {
     time_ = now;
@@ -91,7 +91,7 @@ public:
   }
 
   map_version version() const noexcept {
-    return now_.version;
+    return {static_cast<int64_t>(now_.maps.size())};
   }
 
   millrace::shape shape() const noexcept {
@@ -210,13 +210,6 @@ public:
   /// One transaction, at the floors; false when it has to be tried again.
   bool switch_map(std::size_t lanes);
 
-  /// Of a backfill: the other pipeline has come there.
-  void follow(std::size_t p, offset to);
-
-  /// Of a backfill: it ends where the other pipeline is. False when that is
-  /// known, or has to be tried again.
-  bool end_backfill();
-
   /// The last commits are gone, epochs and maps included.
   void fail_over(std::size_t commits);
 
@@ -235,15 +228,9 @@ private:
     std::vector<lane_row> lanes;
     std::vector<stored_floor> floors;
     std::vector<sim_map> maps;
-    map_version version{1};
     sim_tables tables;
     millrace::shape shape{1};
     bool changing = false;
-
-    /// Of a backfill: by slot where it ends, which may move on unless it
-    /// `ends` there.
-    std::vector<offset> until;
-    bool ends = false;
   };
 
   /// What is known of an event whatever is forgotten.
@@ -274,7 +261,6 @@ private:
   std::string_view explain(const sim_effect& x, std::size_t lane,
                            std::size_t p) const;
   void check_floor(std::size_t p, offset from, offset to);
-  void check_end(std::size_t p, offset to);
   void check_flush(const sim_work& x);
   void check_rows(const sim_work& x, const sim_effect& e);
   bool may_wait(const sim_effect& x, std::size_t lane) const;
@@ -301,7 +287,6 @@ private:
   std::vector<std::pair<std::size_t, offset>> apart_;
 
   sim_habits habits_;
-  bool backfill_ = false;
   sim_time time_;
   std::array<std::vector<known_event>, max_partitions> known_;
 
@@ -311,9 +296,6 @@ private:
   /// That it takes from `waiting`.
   std::vector<sim_waiting> taken_;
   uint64_t minted_ = 0;
-
-  /// Ends of a backfill, those that are forgotten among them.
-  int64_t ends_ = 0;
   std::optional<std::string> failure_;
 };
 

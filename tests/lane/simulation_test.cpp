@@ -4,7 +4,6 @@
 #include <catch2/catch_test_macros.hpp>
 
 #include <cstdlib>
-#include <string>
 
 using namespace millrace;
 using namespace millrace::test;
@@ -57,48 +56,6 @@ TEST_CASE("every run ends with each event once and in order", "[simulation]") {
   CHECK(sum.put_aside > runs());
   CHECK(sum.released > runs() / 2);
   CHECK(sum.replayed > runs() / 20);
-}
-
-TEST_CASE("every backfill ends with each event before its end once and in "
-          "order, and none behind it",
-          "[simulation]") {
-  simulation_counts sum;
-  auto first = number_of("MILLRACE_SIMULATION_SEED", 1);
-  auto many = runs() / 8;
-  for (auto seed = first; seed < first + many; ++seed) {
-    choices draws{seed};
-    simulation world{{.backfill = true}, draws};
-    if (auto failure = world.run()) {
-      auto shortest = shrink({}, seed, 1'500, true);
-      FAIL("seed " << seed << ": " << *failure << "\nshrunk:\n"
-                   << to_string(shortest));
-    }
-    sum += world.counts();
-  }
-  CAPTURE(sum.ended, sum.failovers, sum.switched, sum.rejoined, sum.released);
-  // Some ends are forgotten by a failover and come again.
-  CHECK(sum.ended > many);
-  CHECK(sum.failovers > many);
-  CHECK(sum.switched > many / 10);
-  CHECK(sum.rejoined > many / 2);
-  CHECK(sum.released > many / 10);
-}
-
-TEST_CASE("an end of a backfill that leaves anything valid is noticed",
-          "[simulation]") {
-  for (auto broken : {sabotage::end_unready, sabotage::end_unversioned}) {
-    constexpr variant x{.name = "an end of a backfill"};
-    auto wrong = x;
-    wrong.around = broken;
-    std::string failure;
-    for (uint64_t seed = 1; failure.empty() && seed <= 2'000; ++seed) {
-      choices draws{seed};
-      simulation world{{.broken = wrong, .backfill = true}, draws};
-      failure = world.run().value_or("");
-    }
-    CAPTURE(static_cast<int>(broken));
-    CHECK(failure.starts_with("BEYOND"));
-  }
 }
 
 TEST_CASE("a run repeats with its seed", "[simulation]") {
