@@ -33,10 +33,10 @@ struct round {
   }
 
   void end() {
-    if (is_over())
-      return;
+    // It holds the round.
     timer.dispose();
-    answer.deliver(std::move(report));
+    if (!is_over())
+      answer.deliver(std::move(report));
   }
 };
 
