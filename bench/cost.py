@@ -10,11 +10,7 @@ from throughput import TOPIC, Race
 # In the place of control migration 002's, in a database of the bench's own. It
 # neither compares nor locks, and moves the lane four times a second only: a
 # node whose lanes stand still begins to read for them once more.
-YES = """CREATE OR REPLACE FUNCTION millrace.claim(
-  in_pipeline text, in_tenant text, in_shard int,
-  in_epoch bigint, in_owner uuid, in_next_seq bigint, in_seqs bigint,
-  in_map_version bigint, in_shape bigint,
-  slots int[], olds bigint[], froms bigint[], tos bigint[], firsts bigint[])
+YES = """CREATE OR REPLACE FUNCTION millrace.claim({arguments})
 RETURNS bigint LANGUAGE plpgsql AS $$
 BEGIN
   IF EXISTS (SELECT FROM millrace.lane l WHERE l.pipeline = in_pipeline
@@ -41,7 +37,9 @@ class Costs(Race):
         if done.returncode:
             raise CannotMeasure(f"millrace migrate: {done.stderr.strip()}")
         if not claims:
-            self.sql(database, YES)
+            self.sql(database, YES.format(arguments=self.sql(
+                database, "SELECT pg_get_function_arguments("
+                "'millrace.claim'::regproc)")))
         run = self.millrace_run(database, made=True)
         run["lane_updates"] = int(self.sql(
             database, "SELECT n_tup_upd FROM pg_stat_all_tables WHERE relid = "

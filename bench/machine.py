@@ -102,7 +102,8 @@ class Bench:
 
     def __enter__(self):
         self.servers = millrace_servers.up(
-            f"bench-{os.getpid()}", only=list(self.servers_wanted), kafka="real",
+            f"bench-{os.getpid()}", only=list(self.servers_wanted),
+            kafka="real",
             owner=None if self.options.keep else os.getpid(),
             settings={x: y for x, y in {"pg": PG_SETTINGS, "kafka":
                                         self.kafka_settings}.items()

@@ -5,8 +5,8 @@ import json
 import subprocess
 import time
 
-from machine import Bench, CannotMeasure, say
-from pme import Ledger
+import pme
+from machine import CannotMeasure, say
 from shapes import SHAPES
 from throughput import TOPIC, Race
 
@@ -44,9 +44,9 @@ class Steps(Race):
             runs.append(self.decoded(
                 name, lambda db, x=shape: self.config(db, x, TOPIC), file,
                 "--recorded" in how))
-        day = Ledger.generated_day(self)
         runs.append(self.decoded(
-            "pme", lambda db: Ledger.node_config(self, db), day, True))
+            "pme", lambda db: pme.node_config(self, db),
+            pme.generated_day(self), True))
         return runs
 
     def claims(self):

@@ -27,54 +27,56 @@ ROWS_PER_EVENT = 2.37
 # -- both sides ----------------------------------------------------------------
 
 
-class Ledger(Bench):
-    """The pack, its tables, and the rows of a run as scripts."""
+def generated_day(bench):
+    """Its partitions get the events at random, as from their producers."""
+    file = bench.home / "day.ndjson"
+    done = subprocess.run(
+        [str(bench.bin / "millrace"), "generate", "pme", "--events",
+         str(int(bench.options.rows / ROWS_PER_EVENT) + 1), "--partitions",
+         str(bench.options.partitions), "--seed", str(SEED), "--out",
+         str(file)], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise CannotMeasure(f"millrace generate: {done.stderr}")
+    return file
 
-    def generated_day(self):
-        """Its partitions get the events at random, as from their producers."""
-        file = self.home / "day.ndjson"
-        done = subprocess.run(
-            [str(self.bin / "millrace"), "generate", "pme", "--events",
-             str(int(self.options.rows / ROWS_PER_EVENT) + 1), "--partitions",
-             str(self.options.partitions), "--seed", str(SEED), "--out",
-             str(file)], capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise CannotMeasure(f"millrace generate: {done.stderr}")
-        return file
 
-    def fill_topic(self):
-        return self.produce(
-            TOPIC, self.options.feed or self.generated_day(), "--recorded",
-            "--partitions", self.options.partitions)["records"]
-
-    def node_config(self, database):
-        return f"""# Written by bench/run.
+def node_config(bench, database):
+    return f"""# Written by bench/run.
 [node]
 name = "bench"
 [node.admin]
 port = 0
 [postgresql]
-url = "{self.url(database)}"
-sessions = {self.options.sessions}
+url = "{bench.url(database)}"
+sessions = {bench.options.sessions}
 [kafka]
-bootstrap = "{self.environment.get('MILLRACE_KAFKA', NOWHERE)}"
+bootstrap = "{bench.environment.get('MILLRACE_KAFKA', NOWHERE)}"
 [[tenant]]
 name = "demo"
-sessions = {self.options.sessions}
+sessions = {bench.options.sessions}
 [pipeline.pme]
 pack = "pme-online"
 tenant = "'demo'"
 topics = ["{TOPIC}"]
-lanes = {self.options.lanes}
+lanes = {bench.options.lanes}
 max_reject_ratio = 1
 """
+
+
+class Ledger(Bench):
+    """The pack, its tables, and the rows of a run as scripts."""
+
+    def fill_topic(self):
+        return self.produce(
+            TOPIC, self.options.feed or generated_day(self), "--recorded",
+            "--partitions", self.options.partitions)["records"]
 
     def millrace_run(self, database, events):
         self.sql("postgres", f"CREATE DATABASE {database}")
         self.sql("postgres", "CHECKPOINT")
         before = {x: cpu_seconds(self.pid(x)) for x in ("pg", "kafka")}
         begun = time.monotonic()
-        port = self.start_node(database, self.node_config(database))
+        port = self.start_node(database, node_config(self, database))
         first = None
         while True:
             self.check_node()
@@ -161,7 +163,7 @@ max_reject_ratio = 1
     def sql_run(self, database, scripts, rows):
         self.sql("postgres", f"CREATE DATABASE {database}")
         config = self.home / f"{database}.toml"
-        config.write_text(self.node_config(database))
+        config.write_text(node_config(self, database))
         done = subprocess.run(
             [str(self.bin / "millrace"), "migrate", "up", "--config",
              str(config)], capture_output=True, text=True, check=False)
