@@ -239,11 +239,10 @@ private:
     auto one_way = x_.event_type.text.empty() == other_.event_type.text.empty();
     for (std::size_t i = 0; i < x_.events.size(); ++i) {
       const auto& mine = x_.events[i];
-      auto there = std::ranges::find(other_.events, mine.name,
-                                     &event_config::name);
-      if (!counts[i] || there == other_.events.end())
+      const auto* there = find_event(other_, mine.name);
+      if (!counts[i] || !there)
         continue;
-      auto n = static_cast<std::size_t>(there - other_.events.begin());
+      auto n = static_cast<std::size_t>(there - other_.events.data());
       compare(keys_of(x_, mine, one_way), keys_of(other_, *there, one_way),
               event_path(i), mine.at,
               std::format("{}.event[{}]", other_path_, n), there->at);

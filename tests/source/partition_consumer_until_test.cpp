@@ -6,6 +6,19 @@
 using namespace millrace;
 using namespace millrace::test;
 
+namespace {
+
+/// Its lanes and its floor are at a barrier, and a backfill is not there yet.
+void wait_for_backfill(partition_view& x) {
+  x.lanes[1].effective = {12};
+  x.lanes[0].effective = {12};
+  x.floor = {12};
+  x.changing = true;
+  x.held_by = "orders_past";
+}
+
+} // namespace
+
 TEST_CASE_METHOD(consumer_fixture, "a backfill follows its end, which moves "
                                    "on") {
   store->view.until = offset{12};
@@ -75,11 +88,7 @@ TEST_CASE_METHOD(consumer_fixture, "a backfill that is done asks Kafka for "
 }
 
 TEST_CASE_METHOD(consumer_fixture, "who waits for a backfill says so") {
-  store->view.lanes[1].effective = {12};
-  store->view.lanes[0].effective = {12};
-  store->view.floor = {12};
-  store->view.changing = true;
-  store->view.held_by = "orders_past";
+  wait_for_backfill(store->view);
   start();
   advance(5ms);
   CHECK(sent().empty());
@@ -95,11 +104,7 @@ TEST_CASE_METHOD(consumer_fixture, "who waits for a backfill says so") {
 
 TEST_CASE_METHOD(consumer_fixture, "who waits for a backfill looks ever less "
                                    "often") {
-  store->view.lanes[1].effective = {12};
-  store->view.lanes[0].effective = {12};
-  store->view.floor = {12};
-  store->view.changing = true;
-  store->view.held_by = "orders_past";
+  wait_for_backfill(store->view);
   start();
   for (int i = 0; i < 400; ++i)
     advance(250ms);

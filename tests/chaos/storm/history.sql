@@ -42,13 +42,8 @@ SELECT epoch, owner, lease_until FROM millrace.coordinator;
 CREATE FUNCTION storm.note() RETURNS trigger LANGUAGE plpgsql
 SECURITY DEFINER AS $$
 DECLARE
-  was millrace.lane;
+  was millrace.lane := coalesce(OLD, NEW);
 BEGIN
-  IF TG_OP = 'INSERT' THEN
-    was := NEW;
-  ELSE
-    was := OLD;
-  END IF;
   INSERT INTO storm.history VALUES (
     concat_ws('/', NEW.pipeline, NEW.tenant, NEW.shard), NEW.node, NEW.owner,
     was.epoch, NEW.epoch, was.next_seq, NEW.next_seq, was.next_off,
@@ -61,13 +56,8 @@ CREATE TRIGGER storm AFTER INSERT OR UPDATE ON millrace.lane
 CREATE FUNCTION storm.note_floor() RETURNS trigger LANGUAGE plpgsql
 SECURITY DEFINER AS $$
 DECLARE
-  was millrace.partition_floor;
+  was millrace.partition_floor := coalesce(OLD, NEW);
 BEGIN
-  IF TG_OP = 'INSERT' THEN
-    was := NEW;
-  ELSE
-    was := OLD;
-  END IF;
   INSERT INTO storm.floors VALUES (
     NEW.pipeline, NEW.partition, was.floor, NEW.floor);
   RETURN NULL;
