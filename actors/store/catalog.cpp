@@ -29,10 +29,11 @@ constexpr auto keys_query
 store_result<table_schema> read_table_schema(connection& conn,
                                              const std::string& schema,
                                              const std::string& table) {
+  // Not a join: thousands of schemas have a table of this name.
   auto found
-    = conn.query("SELECT c.oid::bigint, c.relkind FROM pg_catalog.pg_class c "
-                 "JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
-                 "WHERE n.nspname = $1 AND c.relname = $2",
+    = conn.query("SELECT oid::bigint, relkind FROM pg_catalog.pg_class WHERE "
+                 "relname = $2 AND relnamespace = (SELECT oid FROM "
+                 "pg_catalog.pg_namespace WHERE nspname = $1)",
                  {schema, table});
   if (!found)
     return std::unexpected{found.error()};

@@ -89,6 +89,10 @@ bool connection::still_there() noexcept {
   return true;
 }
 
+bool connection::is_free() noexcept {
+  return still_there() && PQtransactionStatus(impl_->raw) == PQTRANS_IDLE;
+}
+
 pg_conn* connection::raw() noexcept {
   return impl_ ? impl_->raw : nullptr;
 }

@@ -81,6 +81,9 @@ public:
   /// connection.
   bool still_there() noexcept;
 
+  /// Whether it can be somebody else's: there, and in no transaction.
+  bool is_free() noexcept;
+
   /// One statement with parameters $1, $2, ….
   store_result<sql_result> query(const std::string& sql,
                                  const sql_params& params = {});

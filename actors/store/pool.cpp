@@ -64,7 +64,7 @@ pool_state::pool_state(pool_actor::pointer self, pool_config config)
     metrics_{
       make_pool_metrics(self->system(), config_.tenant, config_.database)},
     slots_{config_.slots ? config_.slots : std::make_shared<session_slots>(0)},
-    seat_{slots_, nudge_of(self)},
+    seat_{slots_, nudge_of(self), &config_.session},
     flushes_{config_.flushes ? config_.flushes
                              : std::make_shared<session_slots>(0)},
     flush_seat_{flushes_, nudge_of(self)},

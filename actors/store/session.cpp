@@ -27,6 +27,25 @@ constexpr auto close_patience = 500ms;
 /// How often an idle connection is looked at.
 constexpr auto idle_check = 1s;
 
+/// How many pools a connection may go through. A backend remembers each table
+/// that it has seen, and has a staging table for each that was merged into.
+constexpr uint32_t most_passed = 256;
+
+/// A connection that is looked for, and how many pools have had it.
+struct passed_connection final : open_session {
+  passed_connection(connection x, uint32_t times)
+    : conn{std::move(x)},
+      passed{times} {
+  }
+
+  ~passed_connection() override {
+    conn.close_and_wait(close_patience);
+  }
+
+  connection conn;
+  uint32_t passed;
+};
+
 caf::error not_connected() {
   return caf::make_error(store_errc::unavailable,
                          std::string{"the session is not connected"});
@@ -97,8 +116,20 @@ session_actor::behavior_type session_state::make_behavior() {
 
 void session_state::end(const caf::error& reason) {
   if (conn_ && !run_)
-    conn_->close_and_wait(close_patience);
+    give_up_connection();
   self_->quit(reason);
+}
+
+void session_state::give_up_connection() {
+  if (passed_ >= most_passed || !conn_->is_free()) {
+    conn_->close_and_wait(close_patience);
+    return;
+  }
+  std::unique_ptr<open_session> going
+    = std::make_unique<passed_connection>(std::move(*conn_), passed_ + 1);
+  conn_.reset();
+  // Closed here where nobody wants it.
+  right_.pass_on(going);
 }
 
 // -- connection ---------------------------------------------------------------
@@ -116,6 +147,10 @@ void session_state::tick() {
 }
 
 void session_state::connect() {
+  if (take_over()) {
+    up();
+    return;
+  }
   if (!connecting_)
     connecting_.emplace(config_);
   auto result = connecting_->advance(slice);
@@ -129,6 +164,23 @@ void session_state::connect() {
     return;
   }
   conn_.emplace(std::move(**result));
+  passed_ = 0;
+  up();
+}
+
+bool session_state::take_over() {
+  auto came = right_.take_connection();
+  if (!came)
+    return false;
+  auto& x = static_cast<passed_connection&>(*came);
+  if (!x.conn.is_free())
+    return false;
+  conn_.emplace(std::move(x.conn));
+  passed_ = x.passed;
+  return true;
+}
+
+void session_state::up() {
   up_since_ = clock::now();
   tell(std::exchange(was_up_, true) ? session_notice::kind::up_again
                                     : session_notice::kind::up);

@@ -27,9 +27,10 @@ namespace millrace {
 /// Connects by itself, again and again with a growing delay; tells its POOL
 /// when it is up, idle or down. While idle it looks at the connection every
 /// second, so that a restarted server is noticed without work. Ends with its
-/// POOL, or when that wants one session less: then it waits until the server
-/// has given up the connection, as another pool may count on that. If it ends
-/// in the middle of a flush, that flush is in doubt.
+/// POOL, or when that wants one session less. Then the connection goes to the
+/// pool that is next in line for one, if that is of the same kind; otherwise it
+/// waits until the server has given up the connection, as another pool may
+/// count on that. If it ends in the middle of a flush, that flush is in doubt.
 class session_state {
 public:
   static inline const char* name = "millrace.session";
@@ -44,8 +45,14 @@ private:
   using clock = std::chrono::steady_clock;
 
   void end(const caf::error& reason);
+
+  void give_up_connection();
   void tick();
   void connect();
+
+  /// The connection of another pool, if one came with the slot.
+  bool take_over();
+  void up();
   void tick_after(std::chrono::milliseconds delay);
 
   caf::typed_response_promise<flush_result> start_flush(flush&& work);
@@ -75,6 +82,9 @@ private:
 
   std::optional<connector> connecting_;
   std::optional<connection> conn_;
+
+  /// How many pools have had it before.
+  uint32_t passed_ = 0;
   vitals vitals_{name, "connecting"};
   int64_t flushes_ = 0;
   int64_t acts_ = 0;

@@ -45,6 +45,9 @@ struct session_config {
 
   /// A whole flush, seen from the client; then its connection is closed.
   std::chrono::milliseconds flush_timeout{120'000};
+
+  /// Connections made by either can stand in for each other.
+  bool operator==(const session_config&) const = default;
 };
 
 /// Names the first limit that makes no sense, or returns nothing.

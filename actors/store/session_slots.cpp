@@ -16,47 +16,61 @@ void call(const std::vector<session_slots::nudge>& all) {
 
 // -- slots --------------------------------------------------------------------
 
-session_slot::session_slot(std::shared_ptr<session_slots> of, uint64_t seat)
+session_slot::session_slot(std::shared_ptr<session_slots> of, uint64_t seat,
+                           std::unique_ptr<open_session> came_along)
   : of_{std::move(of)},
-    seat_{seat} {
+    seat_{seat},
+    came_along_{std::move(came_along)} {
 }
 
 session_slot::session_slot(session_slot&& x) noexcept
   : of_{std::move(x.of_)},
-    seat_{x.seat_} {
+    seat_{x.seat_},
+    came_along_{std::move(x.came_along_)} {
 }
 
 session_slot& session_slot::operator=(session_slot&& x) noexcept {
   auto old = std::move(*this);
   of_ = std::move(x.of_);
   seat_ = x.seat_;
+  came_along_ = std::move(x.came_along_);
   return *this;
 }
 
 session_slot::~session_slot() {
+  came_along_.reset();
   if (of_)
     of_->give_back(seat_);
 }
 
+bool session_slot::pass_on(std::unique_ptr<open_session>& connection) {
+  if (!of_ || !of_->pass_on(seat_, connection))
+    return false;
+  of_.reset();
+  return true;
+}
+
 // -- a pool's place -----------------------------------------------------------
 
-session_slots::seat::seat(std::shared_ptr<session_slots> of, nudge wake)
+session_slots::seat::seat(std::shared_ptr<session_slots> of, nudge wake,
+                          const session_config* kind)
   : of_{std::move(of)} {
   std::lock_guard guard{of_->mutex_};
   id_ = of_->next_id_++;
-  of_->places_[id_].wake = std::move(wake);
+  auto& mine = of_->places_[id_];
+  mine.wake = std::move(wake);
+  mine.kind = kind;
 }
 
 session_slots::seat::~seat() {
-  std::unique_lock guard{of_->mutex_};
-  auto told = of_->leave_line(id_);
+  leave();
+  std::lock_guard guard{of_->mutex_};
   auto& mine = of_->places_.at(id_);
   mine.gone = true;
+  mine.kind = nullptr;
   mine.spare = 0;
   if (mine.held == 0)
     of_->places_.erase(id_);
-  guard.unlock();
-  call(told);
 }
 
 std::optional<session_slot> session_slots::seat::take() {
@@ -64,14 +78,14 @@ std::optional<session_slot> session_slots::seat::take() {
   auto& mine = of_->places_.at(id_);
   if (mine.kept) {
     mine.kept = false;
-    return session_slot{of_, id_};
+    return session_slot{of_, id_, std::move(mine.connection)};
   }
   if (mine.in_line)
     return std::nullopt;
   if (of_->line_.empty() && of_->has_room()) {
     ++of_->held_;
     ++mine.held;
-    return session_slot{of_, id_};
+    return session_slot{of_, id_, {}};
   }
   mine.in_line = true;
   of_->line_.push_back(id_);
@@ -85,7 +99,27 @@ std::optional<session_slot> session_slots::seat::take() {
 }
 
 void session_slots::seat::stand_back() {
+  leave();
+}
+
+void session_slots::seat::leave() {
   std::unique_lock guard{of_->mutex_};
+  auto& mine = of_->places_.at(id_);
+  auto unwanted = std::move(mine.connection);
+  if (unwanted && of_->next_wants(mine.kind)) {
+    mine.kept = false;
+    --mine.held;
+    auto told = of_->keep_for_next(std::move(unwanted));
+    guard.unlock();
+    told();
+    return;
+  }
+  if (unwanted) {
+    // Nobody else touches what is kept for this pool.
+    guard.unlock();
+    unwanted.reset();
+    guard.lock();
+  }
   auto told = of_->leave_line(id_);
   guard.unlock();
   call(told);
@@ -162,20 +196,52 @@ session_slots::nudges session_slots::leave_line(uint64_t id) {
 session_slots::nudges session_slots::hand_on() {
   nudges result;
   while (!line_.empty() && has_room()) {
-    auto next = std::ranges::find(line_, 0U, [this](uint64_t id) {
-      return places_.at(id).held;
-    });
-    if (next == line_.end())
-      next = line_.begin();
-    auto& to = places_.at(*next);
-    line_.erase(next);
-    to.in_line = false;
-    to.kept = true;
-    ++to.held;
     ++held_;
-    result.push_back(to.wake);
+    result.push_back(keep_for_next());
   }
   return result;
+}
+
+/// Who has none at all comes first.
+std::deque<uint64_t>::iterator session_slots::next_in_line() {
+  auto next = std::ranges::find(line_, 0U, [this](uint64_t id) {
+    return places_.at(id).held;
+  });
+  return next == line_.end() ? line_.begin() : next;
+}
+
+/// A slot that `held_` has counted already. Somebody must be in line.
+session_slots::nudge
+session_slots::keep_for_next(std::unique_ptr<open_session> connection) {
+  auto next = next_in_line();
+  auto& to = places_.at(*next);
+  line_.erase(next);
+  to.in_line = false;
+  to.kept = true;
+  to.connection = std::move(connection);
+  ++to.held;
+  return to.wake;
+}
+
+bool session_slots::next_wants(const session_config* kind) {
+  if (line_.empty() || !kind)
+    return false;
+  const auto* other = places_.at(*next_in_line()).kind;
+  return other && *other == *kind;
+}
+
+bool session_slots::pass_on(uint64_t id,
+                            std::unique_ptr<open_session>& connection) {
+  std::unique_lock guard{mutex_};
+  auto& from = places_.at(id);
+  if (!next_wants(from.kind))
+    return false;
+  --from.held;
+  coming_ -= std::min(coming_, 1U);
+  auto told = keep_for_next(std::move(connection));
+  guard.unlock();
+  told();
+  return true;
 }
 
 bool session_slots::has_room() const noexcept {

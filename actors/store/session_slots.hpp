@@ -1,5 +1,7 @@
 #pragma once
 
+#include "actors/store/session_config.hpp"
+
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -7,27 +9,53 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <utility>
 #include <vector>
 
 namespace millrace {
 
 class session_slots;
 
+/// A connection on its way from one pool to another. Its end closes it, and
+/// waits until the server has given it up.
+class open_session {
+public:
+  open_session() = default;
+  open_session(const open_session&) = delete;
+  open_session& operator=(const open_session&) = delete;
+  virtual ~open_session() = default;
+};
+
 /// The right to one session. Whoever has the connection keeps it, and gives it
-/// back at its end, after the connection has been closed.
+/// back at its end, after the connection has been closed; or together with the
+/// connection.
 class session_slot {
 public:
   session_slot(session_slot&& x) noexcept;
   session_slot& operator=(session_slot&& x) noexcept;
   ~session_slot();
 
+  /// The connection that came along, if one did.
+  std::unique_ptr<open_session> take_connection() noexcept {
+    return std::move(came_along_);
+  }
+
+  /// Gives the slot back together with its connection, when the pool that is
+  /// next in line makes connections of the same kind. Otherwise nothing has
+  /// happened.
+  bool pass_on(std::unique_ptr<open_session>& connection);
+
 private:
   friend class session_slots;
 
-  session_slot(std::shared_ptr<session_slots> of, uint64_t seat);
+  session_slot(std::shared_ptr<session_slots> of, uint64_t seat,
+               std::unique_ptr<open_session> came_along);
 
   std::shared_ptr<session_slots> of_;
   uint64_t seat_;
+
+  /// Its end comes before the slot is given back.
+  std::unique_ptr<open_session> came_along_;
 };
 
 /// The sessions that the pools of a node may have to one database, all of them
@@ -41,6 +69,9 @@ private:
 /// *No deadlock*: a pool gives back what it does not need while others wait
 /// (`yield`), and work on a session never asks for another one. So with one
 /// slot any number of pools take turns.
+///
+/// *Connections go along* (`session_slot::pass_on`) where the next pool would
+/// make one of the same kind: to make one costs a server more than a flush.
 class session_slots : public std::enable_shared_from_this<session_slots> {
 public:
   /// Tells a pool to look again: from any thread, perhaps after the seat is
@@ -66,7 +97,9 @@ public:
   /// One pool's place.
   class seat {
   public:
-    seat(std::shared_ptr<session_slots> of, nudge wake);
+    /// `kind` outlives the seat; without one no connection comes along.
+    seat(std::shared_ptr<session_slots> of, nudge wake,
+         const session_config* kind = nullptr);
     seat(const seat&) = delete;
     seat& operator=(const seat&) = delete;
 
@@ -76,7 +109,8 @@ public:
     /// A slot, or a place in line until one is kept for this pool.
     std::optional<session_slot> take();
 
-    /// Leaves the line; what was kept goes to the next one.
+    /// Leaves the line; what was kept goes to the next one. A connection that
+    /// this one does not want is closed meanwhile.
     void stand_back();
 
     /// How many sessions could be ended at once. Pools that have some are
@@ -92,6 +126,8 @@ public:
     bool waits() const;
 
   private:
+    void leave();
+
     std::shared_ptr<session_slots> of_;
     uint64_t id_;
   };
@@ -101,6 +137,10 @@ private:
 
   struct place {
     nudge wake;
+    const session_config* kind = nullptr;
+
+    /// Comes along with what is kept.
+    std::unique_ptr<open_session> connection;
 
     /// With what is kept for it.
     uint32_t held = 0;
@@ -113,10 +153,14 @@ private:
   using nudges = std::vector<nudge>;
 
   void give_back(uint64_t id);
+  bool pass_on(uint64_t id, std::unique_ptr<open_session>& connection);
 
   // With the lock held. What is returned is to be called without it.
   nudges leave_line(uint64_t id);
   nudges hand_on();
+  std::deque<uint64_t>::iterator next_in_line();
+  nudge keep_for_next(std::unique_ptr<open_session> connection = {});
+  bool next_wants(const session_config* kind);
   bool has_room() const noexcept;
 
   const uint32_t limit_;

@@ -5,6 +5,7 @@
 #include <catch2/catch_test_macros.hpp>
 
 #include <algorithm>
+#include <chrono>
 #include <deque>
 #include <memory>
 #include <optional>
@@ -17,13 +18,33 @@ using namespace millrace;
 
 namespace {
 
+/// Notes its end, and how many slots were held then.
+struct connection_stub final : open_session {
+  connection_stub(const std::shared_ptr<session_slots>& of,
+                  std::vector<uint32_t>& ends)
+    : all{of},
+      held_at_end{ends} {
+  }
+
+  ~connection_stub() override {
+    held_at_end.push_back(all->held());
+  }
+
+  std::shared_ptr<session_slots> all;
+  std::vector<uint32_t>& held_at_end;
+};
+
 struct fixture {
   std::shared_ptr<session_slots> all;
 
+  /// One for each connection that was closed.
+  std::vector<uint32_t> ends;
+
   /// A pool that notes that it was nudged.
   struct pool {
-    explicit pool(const std::shared_ptr<session_slots>& of)
-      : seat{of, [this] { ++nudges; }} {
+    explicit pool(const std::shared_ptr<session_slots>& of,
+                  const session_config* kind = nullptr)
+      : seat{of, [this] { ++nudges; }, kind} {
     }
 
     bool take() {
@@ -35,6 +56,14 @@ struct fixture {
 
     void give_back() {
       slots.pop_back();
+    }
+
+    /// As a session with a connection that looked whether others want it.
+    bool pass_on(std::unique_ptr<open_session> connection) {
+      auto passed = slots.back().pass_on(connection);
+      connection.reset();
+      slots.pop_back();
+      return passed;
     }
 
     int nudges = 0;
@@ -54,6 +83,20 @@ struct fixture {
     for (int i = 0; i < number; ++i)
       pools.emplace_back(all);
   }
+
+  /// Whose connections can stand in for each other, but for the last one's.
+  void begin_alike(uint32_t limit, int number) {
+    begin(limit, 0);
+    for (int i = 0; i < number; ++i)
+      pools.emplace_back(all, i + 1 < number ? &usual : &other);
+  }
+
+  std::unique_ptr<open_session> connect() {
+    return std::make_unique<connection_stub>(all, ends);
+  }
+
+  session_config usual;
+  session_config other{.keywords = {{"options", "-c role=other"}}};
 };
 
 } // namespace
@@ -152,13 +195,100 @@ TEST_CASE_METHOD(fixture, "a busy session makes way for a pool with fewer, not "
   CHECK(pools[0].seat.yield(false));
 }
 
+TEST_CASE_METHOD(fixture, "a connection goes along to the pool that waits "
+                          "longest, with its slot") {
+  begin_alike(1, 4);
+  CHECK(pools[0].take());
+  CHECK_FALSE(pools[1].take());
+  CHECK_FALSE(pools[2].take());
+  CHECK(pools[0].pass_on(connect()));
+  CHECK(pools[1].nudges == 1);
+  CHECK(pools[2].nudges == 0);
+  CHECK(all->held() == 1);
+  CHECK(pools[1].take());
+  auto got = pools[1].slots.back().take_connection();
+  CHECK(got);
+  CHECK_FALSE(pools[1].slots.back().take_connection());
+  CHECK(ends.empty());
+  CHECK(pools[1].pass_on(std::move(got)));
+  CHECK(pools[2].take());
+  CHECK(all->held() == 1);
+}
+
+TEST_CASE_METHOD(fixture, "a connection that nobody waits for, or only a pool "
+                          "of another kind, is closed before its slot is "
+                          "given back") {
+  begin_alike(1, 3);
+  CHECK(pools[0].take());
+  CHECK_FALSE(pools[0].pass_on(connect()));
+  CHECK(ends == std::vector<uint32_t>{1});
+  CHECK(all->held() == 0);
+  CHECK(pools[0].take());
+  CHECK_FALSE(pools[2].take());
+  CHECK_FALSE(pools[1].take());
+  CHECK_FALSE(pools[0].pass_on(connect()));
+  CHECK(ends == std::vector<uint32_t>{1, 1});
+  CHECK(pools[2].take());
+  CHECK_FALSE(pools[2].slots.back().take_connection());
+}
+
+TEST_CASE_METHOD(fixture, "a pool that does not want the connection kept for "
+                          "it leaves it to the next of its kind, or closes "
+                          "it") {
+  begin_alike(1, 4);
+  CHECK(pools[0].take());
+  CHECK_FALSE(pools[1].take());
+  CHECK_FALSE(pools[2].take());
+  CHECK_FALSE(pools[3].take());
+  CHECK(pools[0].pass_on(connect()));
+  pools[1].seat.stand_back();
+  CHECK(pools[2].nudges == 1);
+  CHECK(ends.empty());
+  pools[2].seat.stand_back();
+  CHECK(ends == std::vector<uint32_t>{1});
+  CHECK(pools[3].take());
+  CHECK_FALSE(pools[3].slots.back().take_connection());
+  CHECK(all->held() == 1);
+}
+
+TEST_CASE_METHOD(fixture, "a connection that came along and is not taken is "
+                          "closed before its slot is given back") {
+  begin_alike(1, 3);
+  CHECK(pools[0].take());
+  CHECK_FALSE(pools[1].take());
+  CHECK(pools[0].pass_on(connect()));
+  CHECK(pools[1].take());
+  pools[1].give_back();
+  CHECK(ends == std::vector<uint32_t>{1});
+  CHECK(all->held() == 0);
+}
+
+TEST_CASE_METHOD(fixture, "a pool that ends with a connection kept for it "
+                          "closes it or leaves it to the next one") {
+  begin_alike(1, 3);
+  auto last = std::make_unique<pool>(all, &usual);
+  CHECK(pools[0].take());
+  CHECK_FALSE(last->take());
+  CHECK_FALSE(pools[1].take());
+  CHECK(pools[0].pass_on(connect()));
+  last.reset();
+  CHECK(ends.empty());
+  CHECK(pools[1].take());
+  last = std::make_unique<pool>(all, &usual);
+  CHECK_FALSE(last->take());
+  CHECK(pools[1].pass_on(pools[1].slots.back().take_connection()));
+  last.reset();
+  CHECK(ends == std::vector<uint32_t>{1});
+  CHECK(all->held() == 0);
+}
+
 TEST_CASE("with any limit all pools get their turns, whatever the order of "
           "what happens") {
   for (uint32_t seed = 0; seed < 300; ++seed) {
     std::mt19937 chance{seed};
     auto limit = 1 + seed % 3;
     fixture world;
-    world.begin(limit, 10);
+    world.begin_alike(limit, 10);
     std::vector<int> left(10, 5);
     auto open = [&] {
       return std::ranges::any_of(left, [](int x) { return x > 0; });
@@ -172,7 +302,7 @@ TEST_CASE("with any limit all pools get their turns, whatever the order of "
         // An idle pool says so, and gives up what others wait for.
         pool.seat.spare(left[i] == 0 ? 1 : 0);
         if (pool.seat.yield(left[i] == 0))
-          pool.give_back();
+          pool.pass_on(world.connect());
       } else if (left[i] > 0) {
         pool.take();
       } else {

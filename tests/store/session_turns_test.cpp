@@ -50,6 +50,14 @@ struct fixture : store_fixture {
     return pools.back();
   }
 
+  /// Log-ins to this database so far.
+  int64_t logins() {
+    must(conn->query("SELECT pg_stat_force_next_flush()"));
+    auto rows = must(conn->query("SELECT sessions FROM pg_stat_database WHERE "
+                                 "datname = current_database()"));
+    return std::stoll(*rows.rows[0][0]);
+  }
+
   /// Backends of the pools.
   int backends() {
     auto rows = must(conn->query(
@@ -116,6 +124,57 @@ TEST_CASE_METHOD(fixture, "eight tenants with two sessions among them all get "
                                "tenant_demo.log"));
   CHECK(rows.rows[0][0] == std::to_string(tenants * flushes));
   CHECK(rows.rows[0][1] == std::to_string(tenants));
+}
+
+TEST_CASE_METHOD(fixture, "tenants that take turns hand their connections on "
+                          "instead of logging in anew") {
+  constexpr int tenants = 6;
+  constexpr int rounds = 5;
+  auto slots = std::make_shared<session_slots>(1);
+  for (int i = 0; i < tenants; ++i)
+    start(settings(slots));
+  auto ask_all = [this] {
+    for (const auto& to : pools)
+      CHECK(ask<lane_row>(self, to, load_request{lane, false}));
+  };
+  ask_all();
+  auto before = logins();
+  for (int i = 0; i < rounds; ++i)
+    ask_all();
+  CHECK(backends() == 1);
+  CHECK(logins() - before <= 1);
+}
+
+TEST_CASE_METHOD(fixture,
+                 "a connection that is handed on works as its tenant's "
+                 "role, and is not handed to another role's") {
+  auto role = "millrace_" + db.name();
+  db.execute(std::format("CREATE ROLE {0}; GRANT {0} TO CURRENT_USER; GRANT "
+                         "pg_read_all_data TO {0}",
+                         role));
+  auto slots = std::make_shared<session_slots>(1);
+  auto other = settings(slots);
+  other.session.keywords.emplace_back("options", "-c role=" + role);
+  auto mine = start(settings(slots));
+  auto theirs = start(other);
+  for (int i = 0; i < 3; ++i) {
+    CHECK(ask<lane_row>(self, mine, load_request{lane, false}));
+    CHECK(ask<lane_row>(self, theirs, load_request{lane, false}));
+    // Takes the row's lock, for which that role has no right.
+    CHECK(
+      ask<lane_row>(self, mine, takeover_request{lane, uuid::random(), "n"}));
+    CHECK_FALSE(
+      ask<lane_row>(self, theirs, takeover_request{lane, uuid::random(), "n"}));
+  }
+  for (auto& x : pools) {
+    self->send_exit(x, caf::exit_reason::user_shutdown);
+    self->wait_for(x);
+  }
+  pools.clear();
+  auto until = std::chrono::steady_clock::now() + 60s;
+  while (backends() > 0 && std::chrono::steady_clock::now() < until)
+    std::this_thread::sleep_for(10ms);
+  db.execute("DROP OWNED BY " + role + "; DROP ROLE " + role);
 }
 
 TEST_CASE_METHOD(fixture, "the server is rid of sessions that are idle for "
