@@ -159,6 +159,45 @@ std::string plan_text(const std::vector<found_backfill>& all) {
            "partition says.\n";
 }
 
+/// In each database by itself: one that refuses keeps no other one from it, and
+/// the same command does the rest.
+exit_code end_all(const std::vector<found_backfill>& all,
+                  const lanes_arguments& what, console& to) {
+  json_writer out;
+  std::string text;
+  admin_failure wrong{exit_code::ok, {}};
+  out.begin_array();
+  for (const auto& x : all) {
+    auto done = give_up_backfill(x.session->conn, what.give_up,
+                                 note_of(what, "lanes backfills --give-up"));
+    out.begin_object();
+    out.key("pipeline").string(what.give_up);
+    out.key("database").string(x.session->database);
+    if (done) {
+      out.key("waiting_dead").integer(done->dead);
+      text += std::format("backfill {}{} is given up; {} events that waited "
+                          "are dead letters\n",
+                          printable(what.give_up), place_of(x), done->dead);
+    } else {
+      auto why = std::move(admin_fail(done.error()).error());
+      out.key("error").string(why.all.front().text);
+      wrong.all.push_back(
+        make_error(std::format("backfill {}{}: {}", printable(what.give_up),
+                               place_of(x), why.all.front().text)));
+      if (wrong.code != exit_code::failed)
+        wrong.code = why.code;
+    }
+    out.end_object();
+  }
+  out.end_array();
+  if (wrong.all.size() == all.size())
+    return tell(wrong, to);
+  to.out(to.json() ? std::move(out).str() + '\n' : text);
+  if (!to.json())
+    to.tell(wrong.all);
+  return wrong.code;
+}
+
 exit_code give_up(const lanes_arguments& what, console& to) {
   if (auto good = check_reason(what); !good)
     return tell(good.error(), to);
@@ -172,27 +211,7 @@ exit_code give_up(const lanes_arguments& what, console& to) {
   if (auto agreed = confirm(what, to, "It cannot be taken back. Go on?");
       !agreed)
     return tell(agreed.error(), to);
-  json_writer out;
-  out.begin_array();
-  for (auto& x : *found) {
-    auto done = give_up_backfill(x.session->conn, what.give_up,
-                                 note_of(what, "lanes backfills --give-up"));
-    if (!done)
-      return tell(admin_fail(done.error()).error(), to);
-    out.begin_object();
-    out.key("pipeline").string(what.give_up);
-    out.key("database").string(x.session->database);
-    out.key("waiting_dead").integer(done->dead);
-    out.end_object();
-    if (!to.json())
-      to.out(std::format("backfill {}{} is given up; {} events that waited are "
-                         "dead letters\n",
-                         printable(what.give_up), place_of(x), done->dead));
-  }
-  out.end_array();
-  if (to.json())
-    to.out(std::move(out).str() + '\n');
-  return exit_code::ok;
+  return end_all(*found, what, to);
 }
 
 } // namespace

@@ -1,6 +1,7 @@
 // Tenants of one pipeline in several databases, against real servers.
 
 #include "tests/nodes/databases_fixture.hpp"
+#include "tests/nodes/json.hpp"
 
 #include <set>
 
@@ -250,6 +251,66 @@ TEST_CASE_METHOD(moving_fixture, "a tenant moves to another database while "
   CHECK(west.value(lanes) == "south0 south1");
   CHECK(number(west) > there);
   stop(node);
+}
+
+TEST_CASE_METHOD(moving_fixture, "no tenant moves while a backfill of its "
+                                 "pipeline is under way") {
+  auto with_past = [&](const std::string& tenants) {
+    write_config(tenants, std::format(R"toml(
+[pipeline.past]
+topics = ["{}"]
+tenant = ".t"
+lanes = 1
+backfills = "notes"
+[[pipeline.past.event]]
+name = "note"
+route = "required(.id)"
+[[pipeline.past.event.write]]
+table = "extra"
+columns.id = "required(.id)"
+)toml",
+                                      topic));
+  };
+  for (const auto* db : {&control, &west})
+    for (const auto* tenant : {"north", "south"})
+      db->execute(std::format("CREATE SCHEMA IF NOT EXISTS tenant_{0}; CREATE "
+                              "TABLE tenant_{0}.extra (id bigint)",
+                              tenant));
+  with_past(two_tenants());
+  auto node = start_node();
+  for (const auto* db : {&control, &west})
+    await(*db, "SELECT count(*) FROM millrace.backfill", "1");
+  stop(node);
+  with_past(at_home());
+  auto refused = try_change();
+  CHECK(refused.code == 1);
+  CHECK_THAT(refused.err,
+             ContainsSubstring("pipeline past backfills notes and is not done")
+               && ContainsSubstring("nothing was changed"));
+  CHECK(west.value(fenced) == "f");
+  CHECK(west.value(lanes).contains("south0 south1"));
+  // It ends in each database by itself, and every end is told.
+  west.execute("CREATE FUNCTION millrace.stop() RETURNS trigger LANGUAGE "
+               "plpgsql AS $$ BEGIN RAISE EXCEPTION 'not now'; END $$; CREATE "
+               "TRIGGER stop BEFORE UPDATE ON millrace.backfill FOR EACH ROW "
+               "EXECUTE FUNCTION millrace.stop()");
+  std::vector<std::string> give_up{"lanes", "backfills", "--give-up",
+                                   "past",  "--reason",  "a test",
+                                   "--yes", "--json"};
+  auto half = run(give_up);
+  CHECK(half.code == 1);
+  json_document told{half.out};
+  REQUIRE(told.size() == 2);
+  CHECK(told.text("/0/database") == "postgresql");
+  CHECK(told.integer("/0/waiting_dead") == 0);
+  CHECK(told.text("/1/database") == "west");
+  CHECK_THAT(told.text("/1/error"), ContainsSubstring("not now"));
+  west.execute("DROP TRIGGER stop ON millrace.backfill");
+  auto rest = run(give_up);
+  CHECK(rest.code == 0);
+  json_document last{rest.out};
+  CHECK(last.size() == 1);
+  CHECK(last.text("/0/database") == "west");
 }
 
 TEST_CASE_METHOD(databases_fixture, "a tenant's rows are written by its role") {
