@@ -250,3 +250,57 @@ TEST_CASE("a backfill may begin after the change, and records that Kafka does "
   CHECK(told.code == 0);
   CHECK_THAT(told.out, ContainsSubstring("0 to 29"));
 }
+
+TEST_CASE(
+  "a backfill that cannot come to its end is given up, and the pipeline "
+  "that waits for it goes on") {
+  fixture x{1};
+  x.send_lines(x.events(60));
+  auto node = x.start_node();
+  x.await("SELECT count(*) FROM tenant_north.notes", "60");
+  x.stop(node);
+  x.db.execute("CREATE TABLE tenant_north.last (id bigint PRIMARY KEY, v "
+               "text)");
+  auto notes = append_to("notes", "notes");
+  x.configure(notes, keep_last("past"));
+  node = x.start_node();
+  x.await("SELECT count(*) FROM millrace.lane WHERE pipeline = 'past' AND "
+          "tenant = 'north'",
+          "2");
+  for (const auto* lane : {"past/north/0", "past/north/1"})
+    REQUIRE(x.run({"lanes", "halt", lane, "--reason", "a test"}).code == 0);
+  x.send_lines(x.events(40));
+  x.await("SELECT count(*) FROM tenant_north.notes", "100");
+  x.configure(notes + keep_last("notes"), keep_last("past"));
+  x.change();
+  x.send_lines(x.events(20));
+  CHECK(x.db.value("SELECT millrace.held_by('notes', topic, partition) FROM "
+                   "millrace.partition_floor WHERE pipeline = 'notes'")
+        == "past");
+  auto plan = x.run(
+    {"lanes", "backfills", "--give-up", "nobody", "--reason", "x", "--yes"});
+  CHECK(plan.code == 2);
+  CHECK_THAT(plan.err, ContainsSubstring("expected a backfill"));
+  auto done = x.run({"lanes", "backfills", "--give-up", "past", "--reason",
+                     "the table is wrong", "--yes"});
+  INFO(done.out << done.err);
+  REQUIRE(done.code == 0);
+  CHECK_THAT(done.err, ContainsSubstring("/0: nothing more is written from "));
+  CHECK_THAT(done.out, ContainsSubstring("backfill past is given up"));
+  x.await("SELECT count(*) FROM tenant_north.notes", "120");
+  x.await("SELECT count(*) FROM tenant_north.last WHERE substr(v, 2)::int >= "
+          "100",
+          "20");
+  auto told = x.run({"lanes", "backfills"});
+  CHECK(told.code == 0);
+  CHECK_THAT(told.out, ContainsSubstring("given up"));
+  x.stop(node);
+  CHECK(x.db.value("SELECT count(*) FROM tenant_north.last WHERE "
+                   "substr(v, 2)::int BETWEEN 60 AND 99")
+        == "0");
+  CHECK(
+    x.db.value("SELECT count(*) || ' ' || min(object) || ' ' || min(reason) "
+               "FROM millrace.admin_action WHERE command LIKE "
+               "'%--give-up'")
+    == "1 past the table is wrong");
+}
