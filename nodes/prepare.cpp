@@ -40,12 +40,22 @@ std::unexpected<prepare_failure> fail(const store_error& x,
   return std::unexpected{prepare_failure{passing, {std::move(text)}}};
 }
 
+/// Nobody waits for the outcome any more.
+bool is_told(const std::function<bool()>& stop) {
+  return stop && stop();
+}
+
+std::unexpected<prepare_failure> interrupted() {
+  return std::unexpected{prepare_failure{true, {"interrupted"}}};
+}
+
 std::expected<void, prepare_failure>
 migrate(connection& conn, const config& all, const postgresql_config& database,
-        const std::vector<migration_job>& before, std::function<bool()> stop) {
+        const std::vector<migration_job>& before,
+        const std::function<bool()>& stop) {
   migrator_options options;
   options.lock_timeout = database.lock_timeout;
-  options.stop = std::move(stop);
+  options.stop = stop;
   options.tell = [&database](const std::string& doing) {
     log::info("migrating", {{"database", database.name}, {"doing", doing}});
   };
@@ -54,6 +64,8 @@ migrate(connection& conn, const config& all, const postgresql_config& database,
   for (const auto& x : migration_jobs(all, database)) {
     if (std::ranges::contains(before, x))
       continue;
+    if (is_told(stop))
+      return interrupted();
     if (database.auto_migrate) {
       if (auto done = bring_up(worker, x); !done)
         return fail("migrations of '" + x.set + "' in schema '"
@@ -348,11 +360,12 @@ void warn_of_few_sessions(connection& conn, const config& all,
 
 std::expected<std::vector<prepared_pipeline>, prepare_failure>
 prepare(const config& all, const postgresql_config& database,
-        const std::vector<migration_job>& before, std::function<bool()> stop) {
+        const std::vector<migration_job>& before,
+        const std::function<bool()>& stop) {
   auto conn = open_session(database);
   if (!conn)
     return fail(conn.error(), "cannot connect to " + text_of(database));
-  if (auto done = migrate(*conn, all, database, before, std::move(stop)); !done)
+  if (auto done = migrate(*conn, all, database, before, stop); !done)
     return std::unexpected{done.error()};
   if (auto done = check_identity(*conn, database); !done)
     return std::unexpected{done.error()};
@@ -362,6 +375,8 @@ prepare(const config& all, const postgresql_config& database,
   for (const auto& pipeline : all.pipelines) {
     if (!is_read_for(all, pipeline, database.name))
       continue;
+    if (is_told(stop))
+      return interrupted();
     auto x = prepare_pipeline(*conn, all, database, pipeline);
     if (x) {
       result.push_back(std::move(*x));

@@ -63,11 +63,12 @@ session_config make_session_config(const postgresql_config& database,
 /// Migrations that this process has brought up before are not looked at: one of
 /// them may be under way in a tenant, for long, and others must not wait for
 /// it. Blocks, while another migrator is at work in a schema that lacks
-/// something for minutes; until `stop` says true, when it is not empty.
+/// something for minutes; until `stop` says true, when it is not empty: that is
+/// looked at between migrations, too, and between pipelines.
 std::expected<std::vector<prepared_pipeline>, prepare_failure>
 prepare(const config& all, const postgresql_config& database,
         const std::vector<migration_job>& before = {},
-        std::function<bool()> stop = {});
+        const std::function<bool()>& stop = {});
 
 /// Reads a pipeline's target tables in one database and compiles its mapping
 /// for each tenant there. Changes nothing. Blocks.

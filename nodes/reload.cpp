@@ -40,9 +40,12 @@ std::optional<std::string> needs_restart(const config& now,
 /// readings; or why one of them does not fit the tables.
 std::expected<bool, std::string>
 brings_map(const config& next,
-           const std::map<std::string, std::string>& troubled) {
+           const std::map<std::string, std::string>& troubled,
+           const std::function<bool()>& stop) {
   std::string problem;
   for (const auto* database : all_databases(next)) {
+    if (stop())
+      break;
     std::vector<const pipeline_config*> wanted;
     for (const auto& x : next.pipelines)
       if (troubled.contains(reading_name(x.name, database->name)))
@@ -201,43 +204,54 @@ void tree_keeper::look(bool asked) {
     keep_old(*why);
     return;
   }
-  if (!asked) {
-    auto better = brings_map(*next, troubled);
-    if (!better)
-      keep_old(better.error());
-    if (!better || !*better)
-      return;
-  }
-  try_out(std::move(*next), asked);
+  // Who asks has reasons; else it has to bring what is waited for.
+  if (asked)
+    troubled.clear();
+  try_out(std::move(*next), asked, troubled);
   end_trial();
 }
 
-/// In a thread of its own: somebody may migrate a tenant for long, and signals
-/// and what the tree says must not wait for that.
-void tree_keeper::try_out(config next, bool asked) {
+tree_keeper::verdict
+tree_keeper::judge(const config& next, const migrated_sets& before,
+                   const std::map<std::string, std::string>& troubled,
+                   const std::function<bool()>& stop) {
+  if (!troubled.empty()) {
+    auto better = brings_map(next, troubled, stop);
+    if (!better)
+      return {false, better.error()};
+    if (!*better)
+      return {true, std::nullopt};
+  }
+  return {false, unusable(next, before, stop)};
+}
+
+/// In a thread of its own: somebody may migrate a tenant for long, a server may
+/// not answer, and signals and what the tree says must not wait for that.
+void tree_keeper::try_out(config next, bool asked,
+                          const std::map<std::string, std::string>& troubled) {
   trial x;
   x.next = std::make_shared<const config>(std::move(next));
   // Who asks wants all that is new, also in folders of migrations.
   x.before = asked ? migrated_sets{} : migrated_;
   x.asked = asked;
   x.stop = std::make_shared<std::atomic<bool>>(false);
-  x.why_not = std::async(std::launch::async, [all = x.next, before = x.before,
-                                              stop = x.stop] {
-    return unusable(*all, before, [stop] { return stop->load(); });
+  x.outcome = std::async(std::launch::async, [all = x.next, before = x.before,
+                                              troubled, stop = x.stop] {
+    return judge(*all, before, troubled, [stop] { return stop->load(); });
   });
   trial_ = std::move(x);
 }
 
 void tree_keeper::end_trial() {
-  if (trial_->why_not.wait_for(trial_patience) != std::future_status::ready)
+  if (trial_->outcome.wait_for(trial_patience) != std::future_status::ready)
     return;
   auto over = std::move(*trial_);
   trial_.reset();
-  auto why = over.why_not.get();
-  if (*over.stop)
+  auto found = over.outcome.get();
+  if (*over.stop || found.needless)
     return;
-  if (why)
-    keep_old(*why);
+  if (found.why_not)
+    keep_old(*found.why_not);
   else
     take(over);
 }

@@ -81,6 +81,15 @@ public:
 private:
   using stop_flag = std::shared_ptr<std::atomic<bool>>;
 
+  /// What a trial came to.
+  struct verdict {
+    /// Nothing that anybody waits for is better with it.
+    bool needless = false;
+
+    /// Why it cannot be used.
+    std::optional<std::string> why_not;
+  };
+
   /// A configuration that is being tried on the databases.
   struct trial {
     std::shared_ptr<const config> next;
@@ -88,15 +97,18 @@ private:
     bool asked = false;
     stop_flag stop;
 
-    /// Why it cannot be used.
-    std::future<std::optional<std::string>> why_not;
+    std::future<verdict> outcome;
   };
 
   void begin(const config& all, const placement_ptr& where,
              const migrated_sets& before);
   void plant(const postgresql_config& database,
              const std::vector<prepared_pipeline>& pipelines);
-  void try_out(config next, bool asked);
+  void try_out(config next, bool asked,
+               const std::map<std::string, std::string>& troubled);
+  static verdict judge(const config& next, const migrated_sets& before,
+                       const std::map<std::string, std::string>& troubled,
+                       const std::function<bool()>& stop);
   void end_trial();
   void take(const trial& x);
   void stop_preparing();

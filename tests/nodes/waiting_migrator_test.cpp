@@ -1,6 +1,8 @@
 // A node while somebody else is at a tenant's migrations.
 
 #include "actors/store/connection.hpp"
+#include "config/load.hpp"
+#include "nodes/prepare.hpp"
 #include "tests/nodes/node_fixture.hpp"
 
 #include <catch2/matchers/catch_matchers_string.hpp>
@@ -125,4 +127,39 @@ TEST_CASE_METHOD(fixture, "a node that waits with its new configuration takes "
   await_said(*node, "node-reloaded");
   CHECK(db.value("SELECT count(*) FROM tenant_north.schema_migrations") == "1");
   stop(node);
+}
+
+TEST_CASE_METHOD(fixture, "who is told to stop applies no further set, and "
+                          "that passes") {
+  load_options outside;
+  outside.environment = [this](const std::string&) { return db.url(); };
+  auto all = load_config(config, outside);
+  REQUIRE(all);
+  auto control_is_there = [this] {
+    return db.value("SELECT to_regclass('millrace.lane') IS NOT NULL") == "t";
+  };
+  auto ended = prepare(*all, all->postgresql, {}, control_is_there);
+  REQUIRE_FALSE(ended);
+  CHECK(ended.error().passing);
+  CHECK(control_is_there());
+  CHECK(db.value("SELECT to_regnamespace('tenant_north') IS NULL") == "t");
+  CHECK(prepare(*all, all->postgresql));
+}
+
+TEST_CASE_METHOD(fixture, "ten nodes that start at once apply each migration "
+                          "once") {
+  db.execute("CREATE TABLE public.applied (version int)");
+  write_file("001_notes.sql", "CREATE TABLE notes (id bigint); INSERT INTO "
+                              "public.applied VALUES (1);");
+  write_file("002_text.sql", "ALTER TABLE notes ADD COLUMN text text; INSERT "
+                             "INTO public.applied VALUES (2);");
+  std::vector<std::unique_ptr<process>> nodes;
+  for (int i = 0; i < 10; ++i)
+    nodes.push_back(start_node());
+  for (const auto& node : nodes)
+    await_said(*node, "node-ready");
+  CHECK(db.value("SELECT string_agg(version::text, ' ' ORDER BY version) FROM "
+                 "public.applied")
+        == "1 2");
+  CHECK(db.value("SELECT count(*) FROM tenant_north.schema_migrations") == "2");
 }
