@@ -4,6 +4,7 @@
 #include "config/checks.hpp"
 #include "config/file.hpp"
 #include "config/load_parts.hpp"
+#include "config/postgresql_place.hpp"
 #include "config/reader.hpp"
 #include "config/schema.hpp"
 #include "config/values.hpp"
@@ -346,13 +347,14 @@ load_result parse_config(std::string_view text, const std::string& name,
   if (!tree)
     return std::unexpected{std::vector{std::move(tree.error())}};
   std::vector<problem> problems;
-  reader in{name, options, problems};
+  tree->at = {name, 1, 1};
+  auto outside = put_postgresql_url(*tree, options);
+  reader in{name, outside, problems};
   if (tree->members.empty()) {
     in.add({name, 1, 1}, "", text.empty() ? "an empty file" : "no keys",
            "[postgresql], [kafka], [[tenant]] and [pipeline.NAME]");
     return std::unexpected{std::move(problems)};
   }
-  tree->at = {name, 1, 1};
   config result;
   read_root(in, *tree, problems, result);
   if (problems.empty())

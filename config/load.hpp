@@ -38,6 +38,10 @@ struct load_options {
   /// In place of `node.name` in the file; empty: what the file says.
   std::string node_name;
 
+  /// In place of where the file's [postgresql] says that the server is, and as
+  /// whom it is used; may hold a password. Empty: what the file says.
+  std::string postgresql_url;
+
   /// The environment; nothing when the variable is not set. The process's own
   /// environment unless given.
   std::function<std::optional<std::string>(const std::string&)> environment;

@@ -27,8 +27,9 @@ pack_directories(const std::vector<std::string>& given) {
 
 std::expected<config, findings>
 load_checked(const std::string& file, const std::vector<std::string>& packs,
-             const std::string& node_name) {
+             const std::string& node_name, const std::string& postgresql_url) {
   load_options options;
+  options.postgresql_url = postgresql_url;
   options.pack_directories = pack_directories(packs);
   options.node_name = node_name;
   options.property_fault = kafka_property_fault;

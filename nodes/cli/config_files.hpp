@@ -16,9 +16,11 @@ std::vector<std::filesystem::path>
 pack_directories(const std::vector<std::string>& given);
 
 /// Reads a configuration and checks all that can be checked without a server,
-/// expressions included. `node_name` stands in for the file's, unless empty.
+/// expressions included. `node_name` stands in for the file's, unless empty,
+/// and `postgresql_url` for where its control database is.
 std::expected<config, findings>
 load_checked(const std::string& file, const std::vector<std::string>& packs,
-             const std::string& node_name = {});
+             const std::string& node_name = {},
+             const std::string& postgresql_url = {});
 
 } // namespace millrace::cli

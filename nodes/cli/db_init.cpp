@@ -51,7 +51,8 @@ public:
   exit_code make(exit_code code) {
     if (what_.days == 0)
       return code;
-    auto all = load_checked(what_.migrate.config, what_.migrate.pack_dirs);
+    auto all = load_checked(what_.migrate.config, what_.migrate.pack_dirs, {},
+                            what_.migrate.database_url);
     if (!all) {
       std::ranges::move(all.error(), std::back_inserter(failures_));
       return exit_code::usage;

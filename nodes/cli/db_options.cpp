@@ -15,12 +15,28 @@ namespace millrace::cli {
 
 namespace {
 
+/// Also accepted before the command's name, see `accept_other_spellings`.
+void add_database_url(CLI::App* app, std::string& to) {
+  app
+    ->add_option("--database-url", to,
+                 "PostgreSQL's URL, in place of what --config says of it; "
+                 "everybody on the machine can read it, so it should hold no "
+                 "password")
+    ->type_name("URL");
+}
+
+void add_db_common(CLI::App* app, admin_arguments& x) {
+  add_common(app, x);
+  add_database_url(app, x.database_url);
+}
+
 void add_db_place(CLI::App* app, migrate_arguments& x) {
   app
     ->add_option("--config", x.config,
                  "The node's TOML: it says where PostgreSQL is, and which "
                  "tables are needed")
     ->type_name("FILE");
+  add_database_url(app, x.database_url);
   app->add_option("--tenant", x.tenant, "Only this tenant")->type_name("NAME");
   add_tenants(app, x);
   add_changing(app, x);
@@ -75,7 +91,7 @@ void add_db_stats(CLI::App& group, adder& all) {
     ->check(CLI::IsMember({"table", "json"}));
   app->add_flag("--estimate", x->estimate,
                 "Count nothing: rows are what the statistics say");
-  add_common(app, *x);
+  add_db_common(app, *x);
 }
 
 void add_db_clean(CLI::App& group, adder& all) {
@@ -104,7 +120,7 @@ void add_db_clean(CLI::App& group, adder& all) {
     ->type_name("NUMBER");
   add_reason(app, *x);
   add_yes(app, *x);
-  add_common(app, *x);
+  add_db_common(app, *x);
 }
 
 void add_db_doctor(CLI::App& group, adder& all) {
@@ -112,7 +128,7 @@ void add_db_doctor(CLI::App& group, adder& all) {
     group, "doctor", "What is wrong with the databases, and what mends it",
     run_db_doctor);
   app->add_flag("--strict", x->strict, "Warnings make the exit code 1, too");
-  add_common(app, *x);
+  add_db_common(app, *x);
 }
 
 void add_db_seed(CLI::App& group, adder& all) {
@@ -142,7 +158,7 @@ void add_db_reset(CLI::App& group, adder& all) {
   app->add_flag("--force", x->force,
                 "Though a node is alive, or others' tenants are there");
   add_yes(app, *x);
-  add_common(app, *x);
+  add_db_common(app, *x);
 }
 
 void add_db_roles(CLI::App& group, adder& all) {
@@ -154,7 +170,7 @@ void add_db_roles(CLI::App& group, adder& all) {
     *roles, "plan", "The statements that make them; changes nothing",
     run_db_roles_plan);
   add_prefix(plan, p->prefix);
-  add_common(plan, *p);
+  add_db_common(plan, *p);
   auto [apply, a] = all.add<db_roles_arguments>(
     *roles, "apply", "Make them, and grant what they need", run_db_roles_apply);
   add_prefix(apply, a->prefix);

@@ -89,6 +89,7 @@ exit_code run_db_setup_dev(const db_setup_arguments& what, console& to) {
     return code;
   db_roles_arguments roles;
   roles.config = given.config;
+  roles.database_url = given.database_url;
   roles.pack_dirs = given.pack_dirs;
   roles.database = given.database;
   roles.prefix = what.prefix;

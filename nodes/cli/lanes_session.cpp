@@ -91,7 +91,7 @@ admin_result<admin_plan> make_admin_plan(const admin_arguments& what) {
   if (what.config.empty())
     return admin_fail(exit_code::usage,
                       "expected --config FILE: it says where PostgreSQL is");
-  auto all = load_checked(what.config, what.pack_dirs);
+  auto all = load_checked(what.config, what.pack_dirs, {}, what.database_url);
   if (!all)
     return std::unexpected{admin_failure{exit_code::usage, all.error()}};
   admin_plan result{std::make_shared<const config>(std::move(*all)), *patience};

@@ -24,6 +24,9 @@ struct admin_arguments {
   std::string config;
   std::vector<std::string> pack_dirs;
 
+  /// In place of where `config` says that the control database is.
+  std::string database_url;
+
   /// For each answer of a server; a duration.
   std::string timeout = "5s";
 

@@ -14,6 +14,10 @@ struct migrate_arguments {
   std::string config;
   std::vector<std::string> pack_dirs;
 
+  /// With `config`: in place of where that says that the control database is;
+  /// without it the same as `conn`.
+  std::string database_url;
+
   /// With `config`: only this database; empty: all.
   std::string database;
 

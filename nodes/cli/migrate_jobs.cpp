@@ -52,7 +52,7 @@ chosen_databases(const config& all, const std::string& name) {
 }
 
 std::expected<plan, failure> plan_by_config(const migrate_arguments& what) {
-  auto all = load_checked(what.config, what.pack_dirs);
+  auto all = load_checked(what.config, what.pack_dirs, {}, what.database_url);
   if (!all)
     return std::unexpected{failure{exit_code::usage, all.error()}};
   auto databases = chosen_databases(*all, what.database);
@@ -106,8 +106,9 @@ std::expected<plan, failure> plan_by_config(const migrate_arguments& what) {
 std::expected<postgresql_config, failure>
 find_place(const migrate_arguments& what) {
   postgresql_config result;
-  if (!what.conn.empty()) {
-    result.url = secret{what.conn};
+  const auto& given = what.conn.empty() ? what.database_url : what.conn;
+  if (!given.empty()) {
+    result.url = secret{given};
     return result;
   }
   auto name = what.pg_env.empty() ? default_variable : what.pg_env;
@@ -166,8 +167,9 @@ bool has_default_place() {
 }
 
 std::expected<plan, failure> make_plan(const migrate_arguments& what) {
+  auto by_url = what.config.empty() && !what.database_url.empty();
   auto places = int{!what.config.empty()} + int{!what.pg_env.empty()}
-                + int{!what.conn.empty()};
+                + int{!what.conn.empty() || by_url};
   if (places > 1 || (places == 0 && !has_default_place()))
     return fail(exit_code::usage, "expected --config FILE, or --pg-env NAME "
                                   "with the variable that holds the URL");

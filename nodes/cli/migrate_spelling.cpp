@@ -16,10 +16,21 @@ bool is_verb(std::string_view x) {
   return std::ranges::contains(verbs, x);
 }
 
+/// `db --database-url URL stats` is `db stats --database-url URL`.
+std::vector<std::string> with_url_behind(std::vector<std::string> args) {
+  constexpr std::string_view option = "--database-url";
+  auto words = args[1] == option ? 2 : 1;
+  if (args[1].starts_with(option) && std::ssize(args) > words + 1)
+    std::ranges::rotate(args.begin() + 1, args.begin() + 1 + words, args.end());
+  return args;
+}
+
 } // namespace
 
 std::vector<std::string>
 accept_other_spellings(const std::vector<std::string>& args) {
+  if (args.size() > 2 && args[0] == "db")
+    return with_url_behind(args);
   if (args.size() < 2 || args[0] != "migrate" || !args[1].starts_with('-'))
     return args;
   std::string verb;

@@ -80,3 +80,33 @@ TEST_CASE("a reading is called as its pipeline, and its database if it is not "
   CHECK(reading_name("ticks", control_database) == "ticks");
   CHECK(reading_name("ticks", "west") == "ticks@west");
 }
+
+TEST_CASE("a URL from the command line stands in for all that the file says of "
+          "the server, and for nothing else") {
+  auto outside = test::outside();
+  outside.postgresql_url = "postgresql://me:t0p-s3cret@other:5433/o";
+  auto read = [&](const std::string& text) {
+    return parse_config(text + rest, "x.toml", outside);
+  };
+  for (const auto* file :
+       {"[postgresql]\nurl = { env = \"NOT_SET\" }\nlock_timeout = \"2s\"\n",
+        "[postgresql]\nhost = \"h\"\nport = 1\ndatabase = \"d\"\nuser = "
+        "\"u\"\npassword = { env = \"NOT_SET\" }\nsslmode = \"verify-full\"\n"
+        "sslrootcert = \"/c\"\nparameters.keepalives_idle = 30\nlock_timeout "
+        "= \"2s\"\n"}) {
+    auto result = read(file);
+    REQUIRE(test::messages(result) == "");
+    CHECK(libpq_keywords(result->postgresql)
+          == pairs{{"dbname", outside.postgresql_url}});
+    CHECK(result->postgresql.lock_timeout == 2s);
+  }
+  auto nothing = read("");
+  REQUIRE(test::messages(nothing) == "");
+  CHECK(nothing->postgresql.url.reveal() == outside.postgresql_url);
+  auto wrong = read("[postgresql]\nurl = 1\nhots = \"h\"\n");
+  CHECK(test::messages(wrong).contains("hots"));
+  outside.postgresql_url = "t0p-s3cret";
+  auto refused = test::messages(read("[postgresql]\n"));
+  CHECK(refused.contains("postgresql.url: found a secret that is no such URL"));
+  CHECK_FALSE(refused.contains("t0p-s3cret"));
+}

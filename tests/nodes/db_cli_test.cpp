@@ -45,6 +45,36 @@ TEST_CASE("wrong db commands are refused before a server is asked") {
   }
 }
 
+TEST_CASE("perps-stats 3.1: --database-url says where the database is, before "
+          "or behind the command, and no password is printed") {
+  scratch_folder folder;
+  auto config = folder.write("node.toml", R"toml(
+[postgresql]
+url = { env = "NOT_SET" }
+[kafka]
+bootstrap = "127.0.0.1:1"
+[[tenant]]
+name = "demo"
+[pipeline.ticks]
+pack = "ticks"
+tenant = "'demo'"
+)toml");
+  const std::string url = "postgresql://me:t0p-s3cret@127.0.0.1:1/d";
+  using words = std::vector<std::string>;
+  CHECK(run({"db", "stats", "--config", config}).code == 2);
+  for (const auto& args :
+       {words{"db", "stats", "--config", config, "--database-url", url},
+        words{"db", "--database-url", url, "stats", "--config", config},
+        words{"db", "init", "--config", config, "--database-url", url},
+        words{"db", "migrate", "--database-url", url},
+        words{"db", "doctor", "--config", config, "--database-url", url}}) {
+    auto end = run(args);
+    INFO(end.out << end.err);
+    CHECK(end.code == 3);
+    CHECK_FALSE((end.out + end.err).contains("t0p-s3cret"));
+  }
+}
+
 TEST_CASE("sizes are written as PostgreSQL writes them") {
   CHECK(size_text(0) == "0 bytes");
   CHECK(size_text(10239) == "10239 bytes");

@@ -52,6 +52,18 @@ TEST_CASE("a version beside up or down is how far that goes, and no count") {
   CHECK_THAT(x.err, ContainsSubstring("--only"));
 }
 
+TEST_CASE("perps-stats 3.1: --database-url may stand before a command of db") {
+  const words stats{"db", "stats", "--json", "--database-url", "x"};
+  CHECK(spelled({"db", "--database-url", "x", "stats", "--json"}) == stats);
+  CHECK(spelled({"db", "--database-url=x", "stats"})
+        == words{"db", "stats", "--database-url=x"});
+  CHECK(spelled(stats) == stats);
+  for (const auto& args :
+       {words{"db"}, words{"db", "stats"}, words{"db", "--database-url", "x"},
+        words{"db", "--help", "stats"}})
+    CHECK(spelled(args) == args);
+}
+
 TEST_CASE("what is spelled our way stays as it is") {
   for (const auto& args :
        {words{"migrate", "up", "-verbose"}, words{"migrate", "--help"},
