@@ -104,13 +104,6 @@ private:
 
 } // namespace
 
-exit_code run_db_seed(const migrate_arguments& what, console& to) {
-  if (what.config.empty())
-    return to.fail(exit_code::usage,
-                   "expected --config FILE: it names whose rows they are");
-  return run_jobs(what, to, seed_step());
-}
-
 exit_code run_db_init(const db_init_arguments& what, console& to) {
   if (what.migrate.config.empty())
     return to.fail(exit_code::usage,

@@ -20,8 +20,4 @@ struct db_init_arguments {
 /// repeated.
 exit_code run_db_init(const db_init_arguments& what, console& to);
 
-/// Applies what is missing, and writes the reference rows of the packs and of
-/// `sets_beside` again, as this program has them.
-exit_code run_db_seed(const migrate_arguments& what, console& to);
-
 } // namespace millrace::cli

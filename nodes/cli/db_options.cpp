@@ -3,9 +3,11 @@
 #include "nodes/cli/adder.hpp"
 #include "nodes/cli/db_clean.hpp"
 #include "nodes/cli/db_doctor.hpp"
+#include "nodes/cli/db_fees.hpp"
 #include "nodes/cli/db_init.hpp"
 #include "nodes/cli/db_reset.hpp"
 #include "nodes/cli/db_roles.hpp"
+#include "nodes/cli/db_seed.hpp"
 #include "nodes/cli/db_setup.hpp"
 #include "nodes/cli/db_stats.hpp"
 #include "nodes/cli/lanes_session_options.hpp"
@@ -175,7 +177,24 @@ void add_db_roles(CLI::App& group, adder& all) {
     *roles, "apply", "Make them, and grant what they need", run_db_roles_apply);
   add_prefix(apply, a->prefix);
   add_reason(apply, *a);
-  add_common(apply, *a);
+  add_db_common(apply, *a);
+}
+
+void add_db_update_fees(CLI::App& group, adder& all) {
+  auto [app, x] = all.add<db_fees_arguments>(
+    group, "update-fees", "Change the fees of an exchange of perps-stats",
+    run_db_update_fees);
+  app->add_option("-e,--exchange", x->exchange, "Whose they are")
+    ->type_name("NAME");
+  app
+    ->add_option("-m,--maker", x->maker,
+                 "Of makers, as a ratio; below 0: a rebate (as it is)")
+    ->type_name("RATIO");
+  app->add_option("-t,--taker", x->taker, "Of takers, as a ratio (as it is)")
+    ->type_name("RATIO");
+  app->add_option("--tenant", x->tenant, "Only this tenant")->type_name("NAME");
+  add_reason(app, *x);
+  add_db_common(app, *x);
 }
 
 void add_db(CLI::App& root, adder& all) {
@@ -192,6 +211,7 @@ void add_db(CLI::App& root, adder& all) {
   add_db_setup_dev(*group, all);
   add_db_reset(*group, all);
   add_db_roles(*group, all);
+  add_db_update_fees(*group, all);
 }
 
 } // namespace millrace::cli

@@ -16,22 +16,7 @@ std::string report_json(const migration_job& job,
                         const migration_report& x) {
   json_writer out;
   begin_job(out, job, database);
-  auto versions = [&](const char* key, const std::vector<int32_t>& all) {
-    out.key(key).begin_array();
-    for (auto version : all)
-      out.integer(version);
-    out.end_array();
-  };
-  versions("applied", x.applied);
-  if (!x.undone.empty())
-    versions("undone", x.undone);
-  if (!x.repeated.empty()) {
-    out.key("repeated").begin_array();
-    for (const auto& name : x.repeated)
-      out.string(name);
-    out.end_array();
-  }
-  out.key("ms").integer(x.duration.count());
+  write_report(out, x);
   out.end_object();
   return std::move(out).str();
 }
@@ -140,14 +125,6 @@ job_step up_step() {
                                       const migration_target& target) {
     return by.run(files, target, migrate_up{});
   });
-}
-
-job_step seed_step() {
-  return report_step("no reference rows",
-                     [](migrator& by, const migration_set& files,
-                        const migration_target& target) {
-                       return by.run(files, target, migrate_seed{});
-                     });
 }
 
 exit_code run_migrate_up(const migrate_arguments& what, console& to) {

@@ -64,10 +64,11 @@ struct jobs_done {
 jobs_done do_jobs(const migrate_arguments& what, const migrate_work& work,
                   console& to, const job_step& step);
 
-/// The step that applies what is missing, and the one that writes reference
-/// rows again as well.
+/// The step that applies what is missing.
 job_step up_step();
-job_step seed_step();
+
+/// Prints the outcomes; returns their code.
+exit_code tell_jobs(const jobs_done& done, console& to);
 
 /// Does that with all that the arguments ask for, and prints the outcomes.
 exit_code run_jobs(const migrate_arguments& what, console& to, job_step step);

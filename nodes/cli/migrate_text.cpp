@@ -83,4 +83,23 @@ std::string report_text(std::string_view title, const migration_report& x,
   return std::format("{}: {} in {} ms\n", title, done, x.duration.count());
 }
 
+void write_report(json_writer& out, const migration_report& x) {
+  auto versions = [&](const char* key, const std::vector<int32_t>& all) {
+    out.key(key).begin_array();
+    for (auto version : all)
+      out.integer(version);
+    out.end_array();
+  };
+  versions("applied", x.applied);
+  if (!x.undone.empty())
+    versions("undone", x.undone);
+  if (!x.repeated.empty()) {
+    out.key("repeated").begin_array();
+    for (const auto& name : x.repeated)
+      out.string(name);
+    out.end_array();
+  }
+  out.key("ms").integer(x.duration.count());
+}
+
 } // namespace millrace::cli

@@ -2,6 +2,7 @@
 
 // What the commands below `millrace migrate` print. Pure.
 
+#include "actors/cluster/json_writer.hpp"
 #include "actors/coordinator/migrator.hpp"
 
 namespace millrace::cli {
@@ -15,5 +16,8 @@ std::string status_text(std::string_view title,
 /// done.
 std::string report_text(std::string_view title, const migration_report& x,
                         std::string_view idle);
+
+/// Members of an object that say the same.
+void write_report(json_writer& out, const migration_report& x);
 
 } // namespace millrace::cli

@@ -1,4 +1,6 @@
 #include "nodes/cli/db_clean_plan.hpp"
+#include "nodes/cli/db_fees.hpp"
+#include "nodes/cli/db_seed.hpp"
 #include "nodes/cli/db_setup.hpp"
 #include "nodes/cli/db_stats_text.hpp"
 #include "tests/nodes/process.hpp"
@@ -35,6 +37,10 @@ TEST_CASE("wrong db commands are refused before a server is asked") {
          {{"db", "seed"}, "expected --config FILE"},
          {{"db", "setup-dev"}, "expected --config FILE"},
          {{"db", "reset"}, "expected --config FILE"},
+         {{"db", "update-fees", "--maker", "0"}, "expected --exchange NAME"},
+         {{"db", "update-fees", "-e", "x"}, "expected --maker RATIO, "},
+         {{"db", "update-fees", "-e", "x", "-m", "1e3"},
+          "--maker: found \"1e3\", expected a decimal number"},
          {{"db", "roles"}, "subcommand"},
          {{"db", "roles", "apply", "--prefix", "Too Long"},
           "--prefix: found"}}) {
@@ -73,6 +79,33 @@ tenant = "'demo'"
     CHECK(end.code == 3);
     CHECK_FALSE((end.out + end.err).contains("t0p-s3cret"));
   }
+}
+
+TEST_CASE("a fee is digits with a point, and below 0 a rebate") {
+  for (const auto* x : {"0", "0.0002", "-0.00005", "10", "007.50"})
+    CHECK(is_fee(x));
+  for (const auto* x : {"", "-", ".5", "5.", "1e3", "+1", "--1", "1,5", "0x1",
+                        "NaN", " 1", "1.2.3", "123456789012345678901"})
+    CHECK_FALSE(is_fee(x));
+}
+
+TEST_CASE("seeded are the tables that files insert into by statements of their "
+          "own, each once") {
+  auto file = [](const std::string& up) {
+    migration result;
+    result.up = up;
+    return result;
+  };
+  CHECK(
+    seeded_tables(
+      {file("CREATE TABLE t (a int);\n-- INSERT INTO no VALUES (1);\n"
+            "insert into users (a) VALUES (1);\n"
+            "INSERT INTO \"Rules\" AS r VALUES (1) ON CONFLICT DO NOTHING;\n"
+            "INSERT INTO millrace.tenant VALUES (1);\n"
+            "DO $$ BEGIN INSERT INTO inner_one VALUES (1); END $$;"),
+       file("INSERT INTO Users VALUES (2); INSERT INTO b SELECT 1;")})
+    == std::vector<std::string>{"users", "Rules", "b"});
+  CHECK(seeded_tables({file("INSERT INTO x VALUES ('no end);")}).empty());
 }
 
 TEST_CASE("sizes are written as PostgreSQL writes them") {
