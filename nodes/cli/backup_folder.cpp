@@ -1,6 +1,7 @@
 #include "nodes/cli/backup_folder.hpp"
 
 #include "actors/coordinator/durable_file.hpp"
+#include "config/rfc3339.hpp"
 #include "config/values.hpp"
 #include "messages/sha256.hpp"
 
@@ -208,6 +209,38 @@ std::optional<std::string> newest_of(const std::vector<listed_backup>& all) {
     if (x.manifest && (!result || x.manifest->began > result->manifest->began))
       result = &x;
   return result ? std::optional{result->name} : std::nullopt;
+}
+
+std::vector<listed_backup>
+backups_older_than(const std::vector<listed_backup>& all,
+                   std::chrono::system_clock::time_point now,
+                   std::chrono::milliseconds age) {
+  auto newest = newest_of(all);
+  auto limit = std::chrono::floor<std::chrono::milliseconds>(
+                 now.time_since_epoch() - age)
+                 .count();
+  std::vector<listed_backup> result;
+  for (const auto& x : all) {
+    if (!x.manifest || x.name == newest)
+      continue;
+    auto began = parse_rfc3339_ms(x.manifest->began);
+    if (began && *began < limit)
+      result.push_back(x);
+  }
+  return result;
+}
+
+std::expected<void, std::string> delete_backup(const fs::path& folder,
+                                               const std::string& name) {
+  auto path = folder / ('.' + name + std::string{partial});
+  std::error_code failed;
+  fs::rename(folder / name, path, failed);
+  if (failed)
+    return refuse(folder / name, failed);
+  fs::remove_all(path, failed);
+  if (failed)
+    return refuse(path, failed);
+  return {};
 }
 
 std::expected<read_backup, std::string> open_backup(const fs::path& folder,

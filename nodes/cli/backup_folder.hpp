@@ -77,6 +77,19 @@ std::vector<listed_backup> list_backups(const std::filesystem::path& folder);
 /// none.
 std::optional<std::string> newest_of(const std::vector<listed_backup>& all);
 
+/// Those that were begun longer ago than `age`, by name; never the newest one
+/// that is whole, and none that is damaged: its time may be wrong, too. Pure.
+std::vector<listed_backup>
+backups_older_than(const std::vector<listed_backup>& all,
+                   std::chrono::system_clock::time_point now,
+                   std::chrono::milliseconds age);
+
+/// Deletes a backup of the folder: it is listed no more before the first of
+/// its files goes. What is left of it when this is interrupted, the next backup
+/// removes.
+std::expected<void, std::string>
+delete_backup(const std::filesystem::path& folder, const std::string& name);
+
 struct read_backup {
   std::filesystem::path path;
   backup_manifest manifest;

@@ -312,6 +312,10 @@ exit_code run_db_backup(const backup_arguments& what, console& to) {
 }
 
 exit_code run_db_backups(const backup_arguments& what, console& to) {
+  if (!what.delete_older_than.empty())
+    return delete_old_backups(what, to);
+  if (what.yes)
+    return to.fail(exit_code::usage, "--yes goes with --delete-older-than");
   auto all = list_backups(what.folder);
   findings wrong;
   for (const auto& x : all)

@@ -24,6 +24,9 @@ struct backup_arguments : admin_arguments {
   /// Tables that are copied at the same time.
   int32_t jobs = 4;
 
+  /// `backups`: delete those that are older; a duration.
+  std::string delete_older_than;
+
   /// Told of each step before it begins; for tests.
   std::function<void(std::string_view)> on_step = [](std::string_view) {};
 };
@@ -31,7 +34,11 @@ struct backup_arguments : admin_arguments {
 /// Copies the databases of the configuration, each as of one moment.
 exit_code run_db_backup(const backup_arguments& what, console& to);
 
-/// Every backup of the folder.
+/// Every backup of the folder; or deletes old ones.
 exit_code run_db_backups(const backup_arguments& what, console& to);
+
+/// Deletes those of the folder that are older, but never the newest one that is
+/// whole: tells which, and asks.
+exit_code delete_old_backups(const backup_arguments& what, console& to);
 
 } // namespace millrace::cli

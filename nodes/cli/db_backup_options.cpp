@@ -70,6 +70,12 @@ void add_db_backups(CLI::App& group, adder& all) {
                                              "Every backup of the folder",
                                              run_db_backups);
   add_place(list, *y);
+  list
+    ->add_option("--delete-older-than", y->delete_older_than,
+                 "Delete those that were begun longer ago than this, such as "
+                 "30d; the newest one stays")
+    ->type_name("DURATION");
+  add_yes(list, *y);
   add_restore(group, all);
 }
 

@@ -9,6 +9,8 @@
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
 
+#include <algorithm>
+#include <chrono>
 #include <csignal>
 #include <filesystem>
 #include <fstream>
@@ -25,6 +27,65 @@ TEST_CASE("names of backups are those of folders that nobody can mistake") {
   for (auto x : {"", ".a", "-a", "a/b", "..", "a b", "a\n"})
     CHECK(backup_name_problem(x));
   CHECK(backup_name_problem(std::string(101, 'a')));
+}
+
+TEST_CASE("trading-engine 3.3: backups beyond an age are old, but not the "
+          "newest one, and none that is damaged") {
+  using namespace std::chrono;
+  auto made = [](const std::string& name, const std::string& began) {
+    listed_backup result{name, sample_backup(), {}};
+    result.manifest->name = name;
+    result.manifest->began = began;
+    return result;
+  };
+  const sys_days now = 2026y / 11 / 22;
+  auto names = [&](const std::vector<listed_backup>& all, milliseconds age) {
+    std::string result;
+    for (const auto& x : backups_older_than(all, now, age))
+      result += x.name + ' ';
+    return result;
+  };
+  std::vector<listed_backup> all{made("at_limit", "2026-10-23T00:00:00Z"),
+                                 made("beyond", "2026-10-22T23:59:59Z"),
+                                 {"damaged", std::nullopt, "no"},
+                                 made("new", "2026-11-21T00:00:00Z"),
+                                 made("old", "2020-01-01T00:00:00Z"),
+                                 made("strange", "yesterday")};
+  CHECK(names(all, days{30}) == "beyond old ");
+  CHECK(names({all[1], all[4]}, days{30}) == "old ");
+  CHECK(names({all[4], all[2]}, days{30}).empty());
+  CHECK(names({}, days{30}).empty());
+}
+
+TEST_CASE("old backups are deleted after they were named, and the newest one "
+          "stays") {
+  scratch_folder scratch;
+  fs::path folder = scratch.path() + "/backups";
+  auto quiet = [](const std::string&) {};
+  for (const auto* x : {"2020-01-01", "2020-01-02"}) {
+    auto made = unfinished_backup::begin(folder, x, quiet);
+    REQUIRE(made);
+    auto manifest = sample_backup();
+    manifest.name = x;
+    manifest.began = x + std::string{"T00:00:00Z"};
+    REQUIRE(made->finish(manifest));
+  }
+  std::vector<std::string> args{
+    "db",  "backups", "--folder", folder.string(), "--delete-older-than",
+    "30d", "--json"};
+  auto asked = run(args);
+  CHECK(asked.code == 2);
+  CHECK_THAT(asked.err, ContainsSubstring("backup 2020-01-01 of 2020"));
+  CHECK(list_backups(folder).size() == 2);
+  args.emplace_back("--yes");
+  auto done = run(args);
+  CHECK(done.code == 0);
+  CHECK_THAT(done.out, ContainsSubstring("\"name\":\"2020-01-01\""));
+  auto left = list_backups(folder);
+  REQUIRE(left.size() == 1);
+  CHECK(left[0].name == "2020-01-02");
+  CHECK(std::ranges::distance(fs::directory_iterator{folder}) == 1);
+  CHECK(run(args).out == "[]\n");
 }
 
 TEST_CASE("a backup is there with all of it or not at all") {

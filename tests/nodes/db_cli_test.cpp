@@ -41,6 +41,9 @@ TEST_CASE("wrong db commands are refused before a server is asked") {
          {{"db", "update-fees", "-e", "x"}, "expected --maker RATIO, "},
          {{"db", "update-fees", "-e", "x", "-m", "1e3"},
           "--maker: found \"1e3\", expected a decimal number"},
+         {{"db", "backups", "--delete-older-than", "soon"},
+          "--delete-older-than: found \"soon\""},
+         {{"db", "backups", "--yes"}, "--yes goes with --delete-older-than"},
          {{"db", "roles"}, "subcommand"},
          {{"db", "roles", "apply", "--prefix", "Too Long"},
           "--prefix: found"}}) {
