@@ -1,7 +1,6 @@
 #include "actors/coordinator/migration_rehearsal.hpp"
 
 #include "actors/coordinator/concurrent_step.hpp"
-#include "actors/coordinator/server_statement.hpp"
 #include "actors/store/sql_text.hpp"
 #include "actors/store/sql_values.hpp"
 
@@ -159,141 +158,35 @@ private:
   std::string path_;
 };
 
-std::string reason(const store_error& x) {
-  return "not measured: " + text_of_error(x);
-}
-
-/// Files that are run in the rehearsal's database, and where.
-struct applied_files {
-  migration_set set;
-  migration_target target;
-};
-
-using file_sets = std::vector<applied_files>;
-
-/// What brings the rehearsal's database to where the history is.
-std::expected<file_sets, std::string>
-files_before(connection& real, const migration_set& set,
-             const migration_target& target) {
-  file_sets result;
-  auto add = [&](const migration_set& files) -> std::optional<std::string> {
-    auto history = history_tables{real, target.schema}.read(files.name);
-    if (!history)
-      return text_of_error(history.error());
-    auto done = files;
-    std::erase_if(done.files, [&](const migration& x) {
-      return !std::ranges::contains(history->versions, x.version,
-                                    &applied_migration::version);
-    });
-    std::erase_if(done.repeatables, [&](const migration& x) {
-      return !std::ranges::contains(history->repeatables, x.name,
-                                    &applied_migration::name);
-    });
-    result.push_back({std::move(done), target});
-    return {};
-  };
-  // Tenants need the control schema; for it itself, `set` has the files.
-  if (set.name != "control") {
-    auto control = load_embedded_migrations("control");
-    if (!control)
-      return std::unexpected{control.error()};
-    result.push_back({std::move(*control), {"millrace", std::nullopt}});
-  }
-  // Sets that this one may build upon.
-  auto table = quote_identifier(target.schema, "schema_migrations");
-  auto there = real.query("SELECT to_regclass($1) IS NOT NULL", {table});
-  if (!there)
-    return std::unexpected{text_of_error(there.error())};
-  if (bool_of(there->rows[0][0])) {
-    auto others = real.query("SELECT pack FROM " + table
-                               + " WHERE pack <> $1 GROUP BY pack ORDER BY "
-                                 "min(applied_at)",
-                             {set.name});
-    if (!others)
-      return std::unexpected{text_of_error(others.error())};
-    for (const auto& row : others->rows)
-      if (auto files = load_embedded_migrations(text_of(row[0])))
-        if (auto wrong = add(*files))
-          return std::unexpected{std::move(*wrong)};
-  }
-  if (auto wrong = add(set))
-    return std::unexpected{std::move(*wrong)};
-  return result;
-}
-
-/// Why none of these may be run for a try: what they do to the server happens
-/// whatever database they are run in, and would stay.
-std::string reaches_out(const file_sets& before, const std::string& set,
-                        const std::vector<planned_migration>& plan) {
-  std::string result;
-  auto read = [&](const std::string& of_set, const migration& file,
-                  const std::string& script) {
-    auto all = split_sql(script);
-    if (!all)
-      return;
-    for (const auto& x : *all)
-      if (auto act = server_act_of(x); result.empty() && !act.empty())
-        result = std::format("not measured: {} changes what the whole server "
-                             "shares ({})",
-                             file_of(of_set, file), act);
-  };
-  for (const auto& x : plan)
-    read(set, x.file,
-         x.direction == migration_direction::up ? x.file.up : x.file.down);
-  for (const auto& x : before)
-    for (const auto* files : {&x.set.files, &x.set.repeatables})
-      for (const auto& file : *files)
-        read(x.set.name, file, file.up);
-  return result;
-}
-
-std::expected<void, std::string> catch_up(connection& stage,
-                                          const file_sets& before) {
-  migrator worker{stage};
-  for (const auto& x : before)
-    if (auto ran = worker.up(x.set, x.target); !ran)
-      return std::unexpected{ran.error()};
-  return {};
-}
-
-/// Makes the rehearsal's database, runs the plan in it, and drops it.
-void run_beside(rehearsal& result, connection& conn,
-                const database_opener& open, const file_sets& before,
-                const migration_set& set, const migration_target& target,
-                const std::vector<planned_migration>& plan) {
-  auto name = conn.query("SELECT 'millrace_rehearsal_' || replace("
-                         "gen_random_uuid()::text, '-', '')");
-  auto made = name ? conn.run("CREATE DATABASE "
-                              + quote_identifier(text_of(name->rows[0][0]))
-                              + " TEMPLATE template0")
-                   : std::unexpected{name.error()};
-  if (!made) {
-    result.why_not = reason(made.error());
+/// Runs the plan where everything before it was run.
+void run_plan(rehearsal& result, connection& stage,
+              const std::vector<applied_files>& before,
+              const migration_set& set, const migration_target& target,
+              const std::vector<planned_migration>& plan) {
+  if (auto ready = catch_up(stage, before); !ready) {
+    result.why_not = "not measured: " + ready.error();
     return;
   }
-  std::string stage_name{text_of(name->rows[0][0])};
-  {
-    auto stage = open(stage_name);
-    auto ready = stage ? catch_up(*stage, before)
-                       : std::unexpected{text_of_error(stage.error())};
-    if (!ready)
-      result.why_not = "not measured: " + ready.error();
-    for (const auto& x : plan) {
-      if (!result.why_not.empty())
-        break;
-      auto seen = file_rehearsal{*stage, target}.run(x);
-      if (seen)
-        result.files.push_back(std::move(*seen));
-      else
-        result.why_not = std::format("{}: {}", file_of(set.name, x.file),
-                                     reason(seen.error()));
+  for (const auto& x : plan) {
+    auto seen = file_rehearsal{stage, target}.run(x);
+    if (!seen) {
+      result.why_not = std::format("{}: not measured: {}",
+                                   file_of(set.name, x.file),
+                                   text_of_error(seen.error()));
+      return;
     }
+    result.files.push_back(std::move(*seen));
   }
-  auto dropped = conn.run("DROP DATABASE " + quote_identifier(stage_name)
-                          + " WITH (FORCE)");
-  if (!dropped && result.why_not.empty())
-    result.why_not = "the database " + stage_name
-                     + " is left: " + text_of_error(dropped.error());
+}
+
+/// What keeps the plan from being run for a try; empty: nothing.
+std::string refusal(const std::vector<applied_files>& before,
+                    const std::string& set,
+                    const std::vector<planned_migration>& plan) {
+  auto reach = reaches_out(set, plan);
+  if (reach.empty())
+    reach = reaches_out(before);
+  return reach.empty() ? reach : "not measured: " + reach;
 }
 
 } // namespace
@@ -302,11 +195,18 @@ rehearsal rehearse(connection& conn, const database_opener& open,
                    const migration_set& set, const migration_target& target,
                    const std::vector<planned_migration>& plan) {
   rehearsal result;
-  auto before = files_before(conn, set, target);
-  result.why_not = before ? reaches_out(*before, set.name, plan)
+  auto before = read_applied_sets(conn, set, target, load_embedded_migrations);
+  result.why_not = before ? refusal(before->files, set.name, plan)
                           : "not measured: " + before.error();
-  if (result.why_not.empty())
-    run_beside(result, conn, open, *before, set, target, plan);
+  if (result.why_not.empty()) {
+    auto done = in_scratch_database(conn, open, [&](connection& stage) {
+      run_plan(result, stage, before->files, set, target, plan);
+    });
+    if (!done.not_made.empty())
+      result.why_not = "not measured: " + done.not_made;
+    else if (result.why_not.empty())
+      result.why_not = done.left;
+  }
   for (auto i = result.files.size(); i < plan.size(); ++i)
     result.files.push_back(by_kinds(plan[i]));
   return result;

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "actors/coordinator/migrator.hpp"
+#include "actors/coordinator/scratch_database.hpp"
 #include "actors/coordinator/statement_effect.hpp"
 
 namespace millrace {
@@ -31,10 +31,6 @@ struct rehearsal {
   /// Why nothing, or not everything, was measured.
   std::string why_not;
 };
-
-/// Opens a session in another database of the same server.
-using database_opener
-  = std::function<store_result<connection>(const std::string& database)>;
 
 /// Finds out what a plan would do, and changes nothing in `conn`'s database:
 /// it makes an empty database beside it, brings that to where the history says

@@ -89,6 +89,21 @@ TEST_CASE_METHOD(fixture, "a rehearsal works on an empty database") {
   CHECK(db.value("SELECT to_regnamespace('shop') IS NULL") == "t");
 }
 
+TEST_CASE_METHOD(fixture, "sets that build upon the rehearsed one are run "
+                          "behind it, as they came") {
+  up(load_embedded_migrations("control").value(), {"millrace", std::nullopt});
+  auto whole = load_embedded_migrations("perps-stats").value();
+  auto part = whole;
+  part.files.pop_back();
+  part.repeatables.clear();
+  up(part, here);
+  up(load_embedded_migrations("perps-stats-exchanges").value(), here);
+  auto x = rehearse(whole);
+  CHECK(x.why_not == "");
+  REQUIRE_FALSE(x.files.empty());
+  CHECK(x.files[0].statements.at(0).measured);
+}
+
 TEST_CASE_METHOD(fixture, "what cannot be measured is told by its kind, and "
                           "why") {
   db.execute("CREATE SCHEMA shop; CREATE TABLE shop.by_hand (a int)");
