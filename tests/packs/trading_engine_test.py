@@ -424,6 +424,16 @@ class WhatItGetsWrong(EngineTest):
             "table_schema = 'north' AND column_name LIKE '%passw%'"),
             [("password_hash",)])
 
+    def test_32_equal_prices_within_a_second_are_two_quotes(self):
+        self.db.run(
+            "INSERT INTO lp_quotes (lp_id, symbol, bid, ask, timestamp) "
+            f"SELECT '{OANDA}', 'EURUSD', 1.08421, 1.08434, "
+            "date_trunc('second', now()) + n * interval '1 microsecond' "
+            "FROM generate_series(1, 2) n")
+        self.assertEqual(self.db.values(
+            "SELECT extract(microseconds FROM timestamp)::int % 1000000 "
+            "FROM lp_quotes ORDER BY timestamp"), [(1,), (2,)])
+
     def test_35_internal_execution_needs_no_provider(self):
         self.order(1)
         self.add("lp_order_routing", order_id=uuid(1),
