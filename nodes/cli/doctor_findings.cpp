@@ -164,7 +164,8 @@ public:
   void rehearsals(const doctor_facts& x) {
     for (const auto& name : x.rehearsals)
       add(warning, "databases",
-          "the database " + name + " is left of a dry run that was ended",
+          "the database " + name
+            + " is left of a dry run, or of 'verify --deep', that was ended",
           "DROP DATABASE " + quote_identifier(name));
   }
 

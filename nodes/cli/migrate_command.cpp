@@ -78,13 +78,6 @@ void add_status(json_writer& out, const migration_status& x) {
   out.key("baseline").boolean(x.baseline);
 }
 
-std::string lines(const std::vector<std::string>& all) {
-  std::string result;
-  for (const auto& x : all)
-    result += "  " + x + '\n';
-  return result;
-}
-
 } // namespace
 
 exit_code run_migrate_new(const new_migration_arguments& what, console& to) {
@@ -174,8 +167,8 @@ exit_code run_migrate_status(const migrate_arguments& what, console& to) {
         return std::unexpected{wrong.error()};
       job_outcome result;
       result.sound = wrong->empty();
-      result.text = status_text(title_of(job, database), *all) + lines(*wrong)
-                    + '\n';
+      result.text = status_text(title_of(job, database), *all)
+                    + problem_lines(*wrong) + '\n';
       for (const auto& x : *all) {
         json_writer out;
         begin_job(out, job, database);
@@ -184,31 +177,6 @@ exit_code run_migrate_status(const migrate_arguments& what, console& to) {
         result.json += (result.json.empty() ? "" : ",") + out.str();
       }
       return result;
-    });
-}
-
-exit_code run_migrate_verify(const migrate_arguments& what, console& to) {
-  return run_jobs(
-    what, to,
-    [](migrator& by, const migration_set& files, const migration_job& job,
-       const postgresql_config& database)
-      -> std::expected<job_outcome, std::string> {
-      auto wrong = by.verify(files, job.target);
-      if (!wrong)
-        return std::unexpected{wrong.error()};
-      json_writer out;
-      begin_job(out, job, database);
-      out.key("problems").begin_array();
-      for (const auto& x : *wrong)
-        out.string(x);
-      out.end_array().end_object();
-      auto text = std::format("{}: {}\n", title_of(job, database),
-                              wrong->empty() ? "sound" : "not sound")
-                  + lines(*wrong);
-      // What is applied cannot be changed any more.
-      if (auto pending = by.plan(files, job.target, migrate_up{}))
-        text += findings_text(lint(files.name, *pending));
-      return job_outcome{text, std::move(out).str(), wrong->empty()};
     });
 }
 

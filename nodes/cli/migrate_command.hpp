@@ -53,6 +53,9 @@ struct migrate_arguments {
   /// Tell what would be done, and do nothing.
   bool dry_run = false;
 
+  /// `verify`: compare the schemas with what their migrations make.
+  bool deep = false;
+
   /// The command has to be told which set it is about.
   bool one_set = false;
 

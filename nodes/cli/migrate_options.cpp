@@ -132,8 +132,11 @@ void add_migrate(CLI::App& root, adder& all) {
     ->check(CLI::IsMember({"up", "down"}));
   add("status", "Tell what is applied and what is not; changes nothing",
       run_migrate_status);
-  add("verify", "Tell everything that is wrong; changes nothing",
-      run_migrate_verify);
+  auto verify = add("verify", "Tell everything that is wrong; changes nothing",
+                    run_migrate_verify);
+  verify.app->add_flag("--deep", verify.args->deep,
+                       "Run what is applied again in an empty database beside "
+                       "this one, and tell what differs");
   auto baseline = changing("baseline",
                            "Write down that a set is applied, without running "
                            "it",

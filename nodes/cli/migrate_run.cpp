@@ -197,11 +197,7 @@ jobs_done do_jobs(const migrate_arguments& what, const migrate_work& work,
   return result;
 }
 
-exit_code run_jobs(const migrate_arguments& what, console& to, job_step step) {
-  auto work = find_work(what);
-  if (!work)
-    return tell_failure(work.error(), to);
-  auto done = do_jobs(what, *work, to, step);
+exit_code tell_jobs(const jobs_done& done, console& to) {
   if (!to.json())
     to.out(done.text);
   // A document of findings where nothing was done, else one of all jobs.
@@ -210,6 +206,13 @@ exit_code run_jobs(const migrate_arguments& what, console& to, job_step step) {
   if (to.json() && (done.any || done.failures.empty()))
     to.out('[' + done.json + "]\n");
   return done.code;
+}
+
+exit_code run_jobs(const migrate_arguments& what, console& to, job_step step) {
+  auto work = find_work(what);
+  if (!work)
+    return tell_failure(work.error(), to);
+  return tell_jobs(do_jobs(what, *work, to, step), to);
 }
 
 } // namespace millrace::cli

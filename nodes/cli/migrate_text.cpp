@@ -102,4 +102,29 @@ void write_report(json_writer& out, const migration_report& x) {
   out.key("ms").integer(x.duration.count());
 }
 
+std::string problem_lines(const std::vector<std::string>& all) {
+  std::string result;
+  for (const auto& x : all)
+    result += "  " + x + '\n';
+  return result;
+}
+
+std::string drift_text(std::string_view place,
+                       const std::vector<schema_difference>& all) {
+  if (all.empty())
+    return std::format("{}: as its migrations make it\n", printable(place));
+  auto result = std::format("{}: {} differences from what its migrations "
+                            "make\n",
+                            printable(place), all.size());
+  for (const auto& x : all) {
+    result += std::format("  {:<9}  {}\n", to_string(x.kind),
+                          printable(x.object));
+    if (!x.expected.empty())
+      result += "    expected " + printable(x.expected) + '\n';
+    if (!x.found.empty())
+      result += "    found    " + printable(x.found) + '\n';
+  }
+  return result;
+}
+
 } // namespace millrace::cli

@@ -169,7 +169,7 @@ TEST_CASE("a database that a dry run has left is told with the statement that "
   x.rehearsals = {"millrace_rehearsal_1"};
   CHECK(told(x)
         == "warning databases the database millrace_rehearsal_1 is left of a "
-           "dry run that was ended\n");
+           "dry run, or of 'verify --deep', that was ended\n");
   CHECK(diagnose(x).at(0).mend == "DROP DATABASE \"millrace_rehearsal_1\"");
 }
 

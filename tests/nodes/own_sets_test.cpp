@@ -17,6 +17,8 @@ namespace test = millrace::test;
 
 namespace {
 
+using words = std::vector<std::string>;
+
 /// Two tenants, of which one has a set of its own and one the tables of the
 /// trading engine. No Kafka: a node makes tables without it.
 struct fixture : node_fixture {
@@ -132,6 +134,57 @@ TEST_CASE_METHOD(fixture, "a node applies the user's own folder beside the "
   auto clean = run({"db", "clean", "--older-than", "1", "--dry-run"});
   INFO(clean.out << clean.err);
   CHECK_FALSE(clean.out.contains("audit_log"));
+}
+
+TEST_CASE_METHOD(fixture, "verify --deep tells per tenant what is not as the "
+                          "migrations make it, and leaves nothing behind") {
+  const words deep{"migrate", "verify", "--deep"};
+  REQUIRE(run({"db", "init"}).code == 0);
+  auto sound = run(deep);
+  INFO(sound.out << sound.err);
+  CHECK(sound.code == 0);
+  // Partitions that are there are no difference, and a schema is told once.
+  for (const auto* schema : {"millrace", "tenant_north", "tenant_south"})
+    CHECK_THAT(sound.out, ContainsSubstring(std::string{schema}
+                                            + ": as its migrations make it\n"));
+  db.execute("ALTER TABLE tenant_north.notes ALTER id TYPE int; CREATE TABLE "
+             "tenant_north.by_hand (a int); DROP INDEX "
+             "tenant_south.idx_trades_symbol_executed; ALTER TABLE "
+             "tenant_south.orders DISABLE TRIGGER audit_orders; ALTER TABLE "
+             "tenant_south.orders ALTER time_in_force SET DEFAULT 'DAY'");
+  auto told = run(deep);
+  CHECK(told.code == 1);
+  CHECK_THAT(told.out,
+             ContainsSubstring("millrace: as its migrations make it\n")
+               && ContainsSubstring(
+                 "tenant_north: 2 differences from what its migrations make\n"
+                 "  foreign    table by_hand\n"
+                 "  different  column notes.id\n"
+                 "    expected bigint\n"
+                 "    found    integer\n")
+               && ContainsSubstring("tenant_south: 3 differences"));
+  // Beside the set that is asked for all others of the schema count.
+  auto json = deep;
+  json.insert(json.end(),
+              {"--json", "--tenant", "south", "--set", "trading-engine"});
+  json_document one{run(json).out};
+  REQUIRE(one.size() == 1);
+  auto difference = [&](int i, const std::string& member) {
+    return one.text("/0/differences/" + std::to_string(i) + '/' + member);
+  };
+  CHECK(difference(0, "object") == "column orders.time_in_force");
+  CHECK(difference(0, "kind") == "different");
+  CHECK_THAT(difference(0, "expected"), ContainsSubstring("DEFAULT 'GTC'"));
+  CHECK_THAT(difference(0, "found"), ContainsSubstring("DEFAULT 'DAY'"));
+  CHECK(difference(1, "object") == "trigger orders.audit_orders");
+  CHECK_THAT(difference(1, "found"), ContainsSubstring("(disabled)"));
+  CHECK(difference(2, "object") == "index trades.idx_trades_symbol_executed");
+  CHECK(difference(2, "kind") == "missing");
+  // Files alone are sound all the same.
+  CHECK(run({"migrate", "verify"}).code == 0);
+  CHECK(db.value("SELECT count(*) FROM pg_database WHERE datname LIKE "
+                 "'millrace_rehearsal_%'")
+        == "0");
 }
 
 TEST_CASE("the example for perps-stats makes its tables, and keeps their days "
