@@ -159,6 +159,17 @@ TEST_CASE_METHOD(clean_fixture, "perps-stats Q11, 26, 27: only partitions of "
   CHECK_THAT(trades(), ContainsSubstring("0/2 min"));
 }
 
+TEST_CASE_METHOD(clean_fixture, "perps-stats 3.5: rows and partitions may go "
+                                "at once, each by its own age") {
+  auto x = clean(
+    {"--older-than", "290", "--drop-partitions-older-than", "100", "--yes"});
+  INFO(x.out << x.err);
+  CHECK(x.code == 0);
+  CHECK(trades() == "100/0 h 90/1 min 90/-1 min 0/0 h");
+  CHECK_THAT(x.out, ContainsSubstring("tenant_perps.trades: 1 rows deleted, 1 "
+                                      "partitions dropped\n"));
+}
+
 TEST_CASE_METHOD(clean_fixture, "truncate empties every table that grows, and "
                                 "no other") {
   auto x = clean({"--truncate", "--yes", "--reason", "a new start"});
