@@ -13,8 +13,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent / "storm"))
 
+import broker  # noqa: E402
 from case import Case, run  # noqa: E402
-from events import Feed  # noqa: E402
+from events import PARTITIONS, Feed  # noqa: E402
 from laboratory import BUSY  # noqa: E402
 from world import World  # noqa: E402
 
@@ -64,6 +65,14 @@ VIOLATIONS = (
            "'store'"),
     ({15}, "UPDATE millrace.partition_floor SET floor = floor - 1 "
            "WHERE partition = 1"),
+    # What the nodes have told Kafka is there no more.
+    ({16}, "UPDATE millrace.lane SET next_off = array_fill(0::bigint, "
+           "ARRAY[cardinality(next_off)]); UPDATE millrace.partition_floor "
+           "SET floor = 0"),
+    ({21}, "UPDATE millrace.schema_migrations SET checksum = '0' "
+           "WHERE pack = 'control' AND version = 3"),
+    ({21}, "DELETE FROM millrace.schema_migrations "
+           "WHERE pack = 'control' AND version = 3"),
     ({22}, "UPDATE millrace.lane SET state = 'halted' WHERE shard = 1"),
 )
 
@@ -101,6 +110,10 @@ class Checker(Case):
         self.assertEqual(producer.returncode, 0)
         lab.wait_until(lambda: self.verdict(lab) == {}, 60,
                        "a verdict without a violation")
+        lab.wait_until(lambda: any(n > RECORDS / PARTITIONS / 4
+                                   for n in broker.committed(
+            lab.kafka, lab.group, lab.topic, range(PARTITIONS), 60).values()),
+            60, "what nodes tell Kafka")
         lab.end_nodes()
         for numbers, statement in VIOLATIONS:
             with self.subTest(statement):

@@ -1,11 +1,12 @@
-"""What is done to topics, in Kafka's own words: to one broker, by the oldest
-versions that it takes (https://kafka.apache.org/protocol.html)."""
+"""What is asked of topics and groups, and done to topics, in Kafka's own words:
+of one broker, by the oldest versions that it takes
+(https://kafka.apache.org/protocol.html)."""
 
 import itertools
 import socket
 import struct
 
-DELETE, DELETE_RECORDS = (20, 1), (21, 0)  # key, version
+COMMITTED, DELETE, DELETE_RECORDS = (9, 1), (20, 1), (21, 0)  # key, version
 PATIENCE_MS = 20_000
 EVERYTHING = -1
 
@@ -26,14 +27,13 @@ def array(*items):
 numbers = itertools.count(1)
 
 
-def ask(bootstrap, api, body):
+def ask(bootstrap, api, body, patience_s=2 * PATIENCE_MS / 1000):
     """The answer behind its number."""
     host, _, port = bootstrap.rpartition(":")
     request = struct.pack(">hhi", *api, next(numbers)) + text("storm") + body
     try:
         with socket.create_connection((host, int(port)),
-                                      PATIENCE_MS / 1000) as link:
-            link.settimeout(2 * PATIENCE_MS / 1000)
+                                      patience_s) as link:
             link.sendall(struct.pack(">i", len(request)) + request)
             size = struct.unpack(">i", exactly(link, 4))[0]
             return exactly(link, size)[4:]
@@ -70,3 +70,28 @@ def delete_records(bootstrap, name, partition, below=EVERYTHING):
         + struct.pack(">i", PATIENCE_MS))
     # throttle, one topic, its name, one partition, its number, low watermark
     accepted(answer, 8 + len(text(name)) + 4 + 4 + 8)
+
+
+def committed(bootstrap, group, topic, partitions, patience_s):
+    """By partition, the group's offset; without those that have none."""
+    answer = ask(bootstrap, COMMITTED, text(group) + array(
+        text(topic) + array(*(struct.pack(">i", p) for p in partitions))),
+        patience_s)
+    # One topic, its name, and then the partitions.
+    return offsets_of(answer[4 + len(text(topic)):])
+
+
+def offsets_of(answer):
+    """Of an array of number, offset, nullable text and error."""
+    count, = struct.unpack_from(">i", answer)
+    found, at = {}, 4
+    for _ in range(count):
+        partition, offset, size = struct.unpack_from(">iqh", answer, at)
+        at += 14 + max(size, 0)
+        code, = struct.unpack_from(">h", answer, at)
+        at += 2
+        if code:
+            raise Refused(f"the broker answers with error {code}")
+        if offset >= 0:
+            found[partition] = offset
+    return found

@@ -28,7 +28,7 @@ def seen(number, t=7.0):
 
 def run(*violations, rules=(rule(1), rule(7)), settled=True):
     return {"violations": list(violations), "recoveries": [],
-            "samples": [{"judged": True}],
+            "samples": [{"judged": True, "commits": 6}],
             "timeline": [{"t": 3, "kind": "begin", "fault": "kill"},
                          {"t": 90, "kind": "verdict"}],
             "verdict": {"settled": settled, "seconds": 1,

@@ -19,6 +19,7 @@ import threading
 import time
 from pathlib import Path
 
+import broker
 import facts
 import invariants
 from model import TENANTS, Model
@@ -29,6 +30,8 @@ PAUSE_S = 1.0
 IDLE_S = 30  # in a transaction: twice what the server allows a node
 LOG_PATIENCE_S = 5  # for the log's reader to come where the lanes are
 EXAMPLES = 5
+KAFKA_PATIENCE_S = 1  # of a look
+END_PATIENCE_S = 60  # all is up
 
 
 class Checker:
@@ -44,6 +47,7 @@ class Checker:
         self.started = time.time()
         self.found = 0
         self.forget()
+        self.passed = {}  # nothing can have been taken back yet
 
     def tell(self, kind, **members):
         print(json.dumps({"kind": kind, "at": time.time(), **members}),
@@ -57,6 +61,7 @@ class Checker:
             self.url = url
         if self.session is None:
             self.session = Session(url)
+            self.rounds = dict(self.log.rounds)
         return self.session
 
     def forget(self):
@@ -64,6 +69,8 @@ class Checker:
         disk, if its session asked for that, and a failover what was."""
         self.coordinator = 0
         self.last = {}
+        self.passed = None  # until the log's end of now is known
+        self.rounds = {}
 
     def close(self):
         if self.session:
@@ -89,6 +96,8 @@ class Checker:
         """One snapshot. Returns what it took, or nothing when it could not be
         judged."""
         session = self.connected()
+        # Before the positions, which only grow.
+        committed = self.committed({p for _, p in self.last})
         begin = time.monotonic()
         session.begin()
         rows = session.rows(facts.POSITIONS)
@@ -98,7 +107,7 @@ class Checker:
         self.look_at_coordinator(session)
         self.look_back(positions)
         self.look_at_sessions(session)
-        judged = self.caught_up(positions)
+        judged, commits = self.caught_up(positions), 0
         if judged:
             with self.lock:
                 found = list(invariants.tallies(self.model, positions,
@@ -106,9 +115,43 @@ class Checker:
                 for lane, p, sentence in found:
                     self.violate(14, sentence, self.examples(
                         session, lane, p, positions.get((lane, p), 0)))
-        self.sample(positions, tallies, session, judged)
+            commits = self.look_at_commits(committed, positions)
+        self.sample(positions, tallies, session, judged, commits)
         session.end()
         return took
+
+    def committed(self, partitions):
+        """What Kafka has as such, of each that it tells of."""
+        try:
+            return broker.committed(self.world["kafka"], self.world["group"],
+                                    self.world["topic"], sorted(partitions),
+                                    KAFKA_PATIENCE_S) if partitions else {}
+        except broker.Refused as why:
+            self.tell("unanswered", why=f"Kafka's commits: {why}"[:200])
+            return {}
+
+    def look_at_commits(self, committed, positions):
+        """16. After a crash or a failover a node may say for a while what it
+        has in memory: until a lane has come where the log ended then. Returns
+        of how many partitions it was judged."""
+        if self.passed is None and self.told_since(self.rounds):
+            self.passed = dict(self.log.ends)
+        if self.passed is None:
+            return 0
+        known = {p: to for p, to in committed.items()
+                 if to <= self.log.ends.get(p, 0)}
+        with self.lock:
+            found = list(invariants.commits(self.model, positions, known,
+                                            self.passed))
+        for sentence in found:
+            self.violate(16, sentence, [])
+        return len(known)
+
+    def told_since(self, rounds):
+        """Whether the broker has told each partition's end anew: the one of
+        before may lack what came after it."""
+        return bool(self.log.rounds) and all(
+            n >= rounds.get(p, 0) + 2 for p, n in self.log.rounds.items())
 
     def examples(self, session, lane, partition, effective):
         offsets = [int(x) for x, in session.rows(
@@ -155,7 +198,7 @@ class Checker:
             self.tell("violation", invariant=number, what=sentence,
                       examples=examples[:EXAMPLES])
 
-    def sample(self, positions, tallies, session, judged):
+    def sample(self, positions, tallies, session, judged, commits):
         lag = dict.fromkeys(TENANTS, 0)
         with self.lock:
             for (lane, p), effective in positions.items():
@@ -165,6 +208,7 @@ class Checker:
                     lag[tenant] += due - self.model.below(lane, p,
                                                           effective)[0]
         self.tell("sample", records=self.log.records, judged=judged,
+                  commits=commits,
                   sessions=self.sessions,
                   there=sum(int(x[2]) for x in tallies), lag=lag,
                   waiting=int(session.rows(
@@ -189,11 +233,10 @@ class Checker:
 
     def read_to_the_end(self, rounds, records):
         """Whether the broker has told each partition's end since, and all that
-        was fed is there. An end of before may lack what came after it."""
+        was fed is there."""
         if self.log.failure:
             raise RuntimeError(self.log.failure)
-        return self.log.records >= records and self.log.rounds and all(
-            n >= rounds.get(p, 0) + 2 for p, n in self.log.rounds.items())
+        return self.log.records >= records and self.told_since(rounds)
 
     def final(self, patience_s, records=0):
         """`records`: what the log must have at least."""
@@ -213,6 +256,9 @@ class Checker:
                                f"{records} that were fed")
         took = time.monotonic() - begin
         session = self.connected()
+        committed = broker.committed(self.world["kafka"], self.world["group"],
+                                     self.world["topic"], sorted(self.log.ends),
+                                     END_PATIENCE_S)
         session.begin()
         verdict = []
         with self.lock:
@@ -220,7 +266,7 @@ class Checker:
                 raise RuntimeError("the log has what no fold can decide: "
                                    f"{self.model.undecided[:3]}")
             seen = facts.facts_of(self.model, dict(self.log.ends), session,
-                                  self.due_halts())
+                                  self.due_halts(), committed)
             for rule in invariants.RULES:
                 found = list(rule.find(seen))
                 verdict.append({

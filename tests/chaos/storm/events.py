@@ -39,12 +39,12 @@ class Entity:
 
 
 class Feed:
-    def __init__(self, seed, poison=POISON):
+    def __init__(self, seed, poison=POISON, entities=ENTITIES):
         self.chance = random.Random(f"feed {seed}")
         self.poison = poison
         self.made = 0
         self.entities = {
-            tenant: [Entity(tenant, i) for i in range(weight * ENTITIES)]
+            tenant: [Entity(tenant, i) for i in range(weight * entities)]
             for tenant, weight in TENANTS.items()}
         self.due = []
 

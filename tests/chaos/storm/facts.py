@@ -1,6 +1,8 @@
 """What one snapshot of the tables says, and the questions it is asked."""
 
+import hashlib
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from model import PIPELINE, TENANTS, digest
 from snapshot import bytes_of
@@ -26,6 +28,13 @@ SELECT pipeline, 'lane ' || concat_ws('/', pipeline, tenant, shard), state,
 UNION ALL SELECT pipeline, 'partition ' || partition, state, reason
 FROM millrace.partition_floor WHERE state <> 'active'
 """
+
+# The control schema's own, as they came about.
+MIGRATIONS = """
+SELECT version, name, checksum FROM millrace.schema_migrations
+WHERE pack = 'control' ORDER BY applied_at, version
+"""
+FILES = Path(__file__).resolve().parents[3] / "migrations" / "control"
 
 
 @dataclass
@@ -67,6 +76,10 @@ class Facts:
     floor_history: list = field(default_factory=list)  # (p, was, floor)
     aside: list = field(default_factory=list)  # (lane, seq, p, o)
     terms: list = field(default_factory=list)  # (epoch, owner, until, at)
+    committed: dict = field(default_factory=dict)  # partition: Kafka's offset
+    # (version, name, SHA-256), as applied and as in the files
+    migrations: list = field(default_factory=list)
+    files: list = field(default_factory=list)
 
 
 def positions_of(rows):
@@ -74,8 +87,19 @@ def positions_of(rows):
             for lane, p, effective, *_ in rows}
 
 
-def facts_of(model, ends, session, due_halts=None):
-    """All of the facts, of the session's snapshot."""
+def files_of(folder=FILES):
+    """Of each migration: version, name and SHA-256, in order."""
+    found = []
+    for place in sorted(folder.glob("[0-9]*_*.sql")):
+        number, _, name = place.stem.partition("_")
+        found.append((int(number), name,
+                      hashlib.sha256(place.read_bytes()).hexdigest()))
+    return found
+
+
+def facts_of(model, ends, session, due_halts=None, committed=None):
+    """All of the facts, of the session's snapshot. `committed`: what Kafka had
+    as such before it."""
     rows = session.rows(POSITIONS)
     facts = Facts(model, ends, positions_of(rows), session.rows,
                   session.rows(HALTS), due_halts or {})
@@ -128,6 +152,10 @@ def facts_of(model, ends, session, due_halts=None):
         at in session.rows("SELECT epoch, owner, extract(epoch FROM "
                            "lease_until), extract(epoch FROM at) "
                            "FROM storm.terms ORDER BY n")]
+    facts.committed = committed or {}
+    facts.migrations = [(int(version), name, checksum) for version, name,
+                        checksum in session.rows(MIGRATIONS)]
+    facts.files = files_of()
     return facts
 
 

@@ -10,6 +10,7 @@ class Fault:
     weight = 3
     longest_s = 10
     number = 0  # of the matrix in the design
+    spares = ()  # tenants that must not feel it
     about = ""
 
     def __init__(self, storm, seed):

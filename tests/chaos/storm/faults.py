@@ -5,6 +5,7 @@ is the one that started the servers.
 `CATALOG` has them by name; `why_not` says why a machine cannot do one.
 """
 
+import os
 import signal
 import socket
 import time
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import network
 from fault import GROUND, NODES, Fault
-from faults_halt import Breaker, Recreated, Retention
+from faults_beside import Breaker, Partitions, Recreated, Retention
 from faults_pg import (Backends, Connections, Ddl, Disk, Doubt, Failover,
                        Locked, MaxConnections, PgAsync, PgCrash, PgRestart,
                        WalDisk)
@@ -153,6 +154,31 @@ class BrokerRestart(Broker):
     about, mode = "the broker restarts in order", "fast"
 
 
+class SlowBroker(Fault):
+    weight, number = 2, 16
+    about = "the broker answers by fits and starts (SIGSTOP)"
+    still_s, moving_s = (.3, 2), (.05, .5)  # the longer one costs its lease
+
+    def begin(self):
+        self.pid = self.storm.servers.status()["servers"]["kafka"]["pid"]
+        self.stands, self.until = False, 0
+
+    def step(self):
+        if time.monotonic() < self.until:
+            return
+        self.stands = not self.stands
+        os.kill(self.pid, signal.SIGSTOP if self.stands else signal.SIGCONT)
+        self.until = time.monotonic() + self.chance.uniform(
+            *(self.still_s if self.stands else self.moving_s))
+
+    def end(self):
+        os.kill(self.pid, signal.SIGCONT)
+
+    def undo(self):
+        if hasattr(self, "pid"):
+            self.end()
+
+
 # -- the network ------------------------------------------------------------------
 
 class Network(Fault):
@@ -271,7 +297,8 @@ CATALOG = {
     "pg-restart": PgRestart, "pg-async": PgAsync, "failover": Failover,
     "locked": Locked, "connections": Connections,
     "max-connections": MaxConnections, "disk": Disk, "wal-disk": WalDisk,
-    "ddl": Ddl, "doubt": Doubt, "broker": Broker, "broker-restart": BrokerRestart,
+    "ddl": Ddl, "partitions": Partitions, "doubt": Doubt, "broker": Broker,
+    "broker-restart": BrokerRestart, "slow-broker": SlowBroker,
     "net-pg": NetPg, "net-pg-bad": NetPgBad, "net-kafka": NetKafka,
     "net-kafka-bad": NetKafkaBad, "net-peers": NetPeers,
     "garbage": Garbage, "redis": Redis, "breaker": Breaker,

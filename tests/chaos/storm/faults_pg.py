@@ -112,7 +112,7 @@ class Failover(Fault):
 
 
 class Locked(Fault):
-    longest_s = 60
+    longest_s, spares = 60, ("big",)
     number, about = 13, "all tables of the smaller tenant are locked"
 
     def begin(self):
@@ -204,7 +204,7 @@ class Ddl(Fault):
 
 
 class Disk(Fault):
-    longest_s = 30
+    longest_s, spares = 30, ("big",)
     number, about = 12, "the disk of the smaller tenant is full"
 
     @classmethod

@@ -52,6 +52,22 @@ def differences(model, lane, partition, effective, offsets):
                    + (f" ({known[2]} of {known[1]})" if known else ""))
 
 
+def commits(model, positions, committed, passed):
+    """16: whatever is below what Kafka has as committed is written, or the lane
+    has nothing there. `passed`: by partition, the log's end when a crash or a
+    failover may last have taken lanes back; what is said of a lane that has
+    not come there again may be of before. Yields sentences."""
+    for (lane, p), effective in positions.items():
+        to = committed.get(p, 0)
+        if to <= effective or effective < passed.get(p, 0):
+            continue
+        lacks = model.below(lane, p, to)[0] - model.below(lane, p,
+                                                          effective)[0]
+        if lacks:
+            yield (f"Kafka has {to} of partition {p} as committed, {lane} "
+                   f"stands at {effective} and lacks {lacks} events below")
+
+
 # -- at the end ---------------------------------------------------------------
 
 def all_somewhere(f):
@@ -235,6 +251,30 @@ def halts_as_due(f):
             yield f"{pipeline}: {who} is {state}: {reason}"
 
 
+def commits_behind(f):
+    yield from commits(f.model, f.positions, f.committed, {})
+    for p, to in f.committed.items():
+        if to > f.ends.get(p, 0):
+            yield (f"Kafka has {to} of partition {p} as committed, whose end "
+                   f"is {f.ends.get(p, 0)}")
+
+
+def migrations_a_prefix(f):
+    """Each file once, in order, none left out, none edited since."""
+    if not f.migrations:
+        yield "no migration of the control schema was applied"
+    for place, (version, name, checksum) in enumerate(f.migrations):
+        if place >= len(f.files):
+            yield f"migration {version:03}_{name} has no file"
+        elif (version, name) != f.files[place][:2]:
+            due = "{:03}_{}".format(*f.files[place])
+            yield (f"migration {version:03}_{name} was applied where {due} is "
+                   "due")
+        elif checksum != f.files[place][2]:
+            yield (f"migration {version:03}_{name} has the checksum "
+                   f"{checksum}, its file {f.files[place][2]}")
+
+
 @dataclass
 class Rule:
     number: int
@@ -279,8 +319,13 @@ RULES = [Rule(*x) for x in (
     (15, "positions monotone", "within a timeline no change takes an offset "
      "of a lane or a floor back, and each begins where the last one ended",
      history.positions_monotone),
+    (16, "Kafka's commits behind", "what Kafka has as committed is written: no "
+     "lane lacks an event below it, also in each snapshot",
+     commits_behind),
     (20, "nothing hangs", "no lock waits, no transaction stands open, indexes "
      "valid, partitions attached", nothing_hangs),
+    (21, "migrations a prefix", "the history of the control schema has its "
+     "files one after another, with their checksums", migrations_a_prefix),
     (22, "halts", "what loses data halts with its reason, and nothing else "
      "does", halts_as_due),
 )]

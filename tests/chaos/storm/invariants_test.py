@@ -10,9 +10,9 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import invariants  # noqa: E402
-from facts import Change  # noqa: E402
+from facts import Change, files_of  # noqa: E402
 from model import LANE_NAMES, UNROUTED, digest  # noqa: E402
-from sample import TICK, Writer  # noqa: E402
+from sample import MIGRATIONS, TICK, Writer  # noqa: E402
 
 
 class Case(unittest.TestCase):
@@ -46,7 +46,7 @@ class Invariants(Case):
         self.assertEqual(self.broken(facts), {1})
 
     def test_what_is_above_the_position_is_not_lost(self):
-        facts = self.log.facts()
+        facts = self.log.facts(committed={0: 3})
         facts.positions[self.lane, 0] = 3
         for i in (3, 4, 5, 7):
             del facts.trace[0, i]
@@ -174,6 +174,50 @@ class Invariants(Case):
         self.assertEqual(self.broken(facts), set())
         facts.halts.append(("storm", "lane y", "parked", "RETENTION_LOSS"))
         self.assertEqual(self.broken(facts), {22})
+
+    def test_what_kafka_has_beyond_a_lane(self):
+        facts = self.log.facts()
+        facts.positions[self.lane, 0] = 3
+        self.assertIn(16, self.broken(facts))
+        facts.committed = {0: 3}
+        self.assertNotIn(16, self.broken(facts))
+
+    def test_what_kafka_has_beyond_the_log(self):
+        facts = self.log.facts()
+        facts.committed[0] += 1
+        self.assertEqual(self.broken(facts), {16})
+
+    def test_nothing_is_said_too_early_of_a_lane_that_has_nothing_there(self):
+        facts = self.log.facts()
+        idle = next(x for x in LANE_NAMES if "small" in x)
+        facts.positions[idle, 0] = 0
+        self.assertNotIn(16, self.broken(facts))
+
+    def test_a_lane_that_was_taken_back_is_judged_once_it_has_come_again(self):
+        model, committed = self.log.model, {0: 6}
+        for effective, passed, broken in ((3, 0, 1), (3, 4, 0), (5, 4, 1),
+                                          (6, 4, 0)):
+            found = list(invariants.commits(
+                model, {(self.lane, 0): effective}, committed, {0: passed}))
+            self.assertEqual(len(found), broken)
+
+    def test_migrations_of_which_one_is_not_there(self):
+        for wrong in ([], MIGRATIONS[1:], [MIGRATIONS[0], MIGRATIONS[2]],
+                      [*MIGRATIONS, (4, "beyond", "d4")],
+                      [MIGRATIONS[1], MIGRATIONS[0], MIGRATIONS[2]],
+                      [MIGRATIONS[0], (2, "claim", "edited")]):
+            facts = self.log.facts(migrations=wrong)
+            self.assertEqual(self.broken(facts), {21})
+
+    def test_migrations_that_are_still_to_come_are_not_missing(self):
+        facts = self.log.facts(migrations=MIGRATIONS[:2])
+        self.assertEqual(self.broken(facts), set())
+
+    def test_the_files_are_those_of_the_control_schema(self):
+        found = files_of()
+        self.assertEqual([x[0] for x in found], [*range(1, len(found) + 1)])
+        self.assertEqual(found[0][1], "tables")
+        self.assertEqual({len(x[2]) for x in found}, {64})
 
     def test_tables_that_differ(self):
         answers = {}

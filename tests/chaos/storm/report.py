@@ -4,6 +4,8 @@ that is kept as run.json; knows no server."""
 import html
 import statistics
 
+import spared
+
 WIDTH, LEFT, RIGHT, PLOT = 1000, 60, 16, 140
 COLOURS = {"nodes": "#c2410c", "ground": "#1d4ed8"}
 
@@ -29,6 +31,7 @@ def figures(run):
         "recoveries": len(recoveries),
         "catch_up_s": round(verdict["seconds"], 1) if verdict else None,
         "in_flight_checks": checks_of(run),
+        "commits_checked": sum(x["commits"] > 0 for x in run["samples"]),
     }
 
 
@@ -51,7 +54,9 @@ def again(run):
             f"{run['minutes']:g} --topology {run['topology']} --nodes "
             f"{run['nodes']} --rate {run['rate']} --faults "
             + ",".join(run["faults"])
-            + f" --catch-up {run['catch_up']:g}")
+            + f" --burst {run['burst']:g} --entities {run['entities']} "
+            f"--floor-interval {run['floor_interval']} --catch-up "
+            f"{run['catch_up']:g}")
 
 
 def line_of(event):
@@ -71,6 +76,8 @@ MEANWHILE = (
     (0, "nodes alive", "no node ends by itself"),
     (14, "all adds up", "in each snapshot taken during the faults, rows, "
      "waiting and dead letters are what is below the positions"),
+    (18, "others go on", "a tenant that a fault spares lacks no more than the "
+     "events of some seconds"),
     (19, "bounded", "memory, descriptors, sessions and the time in a "
      "transaction stay bounded"),
     (23, "caught up", "all is written soon after the last fault"))
@@ -89,8 +96,11 @@ def rules(run):
     checks = checks_of(run)
     for number, name, rule in MEANWHILE:
         found = seen.get(number, [])
-        yield (number, name, f"{rule} ({checks} snapshots)" if number == 14
-               else rule, len(found), found[:5])
+        if number == 14:
+            rule += f" ({checks} snapshots)"
+        elif number == 18:
+            rule += f" ({len(list(spared.looked_at(run)))} moments)"
+        yield number, name, rule, len(found), found[:5]
 
 
 def text(run):

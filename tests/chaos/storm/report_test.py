@@ -14,11 +14,13 @@ import report  # noqa: E402
 class TheReport(unittest.TestCase):
     def run_(self, **members):
         return {"seed": 1, "minutes": 1, "topology": "alone", "nodes": 1,
-                "rate": 9, "catch_up": 60, "faults": ["kill"], "violations": [], "recoveries": [3, 1, 2],
-                "tracks": {"kill": "nodes"}, "skipped": {}, "nodes_seen": [],
+                "rate": 9, "burst": 0, "entities": 400, "floor_interval": 1,
+                "catch_up": 60, "faults": ["kill"], "violations": [],
+                "recoveries": [3, 1, 2], "tracks": {"kill": "nodes"},
+                "spares": {"kill": []}, "skipped": {}, "nodes_seen": [],
                 "samples": [{"t": i, "there": i * 9, "lag":
                              {"big": i, "small": 0}, "waiting": 0,
-                             "judged": i != 2}
+                             "judged": i != 2, "commits": 6 * (i > 2)}
                             for i in range(5)],
                 "timeline": [
                     {"t": 1, "kind": "begin", "fault": "kill",
@@ -36,6 +38,7 @@ class TheReport(unittest.TestCase):
         self.assertIn("every invariant held", report.text(run))
         self.assertEqual(report.figures(run)["recovery_median_s"], 2)
         self.assertEqual(report.figures(run)["in_flight_checks"], 4)
+        self.assertEqual(report.figures(run)["commits_checked"], 2)
         self.assertIn("--seed 1 --minutes 1 --topology alone --nodes 1 --rate "
                       "9 --faults kill", report.page(run))
         page = report.page(run)

@@ -20,12 +20,15 @@ sys.path[:0] = [str(Path(__file__).resolve().parents[1])]
 import faults  # noqa: E402
 import network  # noqa: E402
 import report  # noqa: E402
+import spared  # noqa: E402
+from events import ENTITIES  # noqa: E402
 from laboratory import memory_bound_mib, millrace_kinds  # noqa: E402
 from storm import CATCH_UP_S, Storm  # noqa: E402
 from world import MEMORY_MIB, TOPOLOGIES  # noqa: E402
 
 SKIPPED = 77
-KEPT = ("seed", "minutes", "faults", "topology", "nodes", "rate", "catch_up")
+KEPT = ("seed", "minutes", "faults", "topology", "nodes", "rate", "burst",
+        "entities", "floor_interval", "catch_up")
 # Descriptors of a node: those of PostgreSQL, Kafka and its peers, and one for
 # each idle connection that `garbage` makes.
 FILES = 200 + faults.IDLE_CONNECTIONS
@@ -52,6 +55,16 @@ def arguments():
                         help="default: by the seed")
     parser.add_argument("--rate", type=int, default=300,
                         help="records per second (default: 300)")
+    parser.add_argument("--burst", type=float, default=0, metavar="SECONDS",
+                        help="they come together every so many seconds "
+                        "(default: 0, steadily)")
+    parser.add_argument("--entities", type=int, default=ENTITIES, metavar="N",
+                        help="what the records are about: four times as many "
+                        "of the larger tenant, these of the smaller one "
+                        f"(default: {ENTITIES})")
+    parser.add_argument("--floor-interval", type=int, default=1,
+                        metavar="SECONDS", help="the nodes' "
+                        "limits.floor_interval (default: 1)")
     parser.add_argument("--catch-up", type=float, default=CATCH_UP_S,
                         metavar="SECONDS", help="after the last fault all "
                         "must be written within them (default: "
@@ -148,9 +161,12 @@ def run_of(storm, options):
             "nodes_seen": storm.nodes_seen, "violations": storm.violations,
             "verdict": storm.verdict, "skipped": storm.choice.skipped,
             "recoveries": storm.recoveries(),
-            "tracks": {name: x.track for name, x in faults.CATALOG.items()}}
+            "tracks": {name: x.track for name, x in faults.CATALOG.items()},
+            "spares": {name: x.spares for name, x in faults.CATALOG.items()}}
     most = memory_bound_mib(options.bin / "millrace", MEMORY_MIB) * (1 << 20)
     run["violations"] += list(bounds(run, most))[:5]
+    run["violations"] += [violation(18, *x)
+                          for x in spared.violations(run)][:5]
     if not options.until_violation:
         run["violations"] += late(run)
     return run

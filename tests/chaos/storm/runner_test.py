@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import unittest
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,8 +20,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 import check  # noqa: E402
 import faults  # noqa: E402
 import run  # noqa: E402
-from faults_halt import Halting  # noqa: E402
+from faults_beside import Beside  # noqa: E402
 from millrace_server import ServerError  # noqa: E402
+from sample import TICK, Writer  # noqa: E402
 from schedule import Planned  # noqa: E402
 from storm import Storm  # noqa: E402
 
@@ -43,7 +45,7 @@ def storm():
     it = Storm.__new__(Storm)
     for name in ("timeline", "violations", "active", "spares", "promises"):
         setattr(it, name, [])
-    it.halting, it.zero, it.feeding = set(), 0, True
+    it.made_once, it.zero, it.feeding = set(), 0, True
     it.say, it.world, it.servers = mock.Mock(), mock.Mock(), mock.Mock()
     it.disk = it.wal_disk = None
     it.why_no_network = it.why_no_disk = it.why_no_wal_disk = "not asked for"
@@ -136,10 +138,10 @@ class Makes(unittest.TestCase):
         self.assertIs(under_way, fault)
         self.assertLess(end, float("inf"))
 
-    def test_what_halts_is_made_once(self):
+    def test_what_has_a_pipeline_of_its_own_is_made_once(self):
         it = storm()
-        with mock.patch.object(Halting, "make", create=True) as make:
-            fault = Halting(it, 1)
+        with mock.patch.object(Beside, "make", create=True) as make:
+            fault = Beside(it, 1)
             fault.begin()
             with self.assertRaises(RuntimeError):
                 fault.begin()
@@ -148,7 +150,7 @@ class Makes(unittest.TestCase):
     def test_each_fault_of_the_matrix_is_made_or_says_why_not(self):
         # 4 is 2 in a consumer group.
         self.assertEqual({x.number for x in faults.CATALOG.values()},
-                         {*range(1, 23)} - {4})
+                         {*range(1, 24)} - {4})
         it = storm()
         it.world.topology, it.world.sides = "group", []
         self.assertTrue(faults.CATALOG["redis"].why_not(it))
@@ -200,6 +202,29 @@ class Meanwhile(unittest.TestCase):
         self.checker.close()
         self.checker.look_back({("lane", 0): 6})
         self.assertEqual(self.told, [])
+
+    def commits(self, effective):
+        log = Writer()
+        for i in range(6):
+            log.write("tick", {**TICK, "n": i})
+        self.checker.model, self.checker.lock = log.model, threading.Lock()
+        self.checker.log = mock.Mock(ends={0: 6}, rounds={0: 2})
+        lane = log.model.outcome(0, 0)[1]
+        return self.checker.look_at_commits({0: 6, 1: 9},
+                                            {(lane, 0): effective})
+
+    def test_kafka_is_told_of_what_is_not_written(self):
+        self.checker.passed = {}
+        # Of the other partition the log has not been read so far.
+        self.assertEqual((self.commits(6), self.told), (1, []))
+        self.assertEqual((self.commits(5), self.told), (1, [16]))
+
+    def test_after_a_crash_once_the_log_has_been_read_to_its_end(self):
+        self.checker.rounds = {0: 1}
+        self.assertEqual((self.commits(5), self.told), (0, []))
+        self.checker.rounds = {0: 0}
+        self.assertEqual((self.commits(5), self.told), (1, []))
+        self.assertEqual(self.checker.passed, {0: 6})
 
     def test_too_many_sessions(self):
         for n, told in ((3, []), (4, [19])):

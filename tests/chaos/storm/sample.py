@@ -6,6 +6,7 @@ import struct
 from facts import Change, Facts
 from model import DEAD, LANE_NAMES, WRITTEN, Model
 
+MIGRATIONS = [(1, "tables", "a1"), (2, "claim", "b2"), (3, "more", "c3")]
 TICK = {"n": 1, "price": 2, "at": "2026-01-19T00:00:00Z", "note": "x"}
 
 
@@ -68,7 +69,9 @@ class Writer:
             floors={0: 2}, trace=trace, letters=letters, history=history,
             floor_history=[(0, 0, 0), (0, 0, 2)],
             terms=[(1, "a", 10.0, 0.0), (1, "a", 15.0, 5.0),
-                   (1, "a", 7.0, 7.0), (2, "b", 17.0, 7.5)])
+                   (1, "a", 7.0, 7.0), (2, "b", 17.0, 7.5)],
+            committed={0: ends[0]}, migrations=list(MIGRATIONS),
+            files=list(MIGRATIONS))
         for name, value in members.items():
             setattr(facts, name, value)
         return facts

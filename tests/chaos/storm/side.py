@@ -1,12 +1,15 @@
-"""Pipelines beside the storm's own, for what halts and must: each has one topic
-and one fault that it is for, so that nothing else stands still with it."""
+"""Pipelines beside the storm's own, for what halts or waits, and must: each has
+one topic and one fault that it is for, so that nothing else stands still with
+it."""
 
 import base64
 import json
 import subprocess
+import time
 
 # By pipeline: the fault that it is for.
-SIDES = {"broken": "breaker", "again": "recreated", "short": "retention"}
+SIDES = {"broken": "breaker", "again": "recreated", "short": "retention",
+         "parts": "partitions"}
 
 CONFIG = """
 [pipeline.{name}]
@@ -19,9 +22,17 @@ name = "side"
 route = "'all'"
 [[pipeline.{name}.event.write]]
 table = "side_{name}"
-columns = {{{{ p = "@partition", o = "@offset", v = "required(.v)" }}}}
+columns = {{{{ p = "@partition", o = "@offset", v = "required(.v)", \
+at = "required(.at)" }}}}
 """
-TABLE = "CREATE TABLE tenant_small.side_{} (p int, o bigint, v bigint)"
+PARTITIONED = """
+[[pipeline.{name}.partition]]
+tables = ["side_{name}"]
+every = "hour"
+ahead = "6h"
+"""
+TABLE = ("CREATE TABLE tenant_small.side_{} (p int, o bigint, v bigint, "
+         "at timestamptz)")
 
 
 def topic_of(name):
@@ -30,7 +41,19 @@ def topic_of(name):
 
 def config(names):
     """What stands in the file of the nodes, braces doubled as there."""
-    return "".join(CONFIG.format(name=x, topic=topic_of(x)) for x in names)
+    return "".join(
+        CONFIG.format(name=x, topic=topic_of(x))
+        + (PARTITIONED.format(name=x) if is_partitioned(x) else "")
+        for x in names)
+
+
+def is_partitioned(name):
+    return SIDES[name] == "partitions"
+
+
+def table(name):
+    return TABLE.format(name) + (" PARTITION BY RANGE (at)"
+                                 if is_partitioned(name) else "")
 
 
 def feed(world, name, *values):
@@ -47,5 +70,7 @@ def feed(world, name, *values):
         raise RuntimeError(done.stdout + done.stderr)
 
 
-def good(*numbers):
-    return [b'{"v":%d}' % x for x in numbers]
+def good(*numbers, at=None):
+    """Their values; `at`: an instant in UTC, or now."""
+    at = at or time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    return [json.dumps({"v": x, "at": at}).encode() for x in numbers]

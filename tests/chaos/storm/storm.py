@@ -51,7 +51,7 @@ class Storm:
         self.verdict = None
         self.spares = []
         self.active = []  # (end, planned, fault)
-        self.halting = set()  # pipelines that were made to
+        self.made_once = set()  # pipelines whose fault was
         self.promises = []  # what must be so at the end
         self.heard = queue.Queue()
         self.feeding = True
@@ -67,7 +67,8 @@ class Storm:
         self.world = World(options.bin, self.servers, "storm",
                            topology=options.topology, nodes=options.nodes,
                            sides=[x for x, fault in side.SIDES.items()
-                                  if fault in options.faults])
+                                  if fault in options.faults],
+                           floor_s=options.floor_interval)
         self.bug = bugs.named(options.bug)
         if self.bug and self.bug.in_node:
             self.world.defect = {"MILLRACE_SEEDED_BUG": self.bug.name}
@@ -103,7 +104,7 @@ class Storm:
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
             stderr=open(world.directory / "checker.log", "wb"))
         threading.Thread(target=self.listen, daemon=True).start()
-        self.feed = Feed(self.options.seed)
+        self.feed = Feed(self.options.seed, entities=self.options.entities)
         self.producer = world.open_feed()
         threading.Thread(target=self.pour, daemon=True).start()
 
@@ -112,7 +113,7 @@ class Storm:
             self.heard.put(json.loads(line))
 
     def pour(self):
-        """Records at a steady rate, whatever goes on."""
+        """Records at a rate, whatever goes on: steadily, or in bursts."""
         begin, made = time.monotonic(), 0
         try:
             while self.feeding:
@@ -121,7 +122,7 @@ class Storm:
                     self.producer.stdin.write(self.feed.line() + "\n")
                 made = due
                 self.producer.stdin.flush()
-                time.sleep(.05)
+                time.sleep(max(.05, self.options.burst))
             for line in self.feed.last_lines():
                 self.producer.stdin.write(line + "\n")
             self.producer.stdin.close()
@@ -318,7 +319,7 @@ class Storm:
         self.note("verdict")
 
     def keep_promises(self):
-        """22: what must be halted, by what nodes say."""
+        """22: what must be halted, by what nodes say, and what not."""
         for promise in self.promises:
             end = time.monotonic() + BUSY * CATCH_UP_S / 2
             while (wrong := promise()) and time.monotonic() < end:

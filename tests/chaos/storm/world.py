@@ -58,7 +58,7 @@ lanes = {lanes}
 tenant = "header('tenant')"
 event_type = "header('event-type')"
 [pipeline.storm.limits]
-floor_interval = "1s"
+floor_interval = "{floor}s"
 resync = "4s"
 
 [[pipeline.storm.event]]
@@ -175,13 +175,15 @@ def port_of(url):
 
 class World(Laboratory):
     def __init__(self, bin_folder, servers, name, *, topology, nodes,
-                 sides=()):
-        """`sides`: pipelines beside it, of side.py."""
+                 sides=(), floor_s=1):
+        """`sides`: pipelines beside it, of side.py. `floor_s`: how often a
+        partition's floor is moved."""
         super().__init__(bin_folder, servers, name, lanes=LANES,
                          config=CONFIG + side.config(sides))
         self.sides = list(sides)
         self.topic = "storm"
         self.topology = topology
+        self.floor_s = floor_s
         self.lock = threading.RLock()  # nodes come and go in two tracks
         self.started = []  # (node, when), of every start
         names = ["one", "two", "three"][:1 if topology == "alone" else nodes]
@@ -198,6 +200,12 @@ class World(Laboratory):
                                '"session.timeout.ms" = 6000\n')
 
     @property
+    def group(self):
+        """By whose name nodes commit to Kafka."""
+        return ("storm-" if self.topology == "group" else "millrace-") \
+            + PIPELINE
+
+    @property
     def names(self):
         return list(self.proxies)
 
@@ -209,7 +217,7 @@ class World(Laboratory):
             self.query((before.get(tenant, "") + TENANT_TABLES).format(
                 tenant=tenant), url=self.node_url)
         for name in self.sides:
-            self.query(side.TABLE.format(name), url=self.node_url)
+            self.query(side.table(name), url=self.node_url)
 
     def note_history(self):
         self.wait_until(lambda: self.count("millrace.lane") > 0, 60,
@@ -252,7 +260,8 @@ class World(Laboratory):
             config = self.directory / "storm.toml"
             config.write_text(self.config.format(
                 node="one", kafka=self.kafka, kafka_more=self.kafka_more,
-                topic=self.topic, lanes=self.lanes, more=self.more))
+                topic=self.topic, lanes=self.lanes, more=self.more,
+                floor=self.floor_s))
             self.started.append((name, time.time()))
             self.nodes[name] = self.spawn(
                 name, "millrace", "node", config, "--name", name,
@@ -300,7 +309,7 @@ class World(Laboratory):
     def describe(self):
         """For the checker."""
         return json.dumps({"kafka": self.kafka, "topic": self.topic,
-                           "pipeline": PIPELINE, "role": self.role,
+                           "group": self.group, "role": self.role,
                            "sessions": SESSIONS * (len(self.names) + 1),
                            "due": str(self.due),
                            "database": str(self.directory / "database")})
