@@ -1,6 +1,7 @@
 #include "actors/lane/partition_cursor.hpp"
 
 #include "actors/lane/invariant.hpp"
+#include "actors/lane/mutation.hpp"
 
 #include <algorithm>
 #include <chrono>

@@ -2,7 +2,6 @@
 
 #include "actors/lane/cursor_types.hpp"
 #include "actors/lane/hold_watch.hpp"
-#include "actors/lane/mutation.hpp"
 #include "messages/partition_view.hpp"
 
 #include <algorithm>
@@ -203,12 +202,7 @@ public:
 
   /// Whether this nack is about what is on its way now.
   bool would_rewind(std::size_t lane, offset expected,
-                    rewind number) const noexcept {
-    const auto& x = lanes_[lane];
-    return x.mode != lane_mode::inactive
-           && (number == x.number || broken(mutation::rewind_ignored))
-           && expected < x.cut;
-  }
+                    rewind number) const noexcept;
 
   /// Whether a rewind of this lane takes the main position back: it is
   /// attached, and half of the recent bytes or more are its own or of others

@@ -2,6 +2,7 @@
 // and the floor. The first half, partition_cursor.cpp, assigns and reads.
 
 #include "actors/lane/invariant.hpp"
+#include "actors/lane/mutation.hpp"
 #include "actors/lane/partition_cursor.hpp"
 
 #include <algorithm>
@@ -28,6 +29,14 @@ void partition_cursor::ack(std::size_t lane, offset to, clock::time_point now) {
     x.lent_bytes -= x.lent.front().bytes;
     x.lent.pop_front();
   }
+}
+
+bool partition_cursor::would_rewind(std::size_t lane, offset expected,
+                                    rewind number) const noexcept {
+  const auto& x = lanes_[lane];
+  return x.mode != lane_mode::inactive
+         && (number == x.number || broken(mutation::rewind_ignored))
+         && expected < x.cut;
 }
 
 bool partition_cursor::nack(std::size_t lane, offset expected, rewind number,
