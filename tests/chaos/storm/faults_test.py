@@ -4,6 +4,7 @@
 import struct
 import subprocess
 import sys
+import tempfile
 import time
 import unittest
 from pathlib import Path
@@ -14,6 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import broker  # noqa: E402
 import faults  # noqa: E402
+import nodes  # noqa: E402
 import side  # noqa: E402
 import spared  # noqa: E402
 
@@ -55,6 +57,35 @@ class FitsAndStarts(unittest.TestCase):
         self.fault.step()
         self.fault.undo()
         self.assert_stands(False)
+
+
+class Halts(unittest.TestCase):
+    """22: also one that no table tells of."""
+
+    LINES = [
+        "2026-01-19T12:00:00Z ERROR partition-halted pipeline=storm "
+        "topic=storm partition=2 cause=GAP reason=why",
+        "2026-01-19T12:00:00Z ERROR lane-halted lane=storm/big/1 cause=data",
+        "2026-01-19T12:00:00Z ERROR lane-halted lane=short/small/0 cause=x",
+        "2026-01-19T12:00:00Z ERROR partition-halted pipeline=again topic=x",
+        "2026-01-19T12:00:00Z ERROR lane-parked lane=storm/big/1 reason=\" "
+        "ERROR lane\"", ""]
+
+    def test_those_of_the_storms_own_pipeline_each_once(self):
+        watch = nodes.HaltWatch("storm")
+        with tempfile.TemporaryDirectory() as folder:
+            log = Path(folder) / "one.log"
+            self.assertEqual(watch.look(log), [])
+            log.write_text("\n".join(self.LINES))
+            self.assertEqual(watch.look(log), [x[len("2026-01-19T12:00:00Z "):]
+                                               for x in self.LINES[:2]])
+            self.assertEqual(watch.look(log), [])
+            with open(log, "a") as more:
+                more.write(self.LINES[0][:40])
+                more.flush()
+                self.assertEqual(watch.look(log), [])
+                more.write(self.LINES[0][40:] + "\n")
+            self.assertEqual(len(watch.look(log)), 1)
 
 
 class APartition(unittest.TestCase):

@@ -43,3 +43,38 @@ def plan(seed, seconds, tracks, on_s=(1, 10), off_s=(1, 10)):
                                    chance.randrange(2**31)))
             at += length + chance.uniform(*off_s)
     return sorted(planned, key=lambda x: (x.begin_s, x.fault))
+
+
+class Agenda:
+    """Whose turn it is. On a busy machine faults take longer than planned; then
+    the rest of their track comes that much later, so that the pauses stay, and
+    what would begin after the end is left out."""
+
+    def __init__(self, planned, seconds, track_of):
+        """`track_of`: of a fault's name."""
+        self.waiting = list(planned)
+        self.seconds = seconds
+        self.track_of = track_of
+        self.late_s = {}  # by track
+
+    def begin_s(self, x):
+        return x.begin_s + self.late_s.get(self.track_of(x.fault), 0)
+
+    def due(self, now, busy):
+        """The next of each track, but those in `busy`, if its time has come."""
+        self.waiting = [x for x in self.waiting
+                        if self.begin_s(x) < self.seconds]
+        found = {}
+        for x in self.waiting:
+            track = self.track_of(x.fault)
+            if track not in busy and self.begin_s(x) <= now:
+                found.setdefault(track, x)
+        for x in found.values():
+            self.waiting.remove(x)
+        return list(found.values())
+
+    def over(self, x, now):
+        """It has ended, or could not be made."""
+        track = self.track_of(x.fault)
+        self.late_s[track] = max(self.late_s.get(track, 0),
+                                 now - x.begin_s - x.length_s)

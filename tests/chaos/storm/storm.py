@@ -17,7 +17,9 @@ import side
 from events import Feed
 from laboratory import BUSY, up
 from millrace_server import ServerError
-from schedule import plan
+from model import PIPELINE
+from nodes import HaltWatch, peak_bytes
+from schedule import Agenda, plan
 from spare import Spare
 from world import World
 
@@ -53,6 +55,7 @@ class Storm:
         self.active = []  # (end, planned, fault)
         self.made_once = set()  # pipelines whose fault was
         self.promises = []  # what must be so at the end
+        self.halts = HaltWatch(PIPELINE)
         self.heard = queue.Queue()
         self.feeding = True
         self.servers = up("storm")
@@ -183,8 +186,7 @@ class Storm:
     # -- the run ----------------------------------------------------------------
 
     def note(self, kind, **members):
-        event = {"t": round(time.monotonic() - self.zero, 2), "kind": kind,
-                 **members}
+        event = {"t": round(self.now(), 2), "kind": kind, **members}
         self.timeline.append(event)
         self.say(event)
 
@@ -207,13 +209,16 @@ class Storm:
 
     def look_at_nodes(self):
         self.look_for_dead_nodes()
+        for name in self.world.names:
+            for line in self.halts.look(self.world.directory / f"{name}.log"):
+                self.violate(22, f"node {name}: {line}")
         if self.producer.poll() is not None and self.feeding:
             raise RuntimeError("the feed ended: "
                                f"exit code {self.producer.returncode}")
         if self.checker.poll() is not None:
             raise RuntimeError("the checker ended: " + (
                 self.world.directory / "checker.log").read_text()[-2000:])
-        now = time.monotonic() - self.zero
+        now = self.now()
         if self.nodes_seen and now < self.nodes_seen[-1]["t"] + SAMPLE_S:
             return
         seen = {"t": round(now, 2), "nodes": {}}
@@ -227,7 +232,7 @@ class Storm:
 
     def violate(self, number, what):
         said = {"kind": "violation", "invariant": number, "what": what,
-                "examples": [], "t": round(time.monotonic() - self.zero, 2)}
+                "examples": [], "t": round(self.now(), 2)}
         self.violations.append(said)
         self.say(said)
 
@@ -237,22 +242,19 @@ class Storm:
         self.zero, self.zero_wall = time.monotonic(), time.time()
         for name, why in self.choice.skipped.items():
             self.note("skipped", fault=name, why=why)
-        waiting = list(planned)
-        while waiting or self.active or time.monotonic() < self.zero + seconds:
-            now = time.monotonic() - self.zero
+        agenda = Agenda(planned, seconds,
+                        lambda fault: faults.CATALOG[fault].track)
+        while self.active or self.now() < seconds:
+            now = self.now()
             for item in [x for x in self.active if x[0] <= now]:
                 item[2].end()
                 self.active.remove(item)
                 self.note("end", fault=item[1].fault)
-            # A fault that took long puts off those of its own track.
-            tracks = {faults.CATALOG[x[1].fault].track for x in self.active}
-            for x in [x for x in waiting if x.begin_s <= now]:
-                track = faults.CATALOG[x.fault].track
-                if track in tracks or self.enough():
-                    continue
-                tracks.add(track)
-                waiting.remove(x)
-                self.make(x)
+                agenda.over(item[1], self.now())
+            busy = {faults.CATALOG[x[1].fault].track for x in self.active}
+            for x in [] if self.enough() else agenda.due(now, busy):
+                if not self.make(x):
+                    agenda.over(x, self.now())
             for item in self.active:
                 item[2].step()
             self.hear()
@@ -263,7 +265,12 @@ class Storm:
         self.note("healed")
         self.healed = time.monotonic()
 
+    def now(self):
+        """Seconds of the storm."""
+        return time.monotonic() - self.zero
+
     def make(self, planned):
+        """Whether it is under way."""
         fault = faults.CATALOG[planned.fault](self, planned.seed)
         item = (float("inf"), planned, fault)
         self.active.append(item)  # a signal may come at any time
@@ -273,10 +280,10 @@ class Storm:
             fault.undo()
             self.active.remove(item)
             self.note("not made", fault=planned.fault, why=str(error)[:200])
-            return
+            return False
         self.note("begin", fault=planned.fault, what=what or "")
-        self.active[-1] = (time.monotonic() - self.zero + planned.length_s,
-                           planned, fault)
+        self.active[-1] = (self.now() + planned.length_s, planned, fault)
+        return True
 
     def enough(self):
         """Whether what is looked for has been seen: of a defect, what it
@@ -388,11 +395,3 @@ class Storm:
             if not why:
                 network.tried("umount", "--lazy", str(disk))
         self.servers.down()
-
-
-def peak_bytes(pid):
-    """Of its memory, also of a moment between two looks."""
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) << 10
-    return 0

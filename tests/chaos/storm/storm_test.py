@@ -18,7 +18,7 @@ from lanes import xxh64  # noqa: E402
 from model import (DEAD, FILTERED, UNROUTED, WRITTEN,  # noqa: E402
                    Model, text_digest)
 from sample import TICK, Writer, headers  # noqa: E402
-from schedule import plan  # noqa: E402
+from schedule import Agenda, Planned, plan  # noqa: E402
 from snapshot import field  # noqa: E402
 
 
@@ -152,6 +152,46 @@ class TheSchedule(unittest.TestCase):
         # Not where one of them would be all there is.
         short = [x for seed in range(20) for x in plan(seed, 100, tracks)]
         self.assertLessEqual(max(x.length_s for x in short), 10)
+
+
+class TheAgenda(unittest.TestCase):
+    PLANNED = [Planned(5, 2, "kill", 1), Planned(6, 1, "pg", 2),
+               Planned(10, 2, "kill", 3), Planned(20, 2, "kill", 4)]
+
+    def setUp(self):
+        self.agenda = Agenda(self.PLANNED, 30, {"kill": "nodes",
+                                                "pg": "ground"}.get)
+
+    def due(self, now, *busy):
+        return [x.seed for x in self.agenda.due(now, busy)]
+
+    def test_each_track_for_itself(self):
+        self.assertEqual(self.due(4), [])
+        self.assertEqual(self.due(6, "ground"), [1])
+        self.assertEqual(self.due(6, "nodes"), [2])
+        self.assertEqual(self.due(10), [3])
+
+    def test_what_took_long_puts_off_the_rest_of_its_track(self):
+        first, = [x for x in self.agenda.due(5, ())]
+        self.agenda.over(first, 13)  # six seconds late
+        self.assertEqual(self.due(15), [2])
+        self.assertEqual(self.due(16), [3])
+        self.assertEqual(self.due(25), [])
+        self.assertEqual(self.due(26), [4])
+
+    def test_what_ends_in_time_puts_nothing_off(self):
+        self.agenda.over(self.PLANNED[0], 6)
+        self.assertEqual(self.due(10), [1, 2])
+
+    def test_one_at_a_time(self):
+        self.assertEqual(self.due(25), [1, 2])
+        self.assertEqual(self.due(25), [3])
+
+    def test_what_would_begin_after_the_end_is_left_out(self):
+        self.agenda.over(self.PLANNED[0], 17)
+        self.assertEqual(self.due(29), [1, 2])
+        self.assertEqual(self.due(99), [3])
+        self.assertEqual(self.due(99), [])
 
 
 class TheLogsEnd(unittest.TestCase):
