@@ -79,6 +79,19 @@ Impl& self_of(void* opaque) {
   return *static_cast<Impl*>(opaque);
 }
 
+/// `mutation::kafka_resume`: where the group has committed an offset, that one.
+void resume_from_group(rd_kafka_t* client,
+                       rd_kafka_topic_partition_list_t* list) {
+  constexpr int patience_ms = 5'000;
+  list_handle stored{rd_kafka_topic_partition_list_copy(list)};
+  if (rd_kafka_committed(client, stored.get(), patience_ms)
+      != RD_KAFKA_RESP_ERR_NO_ERROR)
+    return;
+  for (int i = 0; i < list->cnt; ++i)
+    if (stored->elems[i].offset >= 0)
+      list->elems[i].offset = stored->elems[i].offset;
+}
+
 } // namespace
 
 bool protected_property(std::string_view name) noexcept {
@@ -194,8 +207,7 @@ kafka_consumer::assign(std::span<const kafka_assignment> wanted) {
       = x.start.value;
   }
   if (broken(mutation::kafka_resume))
-    for (int i = 0; i < list->cnt; ++i)
-      list->elems[i].offset = RD_KAFKA_OFFSET_STORED;
+    resume_from_group(client, list.get());
   if (auto* error = rd_kafka_incremental_assign(client, list.get())) {
     for (auto& queue : queues)
       queue->retire();

@@ -1,5 +1,7 @@
 #include "actors/source/kafka_side_reader.hpp"
 
+#include "actors/lane/mutation.hpp"
+
 #include <algorithm>
 #include <utility>
 
@@ -9,6 +11,9 @@ kafka_side_reader::kafka_side_reader(kafka_consumer_config config,
                                      std::chrono::milliseconds idle_close)
   : config_{std::move(config)},
     idle_close_{idle_close} {
+  // Of that group nothing is committed: this one reads where it is told to.
+  if (broken(mutation::kafka_resume))
+    config_.group += "-side";
 }
 
 std::expected<partition_queue_ptr, kafka_error>

@@ -80,8 +80,17 @@ class Control(unittest.TestCase):
         self.assertFalse(bugs.judged_control(blind).good)
 
     def test_it_has_the_faults_of_all(self):
-        self.assertEqual(bugs.every_fault(
-            [LOSS, bugs.Bug("b", "", "doubt,kill", (1,))]), "kill,doubt")
+        one, = bugs.controls([LOSS, bugs.Bug("b", "", "doubt,kill", (1,))])
+        self.assertEqual((one.name, one.faults), (bugs.CONTROL, "kill,doubt"))
+
+    def test_each_traffic_has_one_of_its_own(self):
+        some = [LOSS, bugs.Bug("b", "", "doubt", (1,), traffic="thin",
+                               minutes=2)]
+        self.assertEqual(
+            [(x.name, x.faults, x.traffic, x.minutes)
+             for x in bugs.controls(some)],
+            [("control", "kill", "steady", 3),
+             ("control, thin", "doubt", "thin", 2)])
 
 
 class Catalog(unittest.TestCase):
@@ -91,6 +100,7 @@ class Catalog(unittest.TestCase):
         for bug in bugs.BUGS:
             with self.subTest(bug.name):
                 self.assertTrue(bug.rules)
+                self.assertIn(bug.traffic, bugs.TRAFFIC)
                 self.assertLessEqual(set(bug.rules), known)
                 self.assertLessEqual(set(bug.faults.split(",")),
                                      set(faults.CATALOG))
