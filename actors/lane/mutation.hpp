@@ -110,6 +110,8 @@ enum class mutation : uint8_t {
   rejoin_late,
   /// A lane that is resumed goes on where the main reading is (rule 7).
   resume_at_main,
+  /// A backfill reads beyond its end (rule 25).
+  end_unseen,
 
   // -- the adapters, for processes at work ------------------------------------
   // The simulation has a world of its own instead.

@@ -166,6 +166,8 @@ bool partition_cursor::heed_change(const partition_view& view) {
   // After a failover it may be less than before, and than what was read.
   until_ = view.until.transform(
     [this](offset end) { return std::max(end, position_); });
+  if (broken(mutation::end_unseen))
+    until_.reset();
   if (!view.changing) {
     barrier_.reset();
   } else {

@@ -32,6 +32,9 @@ simulation_counts& simulation_counts::operator+=(const simulation_counts& x) {
   waited += x.waited;
   released += x.released;
   replayed += x.replayed;
+  ended += x.ended;
+  beyond += x.beyond;
+  adopted += x.adopted;
   return *this;
 }
 
@@ -79,7 +82,7 @@ void simulation::make_world() {
   habits.missing_first = draws_.chance(50);
   habits.names_one = draws_.chance(30);
   habits.names_orphans = habits.names_one;
-  db_.begin(habits);
+  db_.begin(habits, config_.backfill);
   first_change_ = draws_.pick(3);
   ends_with_change_ = draws_.chance(30);
   if (draws_.chance(30))
@@ -104,6 +107,10 @@ void simulation::chaos() {
 }
 
 void simulation::step() {
+  if (config_.backfill && draws_.chance(5)) {
+    move_other();
+    return;
+  }
   // 0 is nothing; what is rare has small numbers.
   auto x = draws_.pick(1'000);
   if (x < 100) {
@@ -262,37 +269,6 @@ void simulation::fail_over(std::size_t commits) {
       reconnect(i);
 }
 
-// -- changes of the map (rule 25) ---------------------------------------------
-
-void simulation::plan_change() {
-  if (db_.changing())
-    return;
-  db_.plan_change();
-  say("the map is about to change");
-}
-
-void simulation::try_switch() {
-  if (!db_.changing())
-    return;
-  if (db_.switch_map(lanes_of_next_map())) {
-    ++counts_.switched;
-    say("map {} with {} lanes", db_.version().value, db_.map().lanes);
-    // The nodes plant their trees anew, each in its time.
-    for (std::size_t lane = 0; mixed_ && lane < db_.lanes(); ++lane)
-      add_writer(lane);
-  } else if (draws_.chance(10)) {
-    db_.abort_change();
-    say("the change of the map is given up");
-  }
-}
-
-/// The same change is made again after a failover has forgotten it.
-std::size_t simulation::lanes_of_next_map() const {
-  auto change = static_cast<std::size_t>(db_.version().value) + first_change_;
-  constexpr std::size_t all[] = {4, 2, 3};
-  return all[change % 3];
-}
-
 // -- the end ------------------------------------------------------------------
 
 /// No restarts: who is there last must finish by resync alone (I7).
@@ -359,6 +335,7 @@ bool simulation::finish() {
     for (std::size_t p = 0; p < db_.slots(); ++p)
       upkeep(last_consumer(p));
     try_switch();
+    come_to_end();
     auto done = !db_.changing();
     for (std::size_t p = 0; p < db_.slots(); ++p)
       done = done && is_done(p);
@@ -392,6 +369,7 @@ std::optional<std::string> simulation::run() {
   } catch (const invariant_broken& e) {
     db_.fail(std::string{"INVARIANT: "} + e.what());
   }
+  counts_.adopted = db_.adopted();
   return db_.failure();
 }
 

@@ -32,6 +32,10 @@ struct simulation_config {
   std::size_t events = 20;
   std::size_t steps = 600;
 
+  /// The pipeline is a backfill: it reads up to an end that moves on, and is
+  /// done there.
+  bool backfill = false;
+
   /// Tells in words what happens, see `trace`.
   bool tracing = false;
 };
@@ -39,8 +43,9 @@ struct simulation_config {
 /// One run. Nothing when all is well, else what went wrong: the first word is
 /// LOST, DUP, ORDER, WRONG, DEAD, WAIT, ROWS or SHAPE (what is written is not
 /// what is in the log, or became of it for no reason), BACK (offsets moved
-/// back), SEQ (a number is given twice), ACK (of what never was durable), HALT
-/// (of a lane, without need), INVARIANT (a check of the core) or STUCK.
+/// back), SEQ (a number is given twice), BEYOND (a backfill writes behind its
+/// end), ACK (of what never was durable), HALT (of a lane, without need),
+/// INVARIANT (a check of the core) or STUCK.
 class simulation {
 public:
   simulation(simulation_config config, choices& draws);
@@ -229,6 +234,10 @@ private:
   void toggle_lane();
   void plan_change();
   void try_switch();
+  void move_other();
+  void end_backfill();
+  bool go_beyond(std::size_t p, std::size_t events);
+  void come_to_end();
   std::size_t lanes_of_next_map() const;
   bool finish();
   void begin_finish();

@@ -99,6 +99,7 @@ void sim_database::check(const flush& x, std::size_t p, offset_range range) {
   };
   if (range.to < next(lane, p))
     complain("BACK", range.to);
+  check_end(p, range.to);
   std::vector<const sim_effect*> written;
   for (const auto& e : effects_)
     if (e.of.p == p)

@@ -73,6 +73,11 @@ void simulation::start(std::size_t who) {
       retire(who, "the lanes are others");
       return;
     }
+    // It is looked at again now and then.
+    if (x.start_view->finished()) {
+      x.start_view.reset();
+      return;
+    }
     x.feed->assign(*x.start_view, {offset{0}, partitions_[p].end});
     x.start_view.reset();
     if (auto act = x.feed->cursor().propose())
@@ -265,6 +270,11 @@ void simulation::judge_view(std::size_t who) {
   send(who, std::move(result.batches));
   if (!x.feed->cursor().needs_assign())
     send(who, x.feed->cut_behind(now_, [](std::size_t) { return true; }));
+  if (seen.view.finished() && x.feed->cursor().lent_bytes() == 0) {
+    x.assigned = false;
+    say("consumer {} is at the end of the backfill", who);
+    return;
+  }
   if (x.feed->cursor().is_stuck_at_barrier() && !x.feed->has_open_events()) {
     x.assigned = false;
     say("consumer {} begins anew, for the floor to come to the barrier", who);
@@ -310,6 +320,8 @@ std::size_t simulation::last_consumer(std::size_t p) const {
 }
 
 bool simulation::is_done(std::size_t p) const {
+  if (config_.backfill)
+    return db_.view(p).finished();
   const auto& c = consumers_[last_consumer(p)];
   return c.assigned && !c.feed->cursor().needs_assign()
          && c.feed->cursor().position() >= partitions_[p].end

@@ -34,6 +34,15 @@ struct simulation_counts {
   /// Dead letters.
   std::size_t replayed = 0;
 
+  /// Backfills whose end became known.
+  std::size_t ended = 0;
+
+  /// Transactions of the other pipeline behind it.
+  std::size_t beyond = 0;
+
+  /// Its rows whose parent only the other one has made.
+  std::size_t adopted = 0;
+
   simulation_counts& operator+=(const simulation_counts& x);
 };
 

@@ -35,8 +35,9 @@ sim_database::sim_database(const std::vector<sim_partition>& partitions,
   history_.push_back(now_);
 }
 
-void sim_database::begin(sim_habits habits) {
+void sim_database::begin(sim_habits habits, bool backfill) {
   habits_ = habits;
+  backfill_ = backfill;
   for (std::size_t p = 0; p < partitions_.size(); ++p) {
     require(partitions_[p].log.size() <= max_events, "there is room for them");
     known_[p].assign(partitions_[p].log.size(), {});
@@ -109,6 +110,10 @@ partition_view sim_database::view(std::size_t p) const {
   result.token = now_.floors[p].token;
   result.map_version = version();
   result.changing = now_.changing;
+  if (backfill_) {
+    result.until = now_.until[p];
+    result.ends = now_.ends;
+  }
   for (std::size_t i = 0; i < lanes(); ++i)
     result.lanes.push_back({id(i), effective(i, p), now_.lanes[i].state});
   return result;
@@ -132,10 +137,14 @@ std::optional<std::size_t> sim_database::lane_of(std::size_t p,
 }
 
 bool sim_database::is_complete() const {
-  for (std::size_t p = 0; p < slots(); ++p)
+  for (std::size_t p = 0; p < slots(); ++p) {
+    if (backfill_ && !(view(p).finished() && is_all_beyond(p)))
+      return false;
     for (const auto& e : partitions_[p].log)
-      if (auto lane = lane_of(p, e); lane && e.at >= effective(*lane, p))
+      if (auto lane = lane_of(p, e); lane && e.at >= effective(*lane, p)
+                                     && !(backfill_ && e.at >= now_.until[p]))
         return false;
+  }
   return slots() == partitions_.size() && now_.tables.waiting.empty();
 }
 
@@ -245,6 +254,7 @@ floor_answer sim_database::act(std::size_t p, const floor_act& x) {
   }
   if (guarded) {
     check_floor(p, row.floor, to);
+    check_end(p, to);
     row.floor = std::max(row.floor, to);
     row.token = mint();
     remember();
@@ -260,6 +270,8 @@ void sim_database::toggle_state(std::size_t lane) {
 
 void sim_database::append_slot() {
   now_.floors.push_back({offset{0}, mint()});
+  now_.until.emplace_back(0);
+  now_.beyond.emplace_back(0);
   for (auto& x : now_.lanes)
     x.next_off.resize(slots());
   remember();
@@ -310,6 +322,7 @@ bool sim_database::switch_map(std::size_t to_lanes) {
                       "another map begins",
                       i, p, barrier[p].value));
   now_.maps.push_back({to_lanes, barrier});
+  ++now_.version.value;
   now_.changing = false;
   for (auto& x : now_.floors)
     x.token = mint();

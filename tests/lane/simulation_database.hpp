@@ -73,7 +73,7 @@ public:
                std::array<sabotage, 2> broken);
 
   /// To be called once the log is made.
-  void begin(sim_habits habits);
+  void begin(sim_habits habits, bool backfill = false);
 
   void set_time(sim_time now) noexcept {
     time_ = now;
@@ -91,7 +91,7 @@ public:
   }
 
   map_version version() const noexcept {
-    return {static_cast<int64_t>(now_.maps.size())};
+    return now_.version;
   }
 
   millrace::shape shape() const noexcept {
@@ -122,6 +122,7 @@ public:
   std::size_t slot_of(const partition_id& x) const;
 
   /// Whether every event is below its lane's effective offset, and none waits.
+  /// Beyond the end of a backfill: whether the other pipeline has come to it.
   bool is_complete() const;
 
   /// The lane's waiting events from this one on.
@@ -210,6 +211,24 @@ public:
   /// One transaction, at the floors; false when it has to be tried again.
   bool switch_map(std::size_t lanes);
 
+  // A backfill, in simulation_backfills.cpp.
+
+  /// The other pipeline, which does not write the tables yet, has come there.
+  void follow(std::size_t p, offset to);
+
+  /// It ends where the other pipeline is, which writes the tables from there
+  /// on. False when that is known, or has to be tried again.
+  bool end_backfill();
+
+  /// The other pipeline writes some of what is beyond the end, in one
+  /// transaction. False when it is held (rule 25), or there is nothing more.
+  bool write_beyond(std::size_t p, std::size_t events);
+
+  /// Rows that were written because the other pipeline had made their parent.
+  std::size_t adopted() const noexcept {
+    return adopted_;
+  }
+
   /// The last commits are gone, epochs and maps included.
   void fail_over(std::size_t commits);
 
@@ -228,9 +247,21 @@ private:
     std::vector<lane_row> lanes;
     std::vector<stored_floor> floors;
     std::vector<sim_map> maps;
+    map_version version{1};
     sim_tables tables;
     millrace::shape shape{1};
     bool changing = false;
+
+    /// Of a backfill: by slot where it ends, which may move on unless it
+    /// `ends` there.
+    std::vector<offset> until;
+    bool ends = false;
+
+    /// By slot how far the other pipeline has written what is beyond.
+    std::vector<offset> beyond;
+
+    /// Parents that only the other pipeline has made.
+    std::array<bool, sim_parents> foreign{};
   };
 
   /// What is known of an event whatever is forgotten.
@@ -252,6 +283,9 @@ private:
   const sim_event* find(std::size_t p, offset at) const;
   sim_place place_of(std::size_t p, const sim_event& e) const;
   bool is_refused(const sim_place& x) const;
+  bool is_held(std::size_t p) const;
+  bool is_all_beyond(std::size_t p) const;
+  void write_foreign(std::size_t p, const sim_event& e);
   void add_effects(const sim_work& x, std::size_t source);
   void collect_effects(const sim_work& x);
   void move_waiting(seq& last);
@@ -261,6 +295,7 @@ private:
   std::string_view explain(const sim_effect& x, std::size_t lane,
                            std::size_t p) const;
   void check_floor(std::size_t p, offset from, offset to);
+  void check_end(std::size_t p, offset to);
   void check_flush(const sim_work& x);
   void check_rows(const sim_work& x, const sim_effect& e);
   bool may_wait(const sim_effect& x, std::size_t lane) const;
@@ -287,6 +322,7 @@ private:
   std::vector<std::pair<std::size_t, offset>> apart_;
 
   sim_habits habits_;
+  bool backfill_ = false;
   sim_time time_;
   std::array<std::vector<known_event>, max_partitions> known_;
 
@@ -296,6 +332,10 @@ private:
   /// That it takes from `waiting`.
   std::vector<sim_waiting> taken_;
   uint64_t minted_ = 0;
+
+  /// Ends of a backfill, those that are forgotten among them.
+  int64_t ends_ = 0;
+  std::size_t adopted_ = 0;
   std::optional<std::string> failure_;
 };
 

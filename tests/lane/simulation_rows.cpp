@@ -237,6 +237,8 @@ void sim_database::write_rows(const sim_effect& x) {
       fail(std::format("ORDER: offset {} of partition {} is written after what "
                        "is newer",
                        at.value, x.of.p));
+    if (w.what == sim_deed::child && now_.foreign[w.key])
+      ++adopted_;
     if (!now_.tables.rows.write(w))
       fail(std::format("LOST: offset {} of partition {} is written without the "
                        "row that it needs",

@@ -13,9 +13,10 @@ std::string first_word(const std::string& x) {
 
 class shrinker {
 public:
-  shrinker(const variant& broken, script draws, std::string word,
+  shrinker(const variant& broken, bool backfill, script draws, std::string word,
            std::size_t budget)
     : broken_{broken},
+      backfill_{backfill},
       best_{std::move(draws)},
       word_{std::move(word)},
       budget_{budget} {
@@ -51,7 +52,10 @@ private:
     --budget_;
     choices draws{x};
     auto steps = std::max<std::size_t>(1, x.steps.size());
-    auto failure = simulation{{.broken = broken_, .steps = steps}, draws}.run();
+    auto failure
+      = simulation{{.broken = broken_, .steps = steps, .backfill = backfill_},
+                   draws}
+          .run();
     if (!failure || first_word(*failure) != word_)
       return false;
     best_ = std::move(x);
@@ -90,6 +94,7 @@ private:
   }
 
   const variant& broken_;
+  bool backfill_;
   script best_;
   std::string word_;
   std::size_t budget_;
@@ -97,23 +102,26 @@ private:
 
 } // namespace
 
-shrunk_run shrink(const variant& broken, uint64_t seed, std::size_t budget) {
+shrunk_run shrink(const variant& broken, uint64_t seed, std::size_t budget,
+                  bool backfill) {
   shrunk_run result;
   choices draws{seed};
   draws.record();
   {
-    simulation world{{.broken = broken}, draws};
+    simulation world{{.broken = broken, .backfill = backfill}, draws};
     auto failure = world.run();
     if (!failure)
       return result;
     result.failure = *failure;
   }
-  result.draws
-    = shrinker{broken, draws.drawn(), first_word(result.failure), budget}.run();
+  result.draws = shrinker{broken, backfill, draws.drawn(),
+                          first_word(result.failure), budget}
+                   .run();
   choices again{result.draws};
   simulation world{{.broken = broken,
                     .steps = std::max<std::size_t>(1,
                                                    result.draws.steps.size()),
+                    .backfill = backfill,
                     .tracing = true},
                    again};
   result.failure = world.run().value_or("it does not fail again");

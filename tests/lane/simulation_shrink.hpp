@@ -22,7 +22,7 @@ struct shrunk_run {
 /// leaves steps out and lowers draws (delta debugging), with at most `budget`
 /// runs.
 shrunk_run shrink(const variant& broken, uint64_t seed,
-                  std::size_t budget = 1'500);
+                  std::size_t budget = 1'500, bool backfill = false);
 
 /// The failure and its trace, a line each.
 std::string to_string(const shrunk_run& x);

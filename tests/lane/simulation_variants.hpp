@@ -47,6 +47,14 @@ enum class sabotage : uint8_t {
   letter_kept,
   /// A change of the map leaves waiting events where they are (rule 25).
   switch_leaves_waiting,
+  /// A backfill ends although a lane of it is beyond (rule 25).
+  end_unready,
+  /// The end of a backfill leaves versions, epochs and tokens as they were
+  /// (rule 25).
+  end_unversioned,
+  /// The other pipeline writes what is beyond the end while the backfill still
+  /// writes what is before it (rule 25).
+  end_unheld,
 
   // -- the shell of a LANE WRITER ---------------------------------------------
 
