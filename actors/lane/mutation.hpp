@@ -68,6 +68,9 @@ enum class mutation : uint8_t {
   delete_overtaken,
   /// A retry does not go by what stays behind (rule 14b).
   retry_overtakes,
+  /// What goes on waiting holds back what was put aside before it, too
+  /// (section 4).
+  retry_held_behind,
   /// A retry takes rows of another shape (rule 26).
   retry_reshaped,
   /// An event that still lacks its row is a dead letter at once (section 4).

@@ -67,8 +67,11 @@ bool waiting_round::plan(const lane_row& row, flush& to) {
   std::size_t alive = 0;
   // Between those at hand, the ones that stay hold back what is behind them.
   waiting_set here;
-  for (auto& x : chunk_)
+  for (auto& x : chunk_) {
     x.flies = false;
+    if (x.stays && broken(mutation::retry_held_behind))
+      here.add(x.entry);
+  }
   for (auto& x : chunk_) {
     if (x.stays) {
       here.add(x.entry);

@@ -11,6 +11,9 @@ namespace {
 /// Several times what the slowest run needs.
 constexpr int finish_rounds = 150;
 
+/// So long nothing ends by time: what could be written has to be.
+constexpr int unexpired_rounds = 40;
+
 /// Enough to find a few poisoned events among all.
 constexpr int steps_per_round = 200;
 
@@ -327,6 +330,7 @@ bool simulation::finish() {
   for (int round = 0; round < finish_rounds && !db_.failure(); ++round) {
     now_ += std::chrono::seconds{2};
     db_.set_time(now_);
+    db_.let_expire(round >= unexpired_rounds);
     for (std::size_t lane = 0; lane < db_.lanes(); ++lane)
       mend(last_writer(lane));
     for (std::size_t p = 0; p < db_.slots(); ++p)
@@ -336,6 +340,7 @@ bool simulation::finish() {
       upkeep(last_consumer(p));
     try_switch();
     come_to_end();
+    watch_waiting();
     auto done = !db_.changing();
     for (std::size_t p = 0; p < db_.slots(); ++p)
       done = done && is_done(p);

@@ -213,6 +213,7 @@ private:
   void run_timers(std::size_t who);
   bool asks_waiting(writer& w);
   void wake_others();
+  void watch_waiting();
   void replay_some();
   void begin_replay();
   void begin_replay_in_lane();
@@ -269,6 +270,9 @@ private:
   std::size_t locked_lane_ = 0;
   std::size_t locked_until_ = 0;
   bool ends_with_change_ = false;
+
+  /// Since when events wait for nothing, when nothing fails any more.
+  std::vector<std::pair<sim_place, sim_time>> ripe_;
 
   /// Commits that are forgotten at the end of all that fails.
   std::size_t last_failover_ = 0;

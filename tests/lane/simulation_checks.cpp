@@ -72,6 +72,26 @@ bool sim_database::may_wait(const sim_effect& x, std::size_t lane) const {
   });
 }
 
+std::vector<sim_place> sim_database::ripe() const {
+  std::vector<sim_place> result;
+  for (std::size_t lane = 0; lane < lanes(); ++lane) {
+    std::vector<key_hash> before;
+    for (const auto& x : waiting(lane)) {
+      auto is_before = [&before](const touched_row& t) {
+        return std::ranges::contains(before, t.row);
+      };
+      auto rows = now_.tables.rows;
+      auto lacks = [&rows](const sim_write& w) { return !rows.write(w); };
+      if (std::ranges::none_of(*x.touches, is_before)
+          && std::ranges::none_of(event(x.of).writes, lacks))
+        result.push_back(x.of);
+      for (const auto& t : *x.touches)
+        before.push_back(t.row);
+    }
+  }
+  return result;
+}
+
 bool sim_database::may_die(const sim_work& x, const sim_effect& e) const {
   if (is_refused(e.of))
     return true;

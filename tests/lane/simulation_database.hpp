@@ -131,8 +131,16 @@ public:
   std::vector<waiting_entry> waiting_entries(std::size_t lane) const;
 
   bool is_expired(const sim_waiting& x) const {
-    return time_ - x.since >= habits_.keep;
+    return expires_ && time_ - x.since >= habits_.keep;
   }
+
+  /// Whether waiting events end by time at all.
+  void let_expire(bool x) noexcept {
+    expires_ = x;
+  }
+
+  /// Waiting events that stand behind no other one and lack nothing.
+  std::vector<sim_place> ripe() const;
 
   const std::vector<sim_letter>& letters() const noexcept {
     return now_.tables.letters;
@@ -323,6 +331,7 @@ private:
 
   sim_habits habits_;
   bool backfill_ = false;
+  bool expires_ = true;
   sim_time time_;
   std::array<std::vector<known_event>, max_partitions> known_;
 

@@ -68,6 +68,7 @@ constexpr variant all[] = {
   {"fresh_overtaken", m::fresh_overtaken},
   {"delete_overtaken", m::delete_overtaken},
   {"retry_overtakes", m::retry_overtakes},
+  {"retry_held_behind", m::retry_held_behind},
   {"retry_reshaped", m::retry_reshaped},
   {"retry_impatient", m::retry_impatient},
   {"retry_uncounted", m::retry_uncounted},

@@ -14,6 +14,9 @@ using namespace std::chrono_literals;
 constexpr auto retry_first = 400ms;
 constexpr std::chrono::milliseconds retry_max = 6s;
 
+/// Several tries, and time for each to be told.
+constexpr auto ripe_patience = 30s;
+
 /// As many first delays once a commit has woken the lane.
 constexpr int woken_patience = 3;
 
@@ -112,6 +115,22 @@ void simulation::wake_others() {
       if (w.next_try)
         arm_retry(w);
     }
+}
+
+/// Where nothing fails, an event is tried again until it is written, whatever
+/// may end its waiting by time.
+void simulation::watch_waiting() {
+  auto before = std::exchange(ripe_, {});
+  for (const auto& x : db_.ripe()) {
+    auto known = std::ranges::find(before, x,
+                                   &std::pair<sim_place, sim_time>::first);
+    auto since = known == before.end() ? now_ : known->second;
+    ripe_.emplace_back(x, since);
+    if (now_ - since > ripe_patience)
+      db_.fail(std::format("WAIT: offset {} of partition {} waits, although it "
+                           "lacks nothing and nothing is before it",
+                           db_.event(x).at.value, x.p));
+  }
 }
 
 // -- replay (rule 14b) --------------------------------------------------------
