@@ -17,6 +17,12 @@ if(MILLRACE_SANITIZE)
     -fsanitize=${MILLRACE_SANITIZE})
 endif()
 
+# Which code an input reached, see tests/fuzz.
+if(MILLRACE_FUZZ)
+  target_compile_options(millrace_options INTERFACE
+    -fsanitize-coverage=trace-pc,trace-cmp)
+endif()
+
 # Half of the sources are tests: what they say themselves is looked at by the
 # address sanitizer alone, which saves a third of their compilation. What they
 # call is instrumented as a whole.
