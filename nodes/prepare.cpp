@@ -25,8 +25,8 @@ std::string text_of(const postgresql_config& x) {
                                     : "database '" + x.name + '\'';
 }
 
-std::unexpected<prepare_failure> fail(std::string text) {
-  return std::unexpected{prepare_failure{false, {std::move(text)}}};
+std::unexpected<prepare_failure> fail(std::string text, bool passing = false) {
+  return std::unexpected{prepare_failure{passing, {std::move(text)}}};
 }
 
 std::unexpected<prepare_failure> fail(const store_error& x,
@@ -69,7 +69,8 @@ migrate(connection& conn, const config& all, const postgresql_config& database,
     if (database.auto_migrate) {
       if (auto done = bring_up(worker, x); !done)
         return fail("migrations of '" + x.set + "' in schema '"
-                    + x.target.schema + "': " + done.error());
+                      + x.target.schema + "': " + done.error(),
+                    !conn.is_open());
       continue;
     }
     auto files = files_of(x);
@@ -77,7 +78,7 @@ migrate(connection& conn, const config& all, const postgresql_config& database,
       return fail(files.error());
     auto status = worker.status(*files, x.target);
     if (!status)
-      return fail(status.error());
+      return fail(status.error(), !conn.is_open());
     auto missing = std::ranges::count(*status, migration_state::pending,
                                       &migration_status::state);
     if (missing > 0)

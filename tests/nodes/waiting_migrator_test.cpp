@@ -114,6 +114,20 @@ TEST_CASE_METHOD(fixture, "a node starts though another migrator is at work in "
   stop(node);
 }
 
+TEST_CASE_METHOD(fixture, "a node whose first connection is lost while it "
+                          "migrates tries again") {
+  // A sequence remembers it though the transaction does not.
+  db.execute("CREATE SEQUENCE tries");
+  write_file("002_lost.sql", "SELECT pg_terminate_backend(pg_backend_pid()) "
+                             "WHERE nextval('public.tries') = 1;");
+  auto node = start_node();
+  await_said(*node, "node-ready");
+  CHECK(node->err_so_far().contains("prepare-waiting"));
+  CHECK(db.value("SELECT last_value FROM tries") == "2");
+  CHECK(db.value("SELECT count(*) FROM tenant_north.schema_migrations") == "2");
+  stop(node);
+}
+
 TEST_CASE_METHOD(fixture, "a node that waits with its new configuration takes "
                           "the one that is asked for afterwards") {
   auto node = start_node();
