@@ -177,11 +177,14 @@ class Checker:
         self.last = positions
 
     def look_at_sessions(self, session):
-        """19: how many there are, and how long one holds a transaction."""
+        """19: how many there are, and how long one holds a transaction. One
+        that is aborted holds nothing; after an error inside COPY the server
+        ends it by transaction_timeout alone, as data that still comes switch
+        its idle timeout off."""
         rows = session.rows(
             "SELECT pid, application_name, coalesce(extract(epoch FROM "
-            "clock_timestamp() - state_change) * (state LIKE 'idle in "
-            "transaction%')::int, 0) FROM pg_stat_activity WHERE usename = "
+            "clock_timestamp() - state_change) * (state = 'idle in "
+            "transaction')::int, 0) FROM pg_stat_activity WHERE usename = "
             f"'{self.world['role']}' AND datname = current_database()")
         self.sessions = len(rows)
         if len(rows) > self.world["sessions"]:

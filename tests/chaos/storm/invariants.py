@@ -223,7 +223,7 @@ def nothing_hangs(f):
         yield f"backend {pid} waits for a lock: {what}"
     for pid, name, since in f.ask(
             "SELECT pid, application_name, now() - xact_start "
-            "FROM pg_stat_activity WHERE state LIKE 'idle in transaction%' "
+            "FROM pg_stat_activity WHERE state = 'idle in transaction' "
             "AND xact_start < now() - interval '30 s' "
             "AND application_name <> 'storm checker'"):
         yield f"backend {pid} ({name}) stands in a transaction for {since}"
