@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 import unittest
 from pathlib import Path
 from types import SimpleNamespace
@@ -63,7 +64,13 @@ class Ends(unittest.TestCase):
                     str(Path(run.__file__).resolve().parents[1]), folder)],
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
             with runner:
-                node = os.pidfd_open(int(runner.stdout.readline()))
+                number = int(runner.stdout.readline())
+                node = os.pidfd_open(number)
+                # From here on the kernel knows whose end is its own.
+                end = time.monotonic() + 60
+                while Path(f"/proc/{number}/comm").read_text() != "sleep\n":
+                    self.assertLess(time.monotonic(), end)
+                    time.sleep(.01)
                 self.assertEqual(select.select([node], [], [], 0)[0], [])
                 runner.kill()
             gone = select.select([node], [], [], 30)[0]
