@@ -67,8 +67,11 @@ complaint put_json(const value& x, bool binary, output& out, workspace& space) {
     return nullptr;
   } else if (x.kind == value_kind::instant || x.kind == value_kind::blocked) {
     return want_json;
-  } else if (!x.in_payload && !x.is_json) {
-    // Text from elsewhere must be JSON by itself.
+  } else if (!x.is_json
+             && (!x.in_payload
+                 || (x.kind == value_kind::payload && !x.fits_jsonb))) {
+    // Text from elsewhere must be JSON by itself, and nobody has looked at all
+    // of a payload.
     text = plain_text(x, space);
     std::size_t at = 0;
     if (!simdjson::validate_utf8(text) || scan_json(text, 0, -1, nullptr, at))

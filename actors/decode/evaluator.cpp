@@ -48,15 +48,19 @@ bool evaluator::fail_payload() {
   return fail(reject_stage::decode, payload_scanner::diagnose(*record_->value));
 }
 
-bool evaluator::check_payload() {
+bool evaluator::is_json() const noexcept {
   std::size_t at = 0;
-  return !payload_good_ || !scan_json(*record_->value, 0, -1, nullptr, at)
-         || fail_payload();
+  return payload_good_ && !scan_json(*record_->value, 0, -1, nullptr, at);
+}
+
+bool evaluator::check_payload() {
+  return !payload_good_ || is_json() || fail_payload();
 }
 
 bool evaluator::readable() {
+  // What nobody has asked for may be anything so far.
   if (!readable_)
-    readable_ = payload_good_ && !jsonb_complaint(scanner_.payload());
+    readable_ = is_json() && !jsonb_complaint(scanner_.payload());
   return *readable_;
 }
 

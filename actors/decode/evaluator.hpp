@@ -109,6 +109,9 @@ public:
   /// The payload is no JSON: says what is wrong with it.
   bool fail_payload();
 
+  /// Whether the payload is JSON as a whole, also where nobody has looked.
+  bool is_json() const noexcept;
+
   /// Reads a payload that seemed good once more, and slowly: false when it is
   /// not JSON after all.
   bool check_payload();

@@ -71,6 +71,30 @@ decoded decode_one(const pipeline_config& config,
 
 } // namespace
 
+TEST_CASE("a payload whose unread part is no JSON is not readable") {
+  // The last one has a string that does not end.
+  for (std::string_view wrong :
+       {R"({"n":1,"x":tru})", R"({"n":1,"x":-})",
+        R"({"n":1,"i":"8DDE8":90719925":["","\""x"},"legs":[{"price":2}]})"}) {
+    auto log = decode_one(shop(), wrong);
+    CAPTURE(wrong, log.why());
+    CHECK(log.logged() == rows{"Order,7,NULL," + std::string{wrong}});
+  }
+}
+
+TEST_CASE("a payload whose unread part is no JSON does not become jsonb") {
+  auto config = shop();
+  config.events[1].writes[0].columns[2].value = said("@payload");
+  for (std::string_view wrong :
+       {R"({"n":1,"x":tru})",
+        R"({"n":1,"i":"8DDE8":90719925":["","\""x"},"legs":[{"price":2}]})"}) {
+    auto log = decode_one(config, wrong);
+    CAPTURE(wrong);
+    CHECK(log.what == outcome::rejected);
+    CHECK(log.why().starts_with("not JSON: "));
+  }
+}
+
 TEST_CASE("a payload that is no JSON is a reject, and logged as it came") {
   auto bad = decode_one(shop(), R"({"n":1)");
   CHECK(bad.what == outcome::rejected);
