@@ -17,6 +17,17 @@ if(MILLRACE_SANITIZE)
     -fsanitize=${MILLRACE_SANITIZE})
 endif()
 
+# The threads of librdkafka, for the thread sanitizer to know them. Their first
+# function brings the others.
+if(MILLRACE_SANITIZE MATCHES thread)
+  add_library(millrace_c11_threads STATIC
+    ${PROJECT_SOURCE_DIR}/tests/support/c11_threads.cpp)
+  target_compile_features(millrace_c11_threads PRIVATE cxx_std_23)
+  target_link_options(millrace_c11_threads INTERFACE
+    -Wl,--undefined=thrd_create)
+  target_link_libraries(millrace_options INTERFACE millrace_c11_threads)
+endif()
+
 # Which code an input reached, see tests/fuzz.
 if(MILLRACE_FUZZ)
   target_compile_options(millrace_options INTERFACE

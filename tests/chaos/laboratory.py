@@ -39,9 +39,10 @@ LINGER = "linger.ms=50"
 ENDS_WITH_US = ("setpriv", "--pdeathsig", "KILL")
 
 # Beside `node.memory_bytes` a node has this (docs/operations.md), and a
-# sanitized build shadow memory, red zones and unoptimised code.
+# sanitized build shadow memory, red zones and unoptimised code. The thread
+# sanitizer has several words for each one that is touched.
 OVERHEAD_MIB = 160
-SANITIZED_FACTOR = 1.5
+SANITIZED_FACTORS = {"address": 1.5, "thread": 10}
 FREED = {"ASAN_OPTIONS": "quarantine_size_mb=1:"
          "allocator_release_to_os_interval_ms=500"}
 
@@ -111,8 +112,9 @@ def memory_bound_mib(program, configured_mib):
     """What a node may have at most, where it frees what it can (FREED)."""
     words = subprocess.run([program, "version"], capture_output=True,
                            text=True, check=True).stdout
-    return (configured_mib + OVERHEAD_MIB) * (
-        SANITIZED_FACTOR if "address" in words else 1)
+    return (configured_mib + OVERHEAD_MIB) * max(
+        (factor for name, factor in SANITIZED_FACTORS.items() if name in words),
+        default=1)
 
 
 def free_ports(n):
