@@ -33,7 +33,6 @@ struct round {
   }
 
   void end() {
-    // It holds the round.
     timer.dispose();
     if (!is_over())
       answer.deliver(std::move(report));
@@ -137,8 +136,13 @@ caf::result<actor_report> supervisor_state::inspect_all() {
   all->answer = self_->make_response_promise<actor_report>();
   // Held by this function, so that no early answer closes the round.
   all->open = 1;
+  // The handlers of the answers hold the round: a timer that did so, too,
+  // would keep it for ever where this actor ends before the time is over.
   all->timer = self_->run_delayed(config_.inspect_timeout,
-                                  [all] { all->end(); });
+                                  [weak = std::weak_ptr{all}] {
+                                    if (auto round = weak.lock())
+                                      round->end();
+                                  });
   for (std::size_t i = 0; i < children_.size(); ++i) {
     auto& x = *children_[i];
     if (!x.handle || x.asked == x.starts)

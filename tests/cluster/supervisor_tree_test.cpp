@@ -90,6 +90,23 @@ TEST_CASE_METHOD(two_levels, "who has not answered yet is not asked again") {
   log->held.clear();
 }
 
+TEST_CASE_METHOD(two_levels, "who asked a supervisor that ends hears of it") {
+  auto top = config({spec("a", manner::late)});
+  top.inspect_timeout = 1s;
+  run(top);
+  auto asked = self->request(aut, caf::infinite, inspect_atom_v);
+  drain();
+  self->send_exit(aut, caf::exit_reason::kill);
+  drain();
+  log->held.clear();
+  // Nothing else may hold the promise: what is not answered here leaks.
+  REQUIRE(self->has_next_message());
+  asked.receive([](const actor_report&) { FAIL("there was no report"); },
+                [](const caf::error& reason) {
+                  CHECK(reason == caf::sec::broken_promise);
+                });
+}
+
 TEST_CASE_METHOD(two_levels, "a supervisor that gives up is started again by "
                              "its parent, with all its children") {
   run(
