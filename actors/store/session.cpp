@@ -31,7 +31,7 @@ constexpr auto idle_check = 1s;
 /// that it has seen, and has a staging table for each that was merged into.
 constexpr uint32_t most_passed = 256;
 
-/// A connection that is looked for, and how many pools have had it.
+/// A connection between two sessions, and how many pools have had it.
 struct passed_connection final : open_session {
   passed_connection(connection x, uint32_t times)
     : conn{std::move(x)},

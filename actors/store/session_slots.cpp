@@ -63,7 +63,7 @@ session_slots::seat::seat(std::shared_ptr<session_slots> of, nudge wake,
 }
 
 session_slots::seat::~seat() {
-  leave();
+  stand_back();
   std::lock_guard guard{of_->mutex_};
   auto& mine = of_->places_.at(id_);
   mine.gone = true;
@@ -99,22 +99,15 @@ std::optional<session_slot> session_slots::seat::take() {
 }
 
 void session_slots::seat::stand_back() {
-  leave();
-}
-
-void session_slots::seat::leave() {
   std::unique_lock guard{of_->mutex_};
   auto& mine = of_->places_.at(id_);
-  auto unwanted = std::move(mine.connection);
-  if (unwanted && of_->next_wants(mine.kind)) {
-    mine.kept = false;
-    --mine.held;
-    auto told = of_->keep_for_next(std::move(unwanted));
-    guard.unlock();
-    told();
-    return;
-  }
-  if (unwanted) {
+  if (auto unwanted = std::move(mine.connection)) {
+    if (auto told = of_->hand_over(mine, unwanted)) {
+      mine.kept = false;
+      guard.unlock();
+      (*told)();
+      return;
+    }
     // Nobody else touches what is kept for this pool.
     guard.unlock();
     unwanted.reset();
@@ -223,24 +216,29 @@ session_slots::keep_for_next(std::unique_ptr<open_session> connection) {
   return to.wake;
 }
 
-bool session_slots::next_wants(const session_config* kind) {
-  if (line_.empty() || !kind)
-    return false;
+/// A slot with its connection, to the next pool if that wants one of this kind;
+/// nothing when it does not.
+std::optional<session_slots::nudge>
+session_slots::hand_over(place& from,
+                         std::unique_ptr<open_session>& connection) {
+  if (line_.empty() || !from.kind)
+    return std::nullopt;
   const auto* other = places_.at(*next_in_line()).kind;
-  return other && *other == *kind;
+  if (!other || *other != *from.kind)
+    return std::nullopt;
+  --from.held;
+  return keep_for_next(std::move(connection));
 }
 
 bool session_slots::pass_on(uint64_t id,
                             std::unique_ptr<open_session>& connection) {
   std::unique_lock guard{mutex_};
-  auto& from = places_.at(id);
-  if (!next_wants(from.kind))
+  auto told = hand_over(places_.at(id), connection);
+  if (!told)
     return false;
-  --from.held;
   coming_ -= std::min(coming_, 1U);
-  auto told = keep_for_next(std::move(connection));
   guard.unlock();
-  told();
+  (*told)();
   return true;
 }
 

@@ -126,8 +126,6 @@ public:
     bool waits() const;
 
   private:
-    void leave();
-
     std::shared_ptr<session_slots> of_;
     uint64_t id_;
   };
@@ -160,7 +158,8 @@ private:
   nudges hand_on();
   std::deque<uint64_t>::iterator next_in_line();
   nudge keep_for_next(std::unique_ptr<open_session> connection = {});
-  bool next_wants(const session_config* kind);
+  std::optional<nudge> hand_over(place& from,
+                                 std::unique_ptr<open_session>& connection);
   bool has_room() const noexcept;
 
   const uint32_t limit_;
