@@ -1,5 +1,6 @@
 #include "actors/coordinator/migration_history.hpp"
 
+#include "actors/store/catalog.hpp"
 #include "actors/store/sql_text.hpp"
 #include "actors/store/sql_values.hpp"
 
@@ -49,13 +50,6 @@ history_tables::history_tables(connection& conn, std::string schema)
     steps_{quote_identifier(schema_, "schema_migration_steps")} {
 }
 
-store_result<bool> history_tables::is_there(const std::string& table) {
-  auto found = conn_.query("SELECT to_regclass($1) IS NOT NULL", {table});
-  if (!found)
-    return std::unexpected{std::move(found.error())};
-  return bool_of(found->rows[0][0]);
-}
-
 store_result<void> history_tables::check_shape() {
   auto found = conn_.query(
     "SELECT count(*) FROM pg_catalog.pg_attribute WHERE attrelid = "
@@ -77,7 +71,7 @@ store_result<void> history_tables::check_shape() {
 
 store_result<migration_history> history_tables::read(const std::string& set) {
   migration_history result;
-  auto there = is_there(versions_);
+  auto there = has_relation(conn_, versions_);
   if (!there)
     return std::unexpected{std::move(there.error())};
   if (!*there)
@@ -95,7 +89,7 @@ store_result<migration_history> history_tables::read(const std::string& set) {
     return std::unexpected{std::move(rows.error())};
   for (const auto& row : rows->rows)
     result.versions.push_back(read_row(row));
-  there = is_there(steps_);
+  there = has_relation(conn_, steps_);
   if (!there)
     return std::unexpected{std::move(there.error())};
   if (!*there)
@@ -124,7 +118,7 @@ store_result<migration_history> history_tables::read(const std::string& set) {
 
 store_result<std::vector<std::string>> history_tables::missing() {
   std::vector<std::string> result;
-  auto there = is_there(versions_);
+  auto there = has_relation(conn_, versions_);
   if (!there)
     return std::unexpected{std::move(there.error())};
   if (*there)
@@ -132,7 +126,7 @@ store_result<std::vector<std::string>> history_tables::missing() {
       return std::unexpected{std::move(good.error())};
   // The table that came last: where it is, everything is. Roles that may not
   // create anything can then still ask for what is applied already.
-  there = is_there(steps_);
+  there = has_relation(conn_, steps_);
   if (!there)
     return std::unexpected{std::move(there.error())};
   if (*there)

@@ -78,7 +78,6 @@ public:
                                   const migration& file);
 
 private:
-  store_result<bool> is_there(const std::string& table);
   store_result<void> check_shape();
 
   connection& conn_;

@@ -1,6 +1,7 @@
 #include "actors/coordinator/migrator.hpp"
 
 #include "actors/coordinator/step_runner.hpp"
+#include "actors/store/catalog.hpp"
 #include "actors/store/sql_text.hpp"
 #include "actors/store/sql_values.hpp"
 
@@ -69,10 +70,10 @@ missing_tenant(connection& conn, const migration_target& target) {
   auto result = "INSERT INTO millrace.tenant (name, schema) VALUES ("
                 + quote_literal(*target.tenant) + ", "
                 + quote_literal(target.schema) + ')';
-  auto there = conn.query("SELECT to_regclass('millrace.tenant') IS NOT NULL");
+  auto there = has_relation(conn, "millrace.tenant");
   if (!there)
     return std::unexpected{std::move(there.error())};
-  if (!bool_of(there->rows.at(0)[0]))
+  if (!*there)
     return result;
   auto known = is_registered(conn, target);
   if (!known)

@@ -1,5 +1,6 @@
 #include "actors/coordinator/schema_check.hpp"
 
+#include "actors/store/catalog.hpp"
 #include "actors/store/sql_text.hpp"
 #include "actors/store/sql_values.hpp"
 
@@ -128,11 +129,10 @@ FROM typ t)";
 /// Detached already, or about to be: noted before.
 store_result<std::string> leaving_partitions(connection& conn,
                                              const std::string& schema) {
-  auto there = conn.query(
-    "SELECT to_regclass('millrace.partition_removal') IS NOT NULL");
+  auto there = has_relation(conn, "millrace.partition_removal");
   if (!there)
     return std::unexpected{std::move(there.error())};
-  if (!bool_of(there->rows.at(0)[0]))
+  if (!*there)
     return "{}";
   auto found = conn.query("SELECT coalesce(array_agg(partition_name), '{}') "
                           "FROM millrace.partition_removal WHERE schema_name = "

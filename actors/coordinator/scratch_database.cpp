@@ -1,6 +1,7 @@
 #include "actors/coordinator/scratch_database.hpp"
 
 #include "actors/coordinator/server_statement.hpp"
+#include "actors/store/catalog.hpp"
 #include "actors/store/sql_text.hpp"
 #include "actors/store/sql_values.hpp"
 
@@ -68,11 +69,11 @@ read_applied_sets(connection& real, const migration_set& set,
   }
   // In the order in which they came: one may build upon another.
   auto table = quote_identifier(target.schema, "schema_migrations");
-  auto there = real.query("SELECT to_regclass($1) IS NOT NULL", {table});
+  auto there = has_relation(real, table);
   if (!there)
     return std::unexpected{text_of_error(there.error())};
   std::vector<std::string> names;
-  if (bool_of(there->rows.at(0)[0])) {
+  if (*there) {
     auto found = real.query("SELECT pack FROM " + table
                             + " GROUP BY pack ORDER BY min(applied_at), pack");
     if (!found)

@@ -26,6 +26,13 @@ constexpr auto keys_query
 
 } // namespace
 
+store_result<bool> has_relation(connection& conn, const std::string& name) {
+  auto found = conn.query("SELECT to_regclass($1) IS NOT NULL", {name});
+  if (!found)
+    return std::unexpected{std::move(found.error())};
+  return bool_of(found->rows.at(0)[0]);
+}
+
 store_result<table_schema> read_table_schema(connection& conn,
                                              const std::string& schema,
                                              const std::string& table) {

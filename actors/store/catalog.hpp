@@ -7,6 +7,10 @@
 
 namespace millrace {
 
+/// Whether there is a relation of this name, which is quoted and has its
+/// schema.
+store_result<bool> has_relation(connection& conn, const std::string& name);
+
 /// Reads a table's columns and unique keys from the catalog, in one statement
 /// each. `misconfigured` when there is no such table, or when it is none that
 /// rows can be copied into.

@@ -1,6 +1,7 @@
 #include "nodes/cli/db_seed.hpp"
 
 #include "actors/coordinator/sql_script.hpp"
+#include "actors/store/catalog.hpp"
 #include "actors/store/sql_text.hpp"
 #include "actors/store/sql_values.hpp"
 #include "nodes/cli/migrate_jobs.hpp"
@@ -21,10 +22,10 @@ rows_of_each(connection& conn, const std::string& schema,
   std::vector<int64_t> result;
   for (const auto& table : tables) {
     auto name = quote_identifier(schema, table);
-    auto there = conn.query("SELECT to_regclass($1) IS NOT NULL", {name});
+    auto there = has_relation(conn, name);
     if (!there)
       return std::unexpected{std::move(there.error())};
-    if (!bool_of(there->rows.at(0)[0])) {
+    if (!*there) {
       result.push_back(0);
       continue;
     }

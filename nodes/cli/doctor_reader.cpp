@@ -2,6 +2,7 @@
 
 #include "actors/coordinator/migrator.hpp"
 #include "actors/coordinator/partition_catalog.hpp"
+#include "actors/store/catalog.hpp"
 #include "actors/store/sql_text.hpp"
 #include "actors/store/sql_values.hpp"
 #include "nodes/cli/doctor_grants.hpp"
@@ -84,10 +85,10 @@ store_result<void> doctor_reader::read_migrations() {
     if (tenant.database != database_.name)
       continue;
     auto table = quote_identifier(tenant.schema, "schema_migrations");
-    auto there = conn_.query("SELECT to_regclass($1) IS NOT NULL", {table});
+    auto there = has_relation(conn_, table);
     if (!there)
       return std::unexpected{std::move(there.error())};
-    if (!bool_of(there->rows.at(0)[0]))
+    if (!*there)
       continue;
     auto sets
       = conn_.query("SELECT DISTINCT pack FROM " + table + " ORDER BY 1");
