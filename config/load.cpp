@@ -10,6 +10,7 @@
 #include "config/values.hpp"
 
 #include <algorithm>
+#include <cstdlib>
 #include <format>
 #include <tuple>
 
@@ -339,6 +340,14 @@ std::string to_string(const problem& x) {
   if (!x.hint.empty())
     result += "; " + x.hint;
   return printable(result);
+}
+
+std::optional<std::string>
+load_options::variable(const std::string& name) const {
+  if (environment)
+    return environment(name);
+  const auto* text = std::getenv(name.c_str());
+  return text ? std::optional<std::string>{text} : std::nullopt;
 }
 
 load_result parse_config(std::string_view text, const std::string& name,

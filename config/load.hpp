@@ -46,6 +46,9 @@ struct load_options {
   /// environment unless given.
   std::function<std::optional<std::string>(const std::string&)> environment;
 
+  /// A variable of that environment; nothing when it is not set.
+  std::optional<std::string> variable(const std::string& name) const;
+
   /// What is wrong with a property of librdkafka and its value, or nothing.
   /// Must not tell the value, which may be a password. Unless given, only
   /// properties that the protocol owns are refused.

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cstdlib>
 #include <string_view>
 #include <utility>
 
@@ -17,11 +16,6 @@ constexpr auto url_variable = "--database-url";
 constexpr auto place_keys = std::to_array<std::string_view>(
   {"url", "host", "port", "database", "user", "password", "sslmode",
    "sslrootcert", "sslcert", "sslkey", "parameters"});
-
-std::optional<std::string> variable_of_process(const std::string& name) {
-  const auto* text = std::getenv(name.c_str());
-  return text ? std::optional<std::string>{text} : std::nullopt;
-}
 
 tree_node text_node(const source_position& at, std::string text) {
   tree_node result;
@@ -59,10 +53,9 @@ load_options put_postgresql_url(tree_node& root, const load_options& options) {
     });
     table->value.members.push_back({"url", at, reference_node(at)});
   }
-  auto others = options.environment ? options.environment : variable_of_process;
-  result.environment = [url = options.postgresql_url,
-                        others](const std::string& name) {
-    return name == url_variable ? std::optional{url} : others(name);
+  result.environment = [options](const std::string& name) {
+    return name == url_variable ? std::optional{options.postgresql_url}
+                                : options.variable(name);
   };
   return result;
 }

@@ -3,7 +3,6 @@
 #include "config/file.hpp"
 #include "config/values.hpp"
 
-#include <cstdlib>
 #include <format>
 #include <stdexcept>
 
@@ -62,11 +61,7 @@ std::optional<secret> reader::fetch(const tree_node& from,
   }
   if (key == "file")
     return fetch_file(value, path + ".file");
-  std::optional<std::string> found;
-  if (outside_.environment)
-    found = outside_.environment(value.text);
-  else if (auto* text = std::getenv(value.text.c_str()))
-    found = text;
+  auto found = outside_.variable(value.text);
   if (found && !found->empty())
     return secret{std::move(*found)};
   add(value.at, path + ".env",
