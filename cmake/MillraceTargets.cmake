@@ -43,6 +43,14 @@ if(MILLRACE_SANITIZE MATCHES undefined)
     -fno-sanitize=undefined)
 endif()
 
+# Tests wait for nodes more than for the compiler: where this is set, libraries
+# are compiled with it, and tests as the build type says.
+set(MILLRACE_LIBRARY_OPTIMISATION "" CACHE STRING
+  "How to optimise libraries, such as -O1; empty: as the build type says")
+add_library(millrace_library_options INTERFACE)
+target_compile_options(millrace_library_options INTERFACE
+  ${MILLRACE_LIBRARY_OPTIMISATION})
+
 # A library's sources eight at a time in one run of the compiler: what headers
 # cost is paid once for all of them, a third of a build from nothing. Builds by
 # hand and clang-tidy see each source alone.
@@ -95,7 +103,7 @@ function(millrace_library name)
   set_target_properties(${name} PROPERTIES MILLRACE_SOURCES "${arg_SOURCES}")
   target_link_libraries(${name}
     PUBLIC millrace_options ${arg_PUBLIC}
-    PRIVATE ${arg_PRIVATE})
+    PRIVATE millrace_library_options ${arg_PRIVATE})
   if(MILLRACE_UNITY)
     # What a source keeps to itself is in no main file then.
     target_compile_options(${name} PRIVATE -Wno-subobject-linkage)

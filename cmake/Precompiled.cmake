@@ -27,12 +27,13 @@ function(millrace_precompiled name)
     ${millrace_standard_headers} ${arg_HEADERS})
 endfunction()
 
-millrace_precompiled(millrace_precompiled_plain)
+millrace_precompiled(millrace_precompiled_plain
+  LIBS millrace_library_options)
 millrace_precompiled(millrace_precompiled_actors
   HEADERS <caf/actor_system.hpp> <caf/event_based_actor.hpp>
     <caf/scoped_actor.hpp> <caf/send.hpp> <caf/typed_actor.hpp>
     <caf/typed_event_based_actor.hpp> <caf/typed_response_promise.hpp>
-  LIBS CAF::core)
+  LIBS millrace_library_options CAF::core)
 millrace_precompiled(millrace_precompiled_tests
   HEADERS <catch2/catch_test_macros.hpp>
     <catch2/generators/catch_generators.hpp>
