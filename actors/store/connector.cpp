@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <charconv>
+#include <format>
+#include <memory>
 #include <string_view>
 #include <utility>
 
@@ -29,6 +31,25 @@ std::unexpected<store_error> refused(std::string message) {
                                      std::move(message)}};
 }
 
+/// How our side finds out that the server's host is gone is how the server does
+/// with ours: a session that waits for rows of a COPY heeds no timeout of
+/// PostgreSQL, and would stand for the two hours of most systems.
+std::string same_keepalives(PGconn* raw) {
+  std::string result;
+  std::unique_ptr<PQconninfoOption, decltype(&PQconninfoFree)> options{
+    PQconninfo(raw), PQconninfoFree};
+  for (const auto* x = options.get(); x && x->keyword; ++x) {
+    auto name = std::string_view{x->keyword};
+    auto value = std::string_view{x->val ? x->val : ""};
+    int64_t number = 0;
+    if (name.starts_with("keepalives_")
+        && std::from_chars(value.data(), value.data() + value.size(), number).ec
+             == std::errc{})
+      result += std::format("SET tcp_{} = {};", name, number);
+  }
+  return result;
+}
+
 void ignore_notice(void*, const char*) {
   // Notices tell of tables that exist already and the like.
 }
@@ -44,24 +65,23 @@ public:
       failure_ = store_error{store_errc::refused, {}, *problem};
       return;
     }
+    // Of one name the last counts.
     std::vector<const char*> names, values;
-    for (const auto& [name, value] : config_.keywords) {
-      names.push_back(name.c_str());
-      values.push_back(value.c_str());
-    }
-    auto tcp_timeout = std::to_string(config_.tcp_user_timeout.count());
     auto add = [&](const char* name, const char* value) {
       names.push_back(name);
       values.push_back(value);
     };
-    add("application_name", config_.application_name.c_str());
-    add("client_encoding", "UTF8");
-    add("target_session_attrs", "read-write");
-    add("tcp_user_timeout", tcp_timeout.c_str());
     // A host that is gone must be noticed while we wait for its answer, too.
     add("keepalives_idle", "10");
     add("keepalives_interval", "5");
     add("keepalives_count", "4");
+    for (const auto& [name, value] : config_.keywords)
+      add(name.c_str(), value.c_str());
+    auto tcp_timeout = std::to_string(config_.tcp_user_timeout.count());
+    add("application_name", config_.application_name.c_str());
+    add("client_encoding", "UTF8");
+    add("target_session_attrs", "read-write");
+    add("tcp_user_timeout", tcp_timeout.c_str());
     names.push_back(nullptr);
     values.push_back(nullptr);
     raw_ = PQconnectStartParams(names.data(), values.data(), 1);
@@ -177,7 +197,8 @@ store_result<connection> connector::wrap(pg_conn* raw, int announced_pid,
                 + "SET DateStyle = 'ISO, YMD'; SET TimeZone = 'UTC'; "
                   // Staging tables have no statistics: plans look dearer than
                   // they are, and would be compiled anew for each flush.
-                  "SET jit = off;";
+                  "SET jit = off;"
+                + same_keepalives(result.impl_->raw);
   if (result.server_version() >= 170'000)
     script += set("transaction_timeout", config.transaction_timeout);
   if (auto done = result.run(script); !done)

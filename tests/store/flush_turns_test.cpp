@@ -79,3 +79,17 @@ TEST_CASE_METHOD(store_fixture, "a session has every protective timeout that "
            "idle_in_transaction_session_timeout=59000 lock_timeout=4000 "
            "statement_timeout=61000 transaction_timeout=301000");
 }
+
+TEST_CASE_METHOD(store_fixture, "server and client find out in the same time "
+                                "that the other one is gone") {
+  auto keepalives = [](connection to) {
+    auto found = must(
+      to.query("SELECT string_agg(setting, ' ' ORDER BY name) FROM pg_settings "
+               "WHERE name LIKE 'tcp_keepalives_%'"));
+    return *found.rows[0][0];
+  };
+  auto limits = config();
+  CHECK(keepalives(must(connection::open(limits))) == "4 10 5");
+  limits.keywords.emplace_back("keepalives_idle", "30");
+  CHECK(keepalives(must(connection::open(limits))) == "4 30 5");
+}
