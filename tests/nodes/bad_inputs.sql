@@ -21,6 +21,8 @@ CREATE TABLE keyed (id text PRIMARY KEY, v text);
 
 CREATE TABLE legs (part int, off bigint, place int, price numeric);
 
+CREATE TABLE whole (part int, off bigint, i8 bigint, doc jsonb);
+
 CREATE TABLE state (id text PRIMARY KEY, version bigint, v text);
 
 CREATE TABLE latest (id text PRIMARY KEY, v text, w text DEFAULT 'default');
