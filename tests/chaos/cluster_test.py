@@ -16,6 +16,7 @@ import time
 import unittest
 
 from case import Case, run
+from certificates import certify, tls
 from laboratory import BUSY, free_ports, table
 
 
@@ -186,12 +187,12 @@ class Cluster(Case):
         lab = self.reader_and_writer()
         plain = lab.more
         for authority in ("ours", "theirs"):
-            self.certify(lab.directory, authority)
-        lab.more = plain + self.tls(lab.directory, "ours")
+            certify(lab.directory, authority)
+        lab.more = plain + tls(lab.directory, "ours")
         self.feed_peers(lab, "reader", "writer")
         lab.kill_node("reader")
         # Without a certificate, and with one of another authority.
-        for more in (plain, plain + self.tls(lab.directory, "theirs")):
+        for more in (plain, plain + tls(lab.directory, "theirs")):
             lab.more = more
             lab.start_peer("reader")
             lab.wait_until(lambda: "peer-waiting" in lab.log_of("reader"), 60,
@@ -202,34 +203,9 @@ class Cluster(Case):
             self.assertEqual(state, "expected")
             lab.kill_node("reader")
             (lab.directory / "reader.log").write_text("")
-        lab.more = plain + self.tls(lab.directory, "ours")
+        lab.more = plain + tls(lab.directory, "ours")
         lab.start_peer("reader")
         self.prove(lab)
-
-    @staticmethod
-    def certify(folder, authority):
-        """A private authority and one node's certificate."""
-        def openssl(*words):
-            subprocess.run(["openssl", *words], check=True, cwd=folder,
-                           stdout=subprocess.DEVNULL,
-                           stderr=subprocess.DEVNULL)
-        openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
-                "-subj", f"/CN={authority}", "-keyout", f"{authority}-ca.key",
-                "-out", f"{authority}-ca.pem")
-        openssl("req", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=node",
-                "-keyout", f"{authority}.key", "-out", f"{authority}.csr")
-        openssl("x509", "-req", "-in", f"{authority}.csr", "-days", "2",
-                "-CA", f"{authority}-ca.pem", "-CAkey", f"{authority}-ca.key",
-                "-CAcreateserial", "-out", f"{authority}.pem")
-
-    @staticmethod
-    def tls(folder, authority):
-        return f"""
-[cluster.tls]
-certificate = "{folder / authority}.pem"
-key = "{folder / authority}.key"
-authority = "{folder / authority}-ca.pem"
-"""
 
 
 if __name__ == "__main__":

@@ -23,8 +23,9 @@ CONTROL = "control"
 # What flows, by name: words of run.py. A control of each is clean.
 TRAFFIC = {
     "steady": ("--rate", "100"),
-    # Lanes that have nothing to do for a while, and floors that move seldom.
-    "thin": ("--rate", "30", "--floor-interval", "10"),
+    # Floors that move seldom, but more often than most lanes have something to
+    # do, so that it is the floor that comes first after a failover.
+    "thin": ("--rate", "2", "--floor-interval", "10"),
     # What was sent last is often a lane's last for a while.
     "few": ("--rate", "40"),
     # Several records of one key in each flush, in the last one as well.

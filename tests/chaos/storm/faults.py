@@ -8,18 +8,23 @@ is the one that started the servers.
 import os
 import signal
 import socket
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
-import network
-from fault import GROUND, NODES, Fault
-from faults_beside import Breaker, Partitions, Recreated, Retention
-from faults_pg import (Backends, Connections, Ddl, Disk, Doubt, Failover,
-                       Locked, MaxConnections, PgAsync, PgCrash, PgRestart,
-                       WalDisk)
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-CLOCK = sorted(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))
+import network  # noqa: E402
+from certificates import CLOCK  # noqa: E402
+from fault import GROUND, NODES, Fault  # noqa: E402
+from faults_beside import (Breaker, Partitions, Recreated,  # noqa: E402
+                           Retention)
+from faults_pg import (Backends, Connections, Ddl, Disk,  # noqa: E402
+                       Doubt, Failover, Locked, MaxConnections, PgAsync,
+                       PgCrash, PgRestart, WalDisk)
+
+WAITS = "libmillrace-c11-threads.so"  # tests/support/c11_threads.cpp
 IDLE_CONNECTIONS = 100
 
 
@@ -117,13 +122,16 @@ class Clock(Fault):
     def why_not(cls, storm):
         if not CLOCK:
             return "libfaketime is not installed"
+        if not (storm.world.bin / WAITS).exists():
+            return f"{WAITS} is not beside the programs"
 
     def begin(self):
         self.name = self.node()
         off = self.chance.choice(("+1h", "-1h"))
         self.world.kill_node(self.name)
         self.storm.restart(self.name, {
-            "LD_PRELOAD": str(CLOCK[0]), "FAKETIME": off,
+            "LD_PRELOAD": f"{self.world.bin / WAITS}:{CLOCK[0]}",
+            "FAKETIME": off,
             "FAKETIME_DONT_FAKE_MONOTONIC": "1", "DONT_FAKE_MONOTONIC": "1",
             "ASAN_OPTIONS": "verify_asan_link_order=0:"
             + self.world.environment()["ASAN_OPTIONS"]})

@@ -3,6 +3,7 @@ topologies. Each node has a way of its own to PostgreSQL (a proxy), so that it
 can be cut off alone and so that the server may be another one tomorrow."""
 
 import json
+import shutil
 import subprocess
 import sys
 import threading
@@ -13,6 +14,7 @@ from urllib.parse import urlsplit
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import side  # noqa: E402
+from certificates import certify, tls  # noqa: E402
 from events import PARTITIONS, Feed  # noqa: E402
 from laboratory import (FREED, LINGER, Laboratory, free_ports,  # noqa: E402
                         table)
@@ -195,6 +197,10 @@ class World(Laboratory):
         self.primary = None  # after a failover: the server in its place
         if topology != "alone":
             self.more = table(*((x, self.ports[x], "") for x in names))
+            # Without, CAF takes whatever length a stranger names.
+            if shutil.which("openssl"):
+                certify(self.directory, "storm")
+                self.more += tls(self.directory, "storm")
         if topology == "group":
             self.kafka_more = ('group = "storm"\n[kafka.properties]\n'
                                '"session.timeout.ms" = 6000\n')
