@@ -241,9 +241,14 @@ std::expected<client_handle, kafka_error> make_client(client_kind kind,
   auto type = kind == client_kind::consumer ? RD_KAFKA_CONSUMER
                                             : RD_KAFKA_PRODUCER;
   auto* client = rd_kafka_new(type, conf.get(), reason.data(), reason.size());
-  if (client == nullptr)
+  if (client == nullptr) {
+    // Without a thread or memory for it no property is to blame.
+    if (auto code = rd_kafka_last_error();
+        code == RD_KAFKA_RESP_ERR__CRIT_SYS_RESOURCE)
+      return std::unexpected{classify(code, "kafka client", reason.data())};
     return std::unexpected{
       bad_property(std::format("kafka client: {}", reason.data()))};
+  }
   // From here on the configuration belongs to the client.
   [[maybe_unused]] auto* taken = conf.release();
   return client_handle{client};
@@ -299,7 +304,7 @@ kafka_properties_fault(const kafka_properties& properties) {
     return conf.error().message;
   auto client = kafka_detail::make_client(kafka_detail::client_kind::consumer,
                                           std::move(*conf));
-  if (!client)
+  if (!client && client.error().code == kafka_errc::bad_config)
     return client.error().message;
   return std::nullopt;
 }
