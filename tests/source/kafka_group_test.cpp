@@ -51,7 +51,7 @@ struct fixture {
   /// Polls all until they hold the whole topic, each something, nothing twice.
   bool shared_out(std::vector<member*> all) {
     // The mock cluster takes some rounds of seconds for a rebalance.
-    auto end = std::chrono::steady_clock::now() + 60s;
+    auto end = std::chrono::steady_clock::now() + 120s;
     while (std::chrono::steady_clock::now() < end) {
       std::size_t sum = 0;
       std::set<int32_t> seen;
