@@ -9,16 +9,40 @@
 #include <array>
 #include <format>
 #include <map>
+#include <mutex>
+#include <utility>
 
 namespace millrace {
 
 using namespace kafka_detail;
 
+namespace {
+
+/// What librdkafka calls back with: within `poll`, and within the drain of any
+/// partition's queue, which is another thread's.
+class error_list {
+public:
+  void add(kafka_error x) {
+    std::lock_guard guard{mutex_};
+    errors_.push_back(std::move(x));
+  }
+
+  std::vector<kafka_error> take() {
+    std::lock_guard guard{mutex_};
+    return std::exchange(errors_, {});
+  }
+
+private:
+  std::mutex mutex_;
+  std::vector<kafka_error> errors_;
+};
+
+} // namespace
+
 struct kafka_consumer::impl {
   kafka_consumer_config config;
 
-  /// Filled by callbacks within `poll`.
-  std::vector<kafka_error> errors;
+  error_list errors;
 
   /// Read by librdkafka's threads until the client is gone.
   topic_watch topics;
@@ -147,7 +171,7 @@ kafka_consumer::open(kafka_consumer_config config) {
       rd_kafka_fatal_error(client, text.data(), text.size());
       reason = text.data();
     }
-    self_of<impl>(opaque).errors.push_back(
+    self_of<impl>(opaque).errors.add(
       classify(code, "kafka", reason != nullptr ? reason : ""));
   });
   rd_kafka_conf_set_log_cb(raw, [](const rd_kafka_t* from, int level,
@@ -253,16 +277,16 @@ std::vector<kafka_error> kafka_consumer::poll() {
       break;
     if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
       // Records must come through their own queue; one that does not is lost.
-      impl_->errors.push_back(
+      impl_->errors.add(
         classify(RD_KAFKA_RESP_ERR__FATAL,
                  "kafka: a record came outside its partition's queue"));
       continue;
     }
     const char* text = rd_kafka_message_errstr(message.get());
-    impl_->errors.push_back(
+    impl_->errors.add(
       classify(message->err, "kafka", text != nullptr ? text : ""));
   }
-  return std::exchange(impl_->errors, {});
+  return impl_->errors.take();
 }
 
 void kafka_consumer::commit_hint(std::span<const kafka_assignment> positions) {

@@ -33,7 +33,7 @@ struct kafka_consumer_config {
   /// block nor throw.
   std::function<void(const kafka_log_line&)> on_log;
 
-  /// Called within `poll` with librdkafka's statistics as JSON, when
+  /// Called within `poll` or a drain with librdkafka's statistics as JSON, when
   /// `statistics.interval.ms` is set.
   std::function<void(std::string_view)> on_statistics;
 
