@@ -90,9 +90,7 @@ lane_writer_actor::behavior_type lane_writer_state::make_behavior() {
 
 void lane_writer_state::receive(lane_batch& x) {
   auto from = origin_of(x.reply_to);
-  auto& last = consumers_[x.data->source];
-  if (last != x.reply_to)
-    last = x.reply_to;
+  consumers_[x.data->source] = x.reply_to;
   core_.receive(std::move(x.data), x.at, from);
   pump();
 }
@@ -160,9 +158,14 @@ void lane_writer_state::send_replies() {
 }
 
 origin lane_writer_state::origin_of(const caf::actor& who) {
-  for (const auto& [number, actor] : origins_)
-    if (actor == who)
+  // Handles of one actor are equal, also where the connection of one of them is
+  // lost, and what is sent by that one is dropped without a word: the latest
+  // counts.
+  for (auto& [number, actor] : origins_)
+    if (actor == who) {
+      actor = who;
       return number;
+    }
   forget_origins();
   origin result{++last_origin_};
   origins_.emplace(result, who);

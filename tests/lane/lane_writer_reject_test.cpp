@@ -2,6 +2,10 @@
 
 #include "tests/lane/writer_fixture.hpp"
 
+#include <caf/actor_config.hpp>
+#include <caf/actor_proxy.hpp>
+#include <caf/make_actor.hpp>
+
 #include <algorithm>
 
 using namespace millrace;
@@ -16,6 +20,25 @@ flush_result refused_row() {
   result.message = "new row violates check constraint";
   result.reason = result.message + "; Failing row contains (secret)";
   return result;
+}
+
+/// A handle whose connection is lost: equal to the actor's own, and deaf.
+class lost_proxy final : public caf::actor_proxy {
+public:
+  using actor_proxy::actor_proxy;
+
+  bool enqueue(caf::mailbox_element_ptr, caf::execution_unit*) override {
+    return false;
+  }
+
+  void kill_proxy(caf::execution_unit*, caf::error) override {
+  }
+};
+
+caf::actor lost_handle_of(const caf::actor& who, caf::actor_system& sys) {
+  caf::actor_config config;
+  return caf::make_actor<lost_proxy, caf::actor>(who.id(), who.node(), &sys,
+                                                 config);
 }
 
 struct fixture : writer_fixture {
@@ -177,4 +200,23 @@ TEST_CASE_METHOD(fixture, "senders are forgotten once they are answered") {
                                    &std::pair<std::string, int64_t>::first);
   REQUIRE(senders != all.end());
   CHECK(senders->second <= 64);
+}
+
+TEST_CASE_METHOD(fixture, "after a connection was lost, answers and questions "
+                          "go by the new one") {
+  auto lost = lost_handle_of(consumer, sys);
+  REQUIRE(lost == consumer);
+  self->send(aut, lane_batch{make_sample({.from = 0, .to = 10, .rows = {1}}),
+                             slot{0}, lost});
+  drain();
+  CHECK(said().empty());
+  log->record.found = true;
+  poison(13);
+  give({.from = 10, .to = 20, .rows = {11, 12, 13, 14}});
+  for (int i = 0; i < 10; ++i)
+    advance(1s);
+  CHECK(log->wanted.size() == 1);
+  auto all = said();
+  REQUIRE_FALSE(all.empty());
+  CHECK(all.back() == "ack 20");
 }
