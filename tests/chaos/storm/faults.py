@@ -16,13 +16,13 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import network  # noqa: E402
-from certificates import CLOCK  # noqa: E402
 from fault import GROUND, NODES, Fault  # noqa: E402
 from faults_beside import (Breaker, Partitions, Recreated,  # noqa: E402
                            Retention)
 from faults_pg import (Backends, Connections, Ddl, Disk,  # noqa: E402
                        Doubt, Failover, Locked, MaxConnections, PgAsync,
                        PgCrash, PgRestart, WalDisk)
+from laboratory import CLOCK  # noqa: E402
 
 WAITS = "libmillrace-c11-threads.so"  # tests/support/c11_threads.cpp
 IDLE_CONNECTIONS = 100
