@@ -1,5 +1,6 @@
 #include "actors/store/backup_facts.hpp"
 
+#include "actors/store/catalog.hpp"
 #include "actors/store/sql_steps.hpp"
 #include "actors/store/sql_text.hpp"
 
@@ -118,11 +119,10 @@ std::vector<kept_partition> partitions_of(connection& conn) {
 /// Backfills that have come to their end read nothing any more.
 void retire_finished(connection& conn, std::vector<kept_partition>& all) {
   // A backup may be older than they are.
-  auto known = ask(conn,
-                   "SELECT to_regclass('millrace.backfill_progress') IS NOT "
-                   "NULL",
-                   {});
-  if (!bool_of(known.at(0)[0]))
+  auto known = has_relation(conn, "millrace.backfill_progress");
+  if (!known)
+    throw failed_statement{std::move(known.error())};
+  if (!*known)
     return;
   for (const auto& x : ask(conn,
                            "SELECT pipeline, topic, partition FROM "
