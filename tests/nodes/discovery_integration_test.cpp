@@ -55,8 +55,7 @@ TEST_CASE_METHOD(topics_fixture, "a topic that is made again while it is read "
   start("[\"" + topic + "\", \"" + other + "\"]");
   send(topic, 0, 50, "old");
   wait_for_rows("v = 'old'", 50);
-  must(client.delete_topic(topic, 20s));
-  create(topic, 1);
+  make_again(topic);
   send(topic, 0, 10, "new");
   eventually([&] { return said().contains("topic recreated"); });
   CHECK(said().contains("millrace lanes adopt-topic p " + topic));
@@ -106,8 +105,7 @@ TEST_CASE_METHOD(topics_fixture, "a topic that is made again is noticed by the "
   start("[\"" + topic + "\"]");
   send(topic, 0, 50, "old");
   wait_for_rows("v = 'old'", 50);
-  must(client.delete_topic(topic, 20s));
-  create(topic, 1);
+  make_again(topic);
   send(topic, 0, 200, "new");
   eventually([&] { return said().contains("topic recreated"); });
   CHECK(rows("v = 'new'") == 0);
@@ -122,8 +120,7 @@ TEST_CASE_METHOD(topics_fixture, "nothing of a topic is written that was made "
   send(topic, 0, 50, "old");
   wait_for_rows("v = 'old'", 50);
   signal(SIGSTOP);
-  must(client.delete_topic(topic, 20s));
-  create(topic, 1);
+  make_again(topic);
   send(topic, 0, 200, "new");
   signal(SIGCONT);
   eventually([&] { return said().contains("topic recreated"); });

@@ -110,6 +110,17 @@ columns.v = ".v"
     });
   }
 
+  /// Under the node that reads it.
+  void make_again(const std::string& name) {
+#ifdef __SANITIZE_THREAD__
+    // librdkafka 2.4 to 2.8 reads then what it has freed (its #4778), and this
+    // sanitizer's allocator has given it to somebody else by that time.
+    SKIP("librdkafka's #4778 ends a node under the thread sanitizer");
+#endif
+    must(client.delete_topic(name, 20s));
+    create(name, 1);
+  }
+
   void send(const std::string& topic, int32_t where, int n,
             const std::string& v = "x") {
     auto producer = must(kafka_producer::open(properties, topic));
