@@ -11,6 +11,17 @@
 
 namespace millrace {
 
+namespace {
+
+/// Handles of one actor are equal, also where the connection of one of them is
+/// lost, and what is sent by that one is dropped without a word.
+bool is_another(const caf::actor& one, const caf::actor& other) {
+  return caf::actor_cast<caf::actor_control_block*>(one)
+         != caf::actor_cast<caf::actor_control_block*>(other);
+}
+
+} // namespace
+
 std::optional<std::string> validate(const lane_writer_config& config) {
   if (config.limits.flush_bytes == 0)
     return "limits.flush_bytes must be at least 1";
@@ -90,8 +101,13 @@ lane_writer_actor::behavior_type lane_writer_state::make_behavior() {
 
 void lane_writer_state::receive(lane_batch& x) {
   auto from = origin_of(x.reply_to);
-  consumers_[x.data->source] = x.reply_to;
+  auto source = x.data->source;
+  auto& reader = consumers_[source];
+  auto another = is_another(reader, x.reply_to);
+  reader = x.reply_to;
   core_.receive(std::move(x.data), x.at, from);
+  if (another && asked_ == source)
+    fetch();
   pump();
 }
 
@@ -158,9 +174,7 @@ void lane_writer_state::send_replies() {
 }
 
 origin lane_writer_state::origin_of(const caf::actor& who) {
-  // Handles of one actor are equal, also where the connection of one of them is
-  // lost, and what is sent by that one is dropped without a word: the latest
-  // counts.
+  // The latest counts, also of equal ones: see is_another.
   for (auto& [number, actor] : origins_)
     if (actor == who) {
       actor = who;

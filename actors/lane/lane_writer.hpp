@@ -176,8 +176,11 @@ private:
   /// Of batches that come in frames, by sender.
   std::map<origin, frame_assembly> framed_;
 
-  /// Of the record that is wanted.
+  /// Of the record that is wanted: what has come of it, of which partition it
+  /// is while somebody is asked for it, and the number of that question.
   frame_assembly record_;
+  std::optional<partition_id> asked_;
+  uint64_t question_ = 0;
 
   /// The last sender for each partition: who can read its records.
   std::map<partition_id, caf::actor> consumers_;

@@ -49,6 +49,8 @@ void lane_writer_state::bound_frames(origin latest) {
 
 void lane_writer_state::fetch() {
   record_ = {};
+  asked_ = core_.wanted().source;
+  ++question_;
   fetch_from(0);
 }
 
@@ -63,10 +65,15 @@ void lane_writer_state::fetch_from(uint64_t byte) {
   self_
     ->request(consumer, config_.record_timeout,
               record_request{what.source, what.at, byte})
-    .then([this](frame& x) { on_fetched(x); },
-          [this](const caf::error& reason) {
-            on_not_fetched(reason_text(reason));
-          });
+    .then(
+      [this, asked = question_](frame& x) {
+        if (asked == question_)
+          on_fetched(x);
+      },
+      [this, asked = question_](const caf::error& reason) {
+        if (asked == question_)
+          on_not_fetched(reason_text(reason));
+      });
 }
 
 void lane_writer_state::on_fetched(frame& x) {
@@ -83,6 +90,7 @@ void lane_writer_state::on_fetched(frame& x) {
     on_not_fetched("the record's frames do not fit together");
     return;
   }
+  asked_.reset();
   delays_.reset();
   core_.fetched(*raw);
   pump();
@@ -90,6 +98,7 @@ void lane_writer_state::on_fetched(frame& x) {
 
 void lane_writer_state::on_not_fetched(const std::string& why) {
   record_ = {};
+  asked_.reset();
   core_.step_failed();
   vitals_.become("waiting for a record of a dead letter", why);
   cool_down(delays_.next(std::chrono::seconds{0}, chance_));

@@ -220,3 +220,20 @@ TEST_CASE_METHOD(fixture, "after a connection was lost, answers and questions "
   REQUIRE_FALSE(all.empty());
   CHECK(all.back() == "ack 20");
 }
+
+TEST_CASE_METHOD(fixture, "a question that went by a connection that was lost "
+                          "is asked again by the new one") {
+  log->record.found = true;
+  poison(13);
+  self->send(aut, lane_batch{make_sample({.from = 10, .to = 20, .rows = {13}}),
+                             slot{0}, lost_handle_of(consumer, sys)});
+  drain();
+  REQUIRE_FALSE(script->flushes.asked.empty());
+  REQUIRE(log->wanted.empty());
+  // The same once more, as a partition consumer does that has no answer.
+  give({.from = 10, .to = 20, .rows = {13}});
+  CHECK(log->wanted.size() == 1);
+  auto all = said();
+  REQUIRE_FALSE(all.empty());
+  CHECK(all.back() == "ack 20");
+}
