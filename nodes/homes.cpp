@@ -13,19 +13,6 @@ namespace {
 
 using nothing_or_failure = std::expected<void, prepare_failure>;
 
-std::unexpected<prepare_failure> refuse(std::string text,
-                                        bool passing = false) {
-  return std::unexpected{prepare_failure{passing, {std::move(text)}}};
-}
-
-std::unexpected<prepare_failure> refuse(const store_error& x,
-                                        const std::string& doing) {
-  auto passing = x.code == store_errc::unavailable
-                 || x.code == store_errc::retry
-                 || x.code == store_errc::back_off;
-  return refuse(doing + ": " + x.message, passing);
-}
-
 /// At the pipeline's first start: nobody has read anything yet.
 nothing_or_failure record_home(connection& control, const std::string& pipeline,
                                const std::string& tenant,
@@ -35,7 +22,8 @@ nothing_or_failure record_home(connection& control, const std::string& pipeline,
                             "DO NOTHING",
                             {pipeline, tenant, home.name});
   if (!done)
-    return refuse(done.error(), "recording the database of tenant " + tenant);
+    return cannot_prepare(done.error(),
+                          "recording the database of tenant " + tenant);
   return {};
 }
 
@@ -48,7 +36,7 @@ nothing_or_failure settle(connection& control, const config& all,
                               "= $1",
                               {name});
   if (!stored)
-    return refuse(stored.error(), "reading where tenants are");
+    return cannot_prepare(stored.error(), "reading where tenants are");
   if (!stored->rows.empty())
     return {};
   for (const auto& x : pipeline.share->elsewhere)
@@ -71,13 +59,13 @@ nothing_or_failure check_identity(connection& conn,
   if (known)
     known = conn.query("SELECT name FROM millrace.identity");
   if (!known)
-    return refuse(known.error(), "reading which database this is");
+    return cannot_prepare(known.error(), "reading which database this is");
   auto name = known->rows.at(0)[0].value_or("");
   if (name == database.name)
     return {};
-  return refuse("[" + section_of(database)
-                + "] leads to a database that is known as '" + name
-                + "': each database has one name, and one section");
+  return cannot_prepare("[" + section_of(database)
+                        + "] leads to a database that is known as '" + name
+                        + "': each database has one name, and one section");
 }
 
 nothing_or_failure settle_homes(connection& control, const config& all,
@@ -91,7 +79,7 @@ nothing_or_failure settle_homes(connection& control, const config& all,
                               "millrace.tenant_start WHERE pipeline = $1",
                               {pipeline.config.name});
     if (!rows)
-      return refuse(rows.error(), "reading where tenants begin");
+      return cannot_prepare(rows.error(), "reading where tenants begin");
     for (const auto& row : rows->rows)
       pipeline.share_starts.push_back(
         {std::string{text_of(row[0])},
@@ -112,21 +100,21 @@ fetch_home(connection& conn, connection& control, const std::string& pipeline,
                             {pipeline, tenant, database.name});
   // Its schema may be on its way: the two are prepared side by side.
   if (!home && home.error().code == store_errc::misconfigured)
-    return refuse("the control database is not prepared yet", true);
+    return cannot_prepare("the control database is not prepared yet", true);
   if (!home)
-    return refuse(home.error(),
-                  "asking the control database for tenant " + tenant);
+    return cannot_prepare(home.error(),
+                          "asking the control database for tenant " + tenant);
   if (home->rows.empty())
-    return refuse("the control database does not know yet that tenant " + tenant
-                    + " is in database '" + database.name
-                    + "'; 'millrace lanes change' tells it",
-                  true);
+    return cannot_prepare("the control database does not know yet that tenant "
+                            + tenant + " is in database '" + database.name
+                            + "'; 'millrace lanes change' tells it",
+                          true);
   auto starts = control.query("SELECT topic, partition, start FROM "
                               "millrace.tenant_start WHERE pipeline = $1 AND "
                               "tenant = $2",
                               {pipeline, tenant});
   if (!starts)
-    return refuse(starts.error(), "reading where tenants begin");
+    return cannot_prepare(starts.error(), "reading where tenants begin");
   for (const auto& row : starts->rows)
     if (auto done = conn.query(
           "INSERT INTO millrace.tenant_start (pipeline, tenant, topic, "
@@ -134,7 +122,7 @@ fetch_home(connection& conn, connection& control, const std::string& pipeline,
           "NOTHING",
           {pipeline, tenant, row[0], row[1], row[2]});
         !done)
-      return refuse(done.error(), "noting where tenants begin");
+      return cannot_prepare(done.error(), "noting where tenants begin");
   return {};
 }
 
@@ -155,14 +143,15 @@ nothing_or_failure fetch_homes(connection& conn, const config& all,
                               "AND tenant = $2 LIMIT 1",
                               {name, tenant.name});
       if (!lanes)
-        return refuse(lanes.error(), "looking for lanes");
+        return cannot_prepare(lanes.error(), "looking for lanes");
       if (!lanes->rows.empty())
         continue;
       if (!control) {
         auto opened = open(all.postgresql);
         if (!opened)
-          return refuse(opened.error(), "asking the control database for "
-                                        "tenants that are new");
+          return cannot_prepare(opened.error(),
+                                "asking the control database for "
+                                "tenants that are new");
         control.emplace(std::move(*opened));
       }
       if (auto done = fetch_home(conn, *control, name, database, tenant.name);

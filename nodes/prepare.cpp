@@ -3,12 +3,11 @@
 #include "actors/cluster/log.hpp"
 #include "actors/coordinator/bring_up.hpp"
 #include "actors/source/partition_feed.hpp"
-#include "actors/store/catalog.hpp"
 #include "actors/store/connection.hpp"
-#include "config/backfills.hpp"
 #include "nodes/homes.hpp"
 #include "nodes/session_room.hpp"
 #include "nodes/shares.hpp"
+#include "nodes/tenant_tables.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -25,28 +24,13 @@ std::string text_of(const postgresql_config& x) {
                                     : "database '" + x.name + '\'';
 }
 
-std::unexpected<prepare_failure> fail(std::string text, bool passing = false) {
-  return std::unexpected{prepare_failure{passing, {std::move(text)}}};
-}
-
-std::unexpected<prepare_failure> fail(const store_error& x,
-                                      const std::string& doing) {
-  auto passing = x.code == store_errc::unavailable
-                 || x.code == store_errc::retry
-                 || x.code == store_errc::back_off;
-  auto text = doing + ": " + x.message;
-  if (!x.sqlstate.empty())
-    text += " (" + x.sqlstate + ')';
-  return std::unexpected{prepare_failure{passing, {std::move(text)}}};
-}
-
 /// Nobody waits for the outcome any more.
 bool is_told(const std::function<bool()>& stop) {
   return stop && stop();
 }
 
 std::unexpected<prepare_failure> interrupted() {
-  return std::unexpected{prepare_failure{true, {"interrupted"}}};
+  return cannot_prepare("interrupted", true);
 }
 
 std::expected<void, prepare_failure>
@@ -68,17 +52,17 @@ migrate(connection& conn, const config& all, const postgresql_config& database,
       return interrupted();
     if (database.auto_migrate) {
       if (auto done = bring_up(worker, x); !done)
-        return fail("migrations of '" + x.set + "' in schema '"
-                      + x.target.schema + "': " + done.error(),
-                    !conn.is_open());
+        return cannot_prepare("migrations of '" + x.set + "' in schema '"
+                                + x.target.schema + "': " + done.error(),
+                              !conn.is_open());
       continue;
     }
     auto files = files_of(x);
     if (!files)
-      return fail(files.error());
+      return cannot_prepare(files.error());
     auto status = worker.status(*files, x.target);
     if (!status)
-      return fail(status.error(), !conn.is_open());
+      return cannot_prepare(status.error(), !conn.is_open());
     auto missing = std::ranges::count(*status, migration_state::pending,
                                       &migration_status::state);
     if (missing > 0)
@@ -90,132 +74,6 @@ migrate(connection& conn, const config& all, const postgresql_config& database,
   if (!pending.empty())
     return std::unexpected{prepare_failure{false, std::move(pending)}};
   return {};
-}
-
-/// Schema and name of a write's table for one tenant.
-std::pair<std::string, std::string> qualify(const std::string& table,
-                                            const tenant_config& tenant) {
-  auto dot = table.find('.');
-  if (dot == std::string::npos)
-    return {tenant.schema, table};
-  return {table.substr(0, dot), table.substr(dot + 1)};
-}
-
-std::expected<std::vector<table_schema>, prepare_failure>
-read_tables(connection& conn, const pipeline_config& pipeline,
-            const tenant_config& tenant) {
-  std::vector<table_schema> result;
-  prepare_failure failure;
-  for (const auto& event : pipeline.events)
-    for (const auto& write : event.writes) {
-      auto [schema, name] = qualify(write.table, tenant);
-      auto known = std::ranges::any_of(result, [&](const table_schema& x) {
-        return x.schema == schema && x.name == name;
-      });
-      if (known)
-        continue;
-      auto table = read_table_schema(conn, schema, name);
-      if (table)
-        result.push_back(std::move(*table));
-      else if (table.error().code == store_errc::misconfigured)
-        failure.problems.push_back(to_string(write.at) + ": pipeline."
-                                   + pipeline.name + ": "
-                                   + table.error().message);
-      else
-        return fail(table.error(), "reading table " + schema + '.' + name);
-    }
-  if (!failure.problems.empty())
-    return std::unexpected{std::move(failure)};
-  return result;
-}
-
-std::unexpected<prepare_failure>
-failed_compile(const std::vector<compile_problem>& all) {
-  prepare_failure failure;
-  for (const auto& x : all)
-    failure.problems.push_back(to_string(x));
-  return std::unexpected{std::move(failure)};
-}
-
-std::expected<program_ptr, prepare_failure>
-compile_for(connection& conn, const pipeline_config& pipeline,
-            const tenant_config& tenant) {
-  auto tables = read_tables(conn, pipeline, tenant);
-  if (!tables)
-    return std::unexpected{tables.error()};
-  auto program = compile(pipeline, *tables);
-  if (program)
-    return *program;
-  return failed_compile(program.error());
-}
-
-write_method method_of(write_kind x) {
-  switch (x) {
-    case write_kind::append:
-      break;
-    case write_kind::upsert:
-      return write_method::upsert;
-    case write_kind::update:
-    case write_kind::soft_delete:
-      return write_method::update;
-    case write_kind::remove:
-      return write_method::remove;
-  }
-  return write_method::append;
-}
-
-missing_row policy_of(const write_config& x) {
-  switch (missing_policy_of(x)) {
-    case missing_policy::reject:
-      return missing_row::reject;
-    case missing_policy::ignore:
-      return missing_row::ignore;
-    default:
-      return missing_row::wait;
-  }
-}
-
-/// What is said of a table in the tenant's schema.
-std::optional<late_rule>
-late_rule_of(const config& all, const pipeline_config& pipeline,
-             const tenant_config& tenant, const write_target& target) {
-  const auto* rules = target.schema == tenant.schema
-                        ? partition_rules(all, pipeline, target.table)
-                        : nullptr;
-  if (!rules || rules->late != late_rows::reject)
-    return std::nullopt;
-  return late_rule{rules->keep, rules->timezone};
-}
-
-write_plan_ptr plan_for(const config& all, const pipeline_config& pipeline,
-                        const program& compiled, const tenant_config& tenant) {
-  std::vector<write_target> targets;
-  std::vector<const write_config*> as_written;
-  for (const auto& event : pipeline.events)
-    for (const auto& write : event.writes)
-      as_written.push_back(&write);
-  for (std::size_t i = 0; i < compiled.writes().size(); ++i) {
-    const auto& write = compiled.writes()[i];
-    write_target target;
-    target.coordinates = coordinate_columns(compiled, i);
-    std::tie(target.schema, target.table) = qualify(write.table, tenant);
-    target.method = method_of(write.kind);
-    for (const auto& column : write.columns) {
-      target.columns.push_back(column.name);
-      target.types.push_back(std::to_string(column.type_oid) + ':'
-                             + std::to_string(column.typmod));
-    }
-    for (auto column : write.key)
-      target.key.push_back(write.columns[column].name);
-    if (write.guard >= 0)
-      target.only_if_newer
-        = write.columns[static_cast<std::size_t>(write.guard)].name;
-    target.on_missing = policy_of(*as_written.at(i));
-    target.always = as_written[i]->always;
-    target.late = late_rule_of(all, pipeline, tenant, target);
-    targets.push_back(std::move(target));
-  }
-  return make_write_plan(pipeline.name, tenant.name, compiled.shape(), targets);
 }
 
 } // namespace
@@ -250,26 +108,29 @@ std::expected<void, prepare_failure> check_role(connection& conn,
                           "WHERE rolname = $1",
                           {tenant.role});
   if (!found)
-    return fail(found.error(), "asking for role " + tenant.role);
+    return cannot_prepare(found.error(), "asking for role " + tenant.role);
   if (found->rows.empty())
-    return fail(to_string(tenant.at) + ": tenant." + tenant.name
-                + ".role: found '" + tenant.role
-                + "', expected a role that the server has");
+    return cannot_prepare(to_string(tenant.at) + ": tenant." + tenant.name
+                          + ".role: found '" + tenant.role
+                          + "', expected a role that the server has");
   if (found->rows[0][0] == "t")
     return {};
-  return fail(to_string(tenant.at) + ": tenant." + tenant.name
-              + ".role: found '" + tenant.role
-              + "', which the role that logs in may not take on; GRANT "
-              + tenant.role + " TO it");
+  return cannot_prepare(
+    to_string(tenant.at) + ": tenant." + tenant.name + ".role: found '"
+    + tenant.role + "', which the role that logs in may not take on; GRANT "
+    + tenant.role + " TO it");
 }
 
 /// The tenants' tables and mappings. Tenants whose tables have the same columns
 /// share a program; those of the first tenant are most often everybody's.
 std::expected<void, prepare_failure>
-prepare_tenants(connection& conn, const config& all, prepared_pipeline& to) {
+prepare_tenants(connection& conn, const config& all, prepared_pipeline& to,
+                const std::function<bool()>& stop) {
   std::map<uint64_t, program_ptr> by_shape;
   tenant_programs others;
   for (const auto* tenant : tenants_of(all, to.config, to.database)) {
+    if (is_told(stop))
+      return interrupted();
     if (auto good = check_role(conn, *tenant); !good)
       return std::unexpected{good.error()};
     auto program = compile_for(conn, to.config, *tenant);
@@ -297,22 +158,24 @@ prepare_tenants(connection& conn, const config& all, prepared_pipeline& to) {
 std::expected<prepared_pipeline, prepare_failure>
 prepare_pipeline(connection& conn, const config& all,
                  const postgresql_config& database,
-                 const pipeline_config& pipeline) {
+                 const pipeline_config& pipeline,
+                 const std::function<bool()>& stop) {
   prepared_pipeline result;
   result.config = pipeline;
   result.database = database.name;
   result.share = share_of(all, pipeline, database.name);
-  if (auto done = prepare_tenants(conn, all, result); !done)
+  if (auto done = prepare_tenants(conn, all, result, stop); !done)
     return std::unexpected{done.error()};
   if (!result.program && !result.share)
-    return fail(to_string(pipeline.tenant.at) + ": pipeline." + pipeline.name
-                + ".tenant: found " + pipeline.tenant.text
-                + ", expected the name of a [[tenant]]");
+    return cannot_prepare(to_string(pipeline.tenant.at) + ": pipeline."
+                          + pipeline.name + ".tenant: found "
+                          + pipeline.tenant.text
+                          + ", expected the name of a [[tenant]]");
   if (!result.program) {
     // No tenant is here, only what is nobody's.
     auto program = compile_routing(pipeline);
     if (!program)
-      return failed_compile(program.error());
+      return cannot_prepare(program.error());
     result.program = std::move(*program);
   }
   // A tenant that comes to another database leaves `_unrouted`, or the other
@@ -365,7 +228,8 @@ prepare(const config& all, const postgresql_config& database,
         const std::function<bool()>& stop) {
   auto conn = open_session(database);
   if (!conn)
-    return fail(conn.error(), "cannot connect to " + text_of(database));
+    return cannot_prepare(conn.error(),
+                          "cannot connect to " + text_of(database));
   if (auto done = migrate(*conn, all, database, before, stop); !done)
     return std::unexpected{done.error()};
   if (auto done = check_identity(*conn, database); !done)
@@ -378,7 +242,7 @@ prepare(const config& all, const postgresql_config& database,
       continue;
     if (is_told(stop))
       return interrupted();
-    auto x = prepare_pipeline(*conn, all, database, pipeline);
+    auto x = prepare_pipeline(*conn, all, database, pipeline, stop);
     if (x) {
       result.push_back(std::move(*x));
     } else {

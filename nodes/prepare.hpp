@@ -9,6 +9,7 @@
 #include "actors/store/write_plan.hpp"
 #include "config/config.hpp"
 #include "messages/store_requests.hpp"
+#include "nodes/prepare_failure.hpp"
 
 #include <expected>
 #include <functional>
@@ -43,16 +44,6 @@ struct prepared_pipeline {
   std::map<std::string, write_plan_ptr> plans;
 };
 
-/// Why a node cannot start.
-struct prepare_failure {
-  /// Waiting may help: PostgreSQL does not answer. Otherwise somebody has to
-  /// change the configuration or the schema.
-  bool passing = false;
-
-  /// One problem a line, each with what, where and how to mend it.
-  std::vector<std::string> problems;
-};
-
 /// How a session of this node reaches a database, and which role it takes on
 /// there; empty: that of the log-in. Holds secrets.
 session_config make_session_config(const postgresql_config& database,
@@ -64,18 +55,19 @@ session_config make_session_config(const postgresql_config& database,
 /// them may be under way in a tenant, for long, and others must not wait for
 /// it. Blocks, while another migrator is at work in a schema that lacks
 /// something for minutes; until `stop` says true, when it is not empty: that is
-/// looked at between migrations, too, and between pipelines.
+/// looked at between migrations, too, and between tenants.
 std::expected<std::vector<prepared_pipeline>, prepare_failure>
 prepare(const config& all, const postgresql_config& database,
         const std::vector<migration_job>& before = {},
         const std::function<bool()>& stop = {});
 
 /// Reads a pipeline's target tables in one database and compiles its mapping
-/// for each tenant there. Changes nothing. Blocks.
+/// for each tenant there. Changes nothing. Blocks, until `stop` says true.
 std::expected<prepared_pipeline, prepare_failure>
 prepare_pipeline(connection& conn, const config& all,
                  const postgresql_config& database,
-                 const pipeline_config& pipeline);
+                 const pipeline_config& pipeline,
+                 const std::function<bool()>& stop = {});
 
 /// What the configuration file calls the database: `postgresql`, or
 /// `database.NAME`.

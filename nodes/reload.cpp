@@ -59,7 +59,7 @@ brings_map(const config& next,
     }
     map_changes maps{*conn, {}};
     for (const auto* x : wanted) {
-      auto prepared = prepare_pipeline(*conn, next, *database, *x);
+      auto prepared = prepare_pipeline(*conn, next, *database, *x, stop);
       if (!prepared) {
         problem = prepared.error().problems.front();
         continue;

@@ -160,6 +160,33 @@ TEST_CASE_METHOD(fixture, "who is told to stop applies no further set, and "
   CHECK(prepare(*all, all->postgresql));
 }
 
+TEST_CASE_METHOD(fixture, "who is told to stop reads the tables of no further "
+                          "tenant, and that passes") {
+  load_options outside;
+  outside.environment = [this](const std::string&) { return db.url(); };
+  auto all = load_config(config, outside);
+  REQUIRE(all);
+  all->pipelines[0].tenant.text = ".tenant";
+  all->tenants.push_back(all->tenants.front());
+  all->tenants.back().name = "south";
+  all->tenants.back().schema = "tenant_south";
+  REQUIRE(prepare(*all, all->postgresql));
+  session_config settings;
+  settings.keywords = {{"dbname", db.url()}};
+  auto conn = connection::open(settings);
+  REQUIRE(conn);
+  auto prepare_until = [&](const std::function<bool()>& stop) {
+    return prepare_pipeline(*conn, *all, all->postgresql, all->pipelines[0],
+                            stop);
+  };
+  CHECK(prepare_until([] { return false; }));
+  int asked = 0;
+  auto ended = prepare_until([&] { return ++asked == 2; });
+  REQUIRE_FALSE(ended);
+  CHECK(ended.error().passing);
+  CHECK(asked == 2);
+}
+
 TEST_CASE_METHOD(fixture, "ten nodes that start at once apply each migration "
                           "once") {
   db.execute("CREATE TABLE public.applied (version int)");
