@@ -55,19 +55,23 @@ class Cluster(Case):
         page = lab.admin(node, "/v1/actors")
         return walk(json.loads(page)) if page else None
 
+    def peer(self, lab, node):
+        """What /v1/actors says of the node's only peer. Nothing while the page
+        lacks it, because an actor had no time to answer."""
+        peers = self.actor(lab, node, "peers") or {}
+        return next(iter(peers.get("children", [])), None)
+
     def peer_state(self, lab, node):
-        """Of its only peer. Nothing while the page lacks it, because an actor
-        had no time to answer."""
-        peers = self.actor(lab, node, "peers")
-        return peers and peers["children"][0]["state"]
+        peer = self.peer(lab, node)
+        return peer and peer["state"]
 
     def test_one_reads_and_the_other_writes(self):
         lab = self.reader_and_writer()
         self.feed_peers(lab, "reader", "writer")
-        peers = lab.wait_until(lambda: self.actor(lab, "reader", "peers"), 30,
-                               "what the reader says of its peers")
-        self.assertEqual(peers["children"][0]["name"], "writer")
-        self.assertEqual(peers["children"][0]["state"], "connected")
+        peer = lab.wait_until(lambda: self.peer(lab, "reader"), 30,
+                              "what the reader says of its peers")
+        self.assertEqual(peer["name"], "writer")
+        self.assertEqual(peer["state"], "connected")
         self.assertIsNone(self.actor(lab, "reader", "tenant demo"))
         metrics = lab.admin("reader", "/metrics")
         self.assertIn("millrace_peers_connected 1", metrics)
