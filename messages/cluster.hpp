@@ -113,6 +113,8 @@ using network_actor = caf::typed_actor<
   // listened there before is closed. Answers with the port.
   caf::result<uint16_t>(caf::publish_atom, std::string, uint16_t, caf::actor),
   // Answers with what the node at (host, port) published.
-  caf::result<caf::actor>(caf::connect_atom, std::string, uint16_t)>;
+  caf::result<caf::actor>(caf::connect_atom, std::string, uint16_t),
+  // Ends the connection to a node, so that the next one is another.
+  caf::result<void>(caf::close_atom, caf::node_id)>;
 
 } // namespace millrace

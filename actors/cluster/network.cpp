@@ -4,6 +4,7 @@
 #include <caf/actor_system.hpp>
 #include <caf/actor_system_config.hpp>
 #include <caf/init_global_meta_objects.hpp>
+#include <caf/io/basp_broker.hpp>
 #include <caf/io/middleman.hpp>
 #include <caf/io/middleman_actor.hpp>
 #include <caf/local_actor.hpp>
@@ -46,6 +47,7 @@ public:
       [this](caf::connect_atom, const std::string& host, uint16_t port) {
         return connect(host, port);
       },
+      [this](caf::close_atom, const caf::node_id& node) { disconnect(node); },
     };
   }
 
@@ -83,6 +85,24 @@ private:
         },
         [answer](caf::error& why) mutable { answer.deliver(std::move(why)); });
     return answer;
+  }
+
+  /// CAF ends connections by itself only. What it does then, in the thread that
+  /// it does it in.
+  void disconnect(const caf::node_id& node) {
+    auto& middleman = self_->system().middleman();
+    auto broker = middleman.get_named_broker("BASP");
+    middleman.run_later([broker, node] {
+      auto* basp = dynamic_cast<caf::io::basp_broker*>(
+        caf::actor_cast<caf::abstract_actor*>(broker));
+      if (!basp || basp->getf(caf::abstract_actor::is_terminated_flag))
+        return;
+      auto found = basp->instance.tbl().lookup_direct(node);
+      if (!found)
+        return;
+      basp->connection_cleanup(*found, caf::sec::connection_closed);
+      basp->close(*found);
+    });
   }
 
   network_actor::pointer self_;

@@ -30,6 +30,8 @@ std::optional<std::string> validate(const peers_config& config) {
     return "listen and port must be set";
   if (!config.owner)
     return "owner must be set";
+  if (config.answer_timeout <= std::chrono::milliseconds{0})
+    return "answer_timeout must be positive";
   if (config.tell_interval <= std::chrono::milliseconds{0})
     return "tell_interval must be positive";
   return std::nullopt;
@@ -146,16 +148,19 @@ void peers_state::dial(link& x) {
 }
 
 void peers_state::greet(link& x, const peers_actor& who) {
-  self_->request(who, config_.connect_timeout, config_.me)
+  self_->request(who, config_.answer_timeout, config_.me)
     .then(
       [this, &x, who, n = x.attempt](const peer_answer& said) {
         if (n == x.attempt)
           on_answer(x, who, said);
       },
-      [this, &x, n = x.attempt](const caf::error& reason) {
-        if (n == x.attempt)
-          dial_later(x, "no answer from " + to_text(x.where) + ": "
-                          + reason_text(reason));
+      [this, &x, who, n = x.attempt](const caf::error& reason) {
+        if (n != x.attempt)
+          return;
+        if (reason == caf::sec::request_timeout)
+          self_->send(network_, caf::close_atom_v, who.node());
+        dial_later(x, "no answer from " + to_text(x.where) + ": "
+                        + reason_text(reason));
       });
 }
 

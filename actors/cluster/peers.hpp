@@ -43,8 +43,13 @@ struct peers_config {
   /// Number of connected peers, or null.
   caf::telemetry::int_gauge* connected = nullptr;
 
-  /// Bound of a connection attempt, and of a handshake.
+  /// Bound of a connection attempt.
   std::chrono::milliseconds connect_timeout{15'000};
+
+  /// Who is connected answers a hello at once. A connection by which no answer
+  /// comes for so long is ended: CAF does not use it where the other node still
+  /// has the one before it (frozen, it did not see that end).
+  std::chrono::milliseconds answer_timeout{5'000};
 
   /// How often routes are told again: a message between nodes may be lost.
   std::chrono::milliseconds tell_interval{5'000};

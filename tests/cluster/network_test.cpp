@@ -2,21 +2,20 @@
 
 #include "actors/cluster/caf_runtime.hpp"
 #include "actors/cluster/network.hpp"
+#include "tests/cluster/relay.hpp"
 #include "tests/support/message_types.hpp"
 
 #include <caf/event_based_actor.hpp>
 #include <caf/scoped_actor.hpp>
 
-#include <arpa/inet.h>
 #include <catch2/catch_test_macros.hpp>
-#include <netinet/in.h>
-#include <sys/socket.h>
 
+#include <chrono>
+#include <functional>
 #include <stdexcept>
 
-#include <unistd.h>
-
 using namespace millrace;
+using namespace millrace::test;
 using namespace std::chrono_literals;
 
 namespace {
@@ -25,20 +24,6 @@ const bool network_types_ready = [] {
   init_network_types();
   return true;
 }();
-
-/// Free a moment ago.
-uint16_t free_port() {
-  auto fd = ::socket(AF_INET, SOCK_STREAM, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof(address);
-  auto* raw = static_cast<sockaddr*>(static_cast<void*>(&address));
-  auto bound = ::bind(fd, raw, size) == 0 && ::getsockname(fd, raw, &size) == 0;
-  ::close(fd);
-  REQUIRE(bound);
-  return ntohs(address.sin_port);
-}
 
 /// A node with nothing but its network.
 struct node {
@@ -77,9 +62,15 @@ struct node {
     return result;
   }
 
-  int ask(const caf::actor& who, int x) {
+  void disconnect(node& other) {
+    self
+      ->request(network, 20s, caf::close_atom_v, other.runtime.system().node())
+      .receive([] {}, [](const caf::error& why) { FAIL(to_string(why)); });
+  }
+
+  int ask(const caf::actor& who, int x, std::chrono::seconds patience = 20s) {
     auto result = -1;
-    self->request(who, 20s, x)
+    self->request(who, patience, x)
       .receive([&](int got) { result = got; }, [](const caf::error&) {});
     return result;
   }
@@ -88,6 +79,17 @@ struct node {
     self->monitor(who);
     self->send_exit(who, caf::exit_reason::kill);
     self->receive([](const caf::down_msg&) {});
+  }
+
+  /// Once `what` has happened to somebody who was reached.
+  bool hears_of_the_end(const caf::actor& who,
+                        const std::function<void()>& what) {
+    self->monitor(who);
+    what();
+    auto result = false;
+    self->receive([&](const caf::down_msg&) { result = true; },
+                  caf::after(20s) >> [] {});
+    return result;
   }
 };
 
@@ -105,18 +107,40 @@ TEST_CASE("a node finds what another one published, also after that started "
   REQUIRE(seen);
   CHECK(seen.node() == two.runtime.system().node());
   CHECK(one.ask(seen, 40) == 41);
-  one.self->monitor(seen);
-  two.end(first);
-  auto down = false;
-  one.self->receive([&](const caf::down_msg&) { down = true; },
-                    caf::after(20s) >> [] {});
-  CHECK(down);
+  CHECK(one.hears_of_the_end(seen, [&] { two.end(first); }));
   auto second = two.adder(2);
   REQUIRE(two.publish(port, second));
+  // CAF remembers what is where, and hears of the end when we do.
   auto again = one.connect(port);
+  while (again == seen)
+    again = one.connect(port);
   REQUIRE(again);
   CHECK(one.ask(again, 40) == 42);
   two.end(second);
+}
+
+TEST_CASE("a node whose peer has not noticed yet that their connection is lost "
+          "reaches it by another one, once that is closed") {
+  node one;
+  node two;
+  auto port = free_port();
+  auto first = two.adder(1);
+  REQUIRE(two.publish(port, first));
+  relay wire{port};
+  auto seen = one.connect(wire.port());
+  REQUIRE(seen);
+  CHECK(one.ask(seen, 40) == 41);
+  CHECK(one.hears_of_the_end(seen, [&] { wire.lose_near_end(); }));
+  // CAF answers by the connection that it knows.
+  CHECK(one.ask(one.connect(wire.port()), 40, 1s) == -1);
+  wire.lose_far_end();
+  auto answer = -1;
+  for (int i = 0; i < 20 && answer < 0; ++i) {
+    one.disconnect(two);
+    answer = one.ask(one.connect(wire.port()), 40, 1s);
+  }
+  CHECK(answer == 41);
+  two.end(first);
 }
 
 TEST_CASE("a port that somebody else has is not published") {

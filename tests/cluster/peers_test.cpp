@@ -24,9 +24,24 @@ struct cable {
   std::map<uint16_t, int> busy;
   int dials = 0;
   bool cut = false;
+
+  /// Who connects gets somebody who says nothing.
+  bool deaf = false;
+  std::vector<caf::node_id> closed;
 };
 
-network_actor::behavior_type wire_up(std::shared_ptr<cable> net) {
+caf::behavior idler() {
+  return {[](caf::ok_atom) {}};
+}
+
+/// As what is sent by a connection that only one side knows.
+caf::behavior silent(caf::event_based_actor* self) {
+  self->set_default_handler(caf::skip);
+  return idler();
+}
+
+network_actor::behavior_type wire_up(network_actor::pointer self,
+                                     std::shared_ptr<cable> net) {
   return {
     [net](caf::publish_atom, const std::string&, uint16_t port,
           const caf::actor& who) -> caf::result<uint16_t> {
@@ -35,18 +50,20 @@ network_actor::behavior_type wire_up(std::shared_ptr<cable> net) {
       net->ports[port] = who;
       return port;
     },
-    [net](caf::connect_atom, const std::string&,
-          uint16_t port) -> caf::result<caf::actor> {
+    [self, net](caf::connect_atom, const std::string&,
+                uint16_t port) -> caf::result<caf::actor> {
       ++net->dials;
+      if (net->deaf)
+        return caf::actor{self->spawn(silent)};
       if (net->cut || !net->ports[port])
         return caf::make_error(caf::sec::cannot_connect_to_node);
       return net->ports[port];
     },
+    [net](caf::close_atom, const caf::node_id& node) {
+      net->closed.push_back(node);
+      net->deaf = false;
+    },
   };
-}
-
-caf::behavior idler() {
-  return {[](caf::ok_atom) {}};
 }
 
 using routes = std::map<lane_id, caf::actor>;
@@ -254,6 +271,23 @@ TEST_CASE_METHOD(peers_fixture, "a peer that is lost is found again, and its "
   CHECK(link(a).state == "connected");
   CHECK(link(b).state == "connected");
   CHECK((*a.heard)[lane(11)] == second);
+}
+
+TEST_CASE_METHOD(peers_fixture,
+                 "a connection by which no answer comes is ended "
+                 "and made again") {
+  net->deaf = true;
+  start(b, settings(b, a));
+  start(a, settings(a, b));
+  advance(4s);
+  CHECK(net->closed.empty());
+  CHECK(link(a).state == "connecting");
+  advance(2s);
+  REQUIRE(net->closed.size() == 1);
+  CHECK(net->closed[0] == sys.node());
+  advance(1s);
+  CHECK(link(a).state == "connected");
+  CHECK(link(b).state == "connected");
 }
 
 TEST_CASE_METHOD(peers_fixture, "the one who waits hears from a new start of "
