@@ -36,9 +36,6 @@ partition_consumer_state::partition_consumer_state(
     feed_{config_.feed},
     decoder_{config_.program},
     metrics_{make_pipeline_metrics(self->system(), config_.feed.label())},
-    lag_{make_partition_metrics(self->system(), config_.feed.label(),
-                                config_.feed.topic,
-                                config_.feed.source.number.value)},
     delays_{config_.delays},
     chance_{std::random_device{}()},
     main_{reading_kind::main, self, config_.reading, peers_.source, feed_,
@@ -57,8 +54,10 @@ partition_consumer_state::partition_consumer_state(
 partition_consumer_state::~partition_consumer_state() {
   metrics_.inflight_bytes->dec(counted_bytes_);
   metrics_.lanes_detached->dec(counted_detached_);
-  lag_.lag_messages->value(0);
-  lag_.lag_seconds->value(0);
+  if (!lag_)
+    return;
+  lag_->lag_messages->value(0);
+  lag_->lag_seconds->value(0);
 }
 
 partition_consumer_actor::behavior_type

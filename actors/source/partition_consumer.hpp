@@ -166,6 +166,10 @@ private:
   void tend_barrier();
   void propose_floor();
   void measure_lag();
+
+  /// Made when it is first known where the partition ends: no lag is not the
+  /// same as one that nobody knows.
+  partition_metrics& lag();
   void remember_time(offset to, int64_t oldest_ms);
   void tell_lost();
   void tell_next_lost();
@@ -180,7 +184,7 @@ private:
   decoder decoder_;
   vitals vitals_{name, "starting"};
   pipeline_metrics metrics_;
-  partition_metrics lag_;
+  std::optional<partition_metrics> lag_;
   backoff delays_;
   std::mt19937_64 chance_;
   phase phase_ = phase::starting;

@@ -329,7 +329,7 @@ void partition_consumer_state::measure_lag() {
   metrics_.lanes_detached->inc(detached - counted_detached_);
   counted_detached_ = detached;
   if (phase_ == phase::halted && log_end_)
-    lag_.lag_messages->value(
+    lag().lag_messages->value(
       std::max<int64_t>(0, *log_end_ - feed_.cursor().floor()));
   if (phase_ != phase::reading)
     return;
@@ -341,13 +341,23 @@ void partition_consumer_state::measure_lag() {
   auto durable = feed_.durable_hint();
   while (!sent_times_.empty() && sent_times_.front().first <= durable)
     sent_times_.pop_front();
-  auto lag = end ? std::max<int64_t>(0, *end - durable) : 0;
-  lag_.lag_messages->value(lag);
+  if (!end)
+    return;
+  auto missing = std::max<int64_t>(0, *end - durable);
+  lag().lag_messages->value(missing);
   auto oldest = sent_times_.empty() ? main_.last_read_ms()
                                     : sent_times_.front().second;
-  auto age_ms = lag == 0 || oldest <= 0 ? 0 : vitals::now_ms() - oldest;
-  lag_.lag_seconds->value(static_cast<double>(std::max<int64_t>(0, age_ms))
-                          / 1e3);
+  auto age_ms = missing == 0 || oldest <= 0 ? 0 : vitals::now_ms() - oldest;
+  lag().lag_seconds->value(static_cast<double>(std::max<int64_t>(0, age_ms))
+                           / 1e3);
+}
+
+partition_metrics& partition_consumer_state::lag() {
+  if (!lag_)
+    lag_ = make_partition_metrics(self_->system(), config_.feed.label(),
+                                  config_.feed.topic,
+                                  config_.feed.source.number.value);
+  return *lag_;
 }
 
 void partition_consumer_state::remember_time(offset to, int64_t oldest_ms) {

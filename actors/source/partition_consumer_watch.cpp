@@ -80,8 +80,8 @@ void partition_consumer_state::finish(const partition_view& view) {
   until_ = view.until;
   ends_ = view.ends;
   note_halted_lanes(view);
-  lag_.lag_messages->value(0);
-  lag_.lag_seconds->value(0);
+  lag().lag_messages->value(0);
+  lag().lag_seconds->value(0);
   vitals_.become("finished",
                  "it has all below offset " + std::to_string(until_->value));
   log::info("backfill-finished",

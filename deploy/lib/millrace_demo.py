@@ -12,7 +12,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import millrace_servers  # noqa: E402
-from millrace_panel import Panel, read_metrics, total  # noqa: E402
+from millrace_panel import Panel, read_metrics  # noqa: E402
 
 TOP = Path(__file__).resolve().parents[2]
 FEED = TOP / "deploy/data/ticks-2026-01-19.ndjson.xz"
@@ -240,14 +240,18 @@ topics = ["{TOPIC}"]
             self.watch(panel, f"{options.rate:,} a second", end)
         self.catch_up(panel)
 
+    def lacks_nothing(self, metrics):
+        """A node that has just started does not know of all partitions yet."""
+        lags = metrics.get("millrace_lag_messages", [])
+        return (len(lags) == sum(self.topics.values())
+                and not any(lag for _, lag in lags))
+
     def catch_up(self, panel):
         self.stop_producer()
         self.stopping = False
         panel.note("no more records; waiting until all are in PostgreSQL")
         caught_up = self.watch(
-            panel, "catching up", time.monotonic() + 300,
-            lambda metrics: total(metrics, "millrace_lag_messages") == 0
-            and "millrace_lag_messages" in metrics)
+            panel, "catching up", time.monotonic() + 300, self.lacks_nothing)
         if not caught_up and not self.stopping:
             raise SystemExit("the node did not catch up within five minutes; "
                              f"see {self.directory}/node.log")

@@ -16,8 +16,8 @@ sys.path.insert(0, str(TOP / "tests/packs"))
 import millrace_demo  # noqa: E402
 import pme_fold  # noqa: E402
 import pme_rows  # noqa: E402
-from millrace_demo import Demo, total  # noqa: E402
-from millrace_panel import Panel  # noqa: E402
+from millrace_demo import Demo  # noqa: E402
+from millrace_panel import Panel, total  # noqa: E402
 
 LEDGER = "pme-ledger"
 EVENTS_PER_S = 200

@@ -1,3 +1,5 @@
+#include "actors/admin/metric_names.hpp"
+#include "actors/admin/metric_snapshot.hpp"
 #include "tests/source/consumer_fixture.hpp"
 
 using namespace millrace;
@@ -290,4 +292,22 @@ TEST_CASE_METHOD(consumer_fixture, "a record that a dead letter needs is asked "
   kafka->fetch_error = {};
   CHECK_FALSE(ask(other));
   CHECK(kafka->fetched.size() == 2);
+}
+
+TEST_CASE_METHOD(consumer_fixture, "no lag is told before the end of the "
+                                   "partition is known") {
+  auto told = [this] {
+    return label_values(take_snapshot(sys.metrics()),
+                        metric_names::lag_messages.name, "partition");
+  };
+  kafka->bounds_error = caf::make_error(source_errc::retry, "no broker");
+  start();
+  CHECK(report().state == "waiting");
+  advance(10s);
+  CHECK(told().empty());
+  kafka->bounds_error = {};
+  advance(60s);
+  CHECK(report().state == "reading");
+  advance(1s);
+  CHECK(told() == texts{"0"});
 }
