@@ -82,10 +82,10 @@ std::vector<bound<postgresql_config>> postgresql_target() {
     bind<&c::parameters>(
       {.path = "parameters",
        .type = properties,
-       .description
-       = "Any other libpq parameter, for example "
-         "`keepalives_idle = 30` (10 unless given; the server's side "
-         "of a connection gets it as well). Passed on as it is."}),
+       .description = "Any other libpq parameter, for example "
+                      "`keepalives_idle = 30` (in seconds; 10 unless given; "
+                      "the server's side of a connection gets it as well). "
+                      "Passed on as it is."}),
   };
 }
 
