@@ -10,6 +10,13 @@
 
 namespace millrace {
 
+namespace {
+
+/// Of a question that can be asked another time: others wait meanwhile.
+constexpr std::chrono::milliseconds shares_patience{2'000};
+
+} // namespace
+
 std::string source_state::group_id() const {
   return config_.group.empty() ? "millrace-" + config_.reading : config_.group;
 }
@@ -91,7 +98,7 @@ void source_state::hand_out(const booted_partition& which, gap_policy gaps) {
 
 void source_state::watch_shares() {
   self_->run_delayed(config_.shares_interval, [this] { watch_shares(); });
-  auto told = client_->group_shares(group_id(), config_.kafka_timeout);
+  auto told = client_->group_shares(group_id(), shares_patience);
   // What Kafka lacks is told by whoever reads.
   if (!told)
     return;
