@@ -63,11 +63,6 @@ handle<rd_kafka_AdminOptions_s> admin_options(rd_kafka_s* client, int what,
 std::expected<event_handle, kafka_error>
 await(rd_kafka_queue_s* queue, int timeout_ms, std::string_view context);
 
-/// Empty of a group that the cluster does not know.
-std::expected<kafka_group_shares, kafka_error>
-describe_group(rd_kafka_s* client, const std::string& group, int timeout_ms,
-               std::string_view context);
-
 /// One question to each leader. `kind` is a time in milliseconds since 1970 or
 /// one of librdkafka's marks for the first and the end offsets. -1 where no
 /// record is so late.

@@ -99,10 +99,6 @@ public:
                 std::span<const kafka_partition> which,
                 std::chrono::milliseconds timeout);
 
-  /// Who has what in a consumer group.
-  std::expected<kafka_group_shares, kafka_error>
-  group_shares(const std::string& group, std::chrono::milliseconds timeout);
-
   /// Fails with `topic_exists` when it is there already. `config` holds topic
   /// settings such as `retention.ms`. Replication factor -1: the cluster's own.
   std::expected<void, kafka_error>

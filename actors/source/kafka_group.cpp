@@ -4,7 +4,6 @@
 
 #include <librdkafka/rdkafka.h>
 
-#include <chrono>
 #include <utility>
 
 namespace millrace {
@@ -17,16 +16,6 @@ struct kafka_group::impl {
   /// Filled by callbacks within `poll`.
   change changed;
 
-  std::vector<std::string> topics;
-
-  /// The group has told what this member has, perhaps nothing.
-  bool assigned = false;
-
-  /// Who comes and goes, so that all is shared out once more, and how long it
-  /// may take.
-  std::unique_ptr<kafka_group> passer_by;
-  std::chrono::steady_clock::time_point until;
-
   // The queue's handle must go before the client.
   client_handle client;
   queue_handle common;
@@ -38,9 +27,6 @@ struct kafka_group::impl {
 };
 
 namespace {
-
-/// Joining takes a round of all members.
-constexpr std::chrono::seconds passing_by{30};
 
 /// Of the user's properties these may be overridden.
 kafka_properties own_properties() {
@@ -104,7 +90,6 @@ void kafka_group::impl::give_up(rd_kafka_topic_partition_list_t* which) {
 void kafka_group::impl::on_rebalance(rd_kafka_resp_err_t what,
                                      rd_kafka_topic_partition_list_t* which) {
   if (what == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
-    assigned = true;
     take(which);
   } else if (what == RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS) {
     give_up(which);
@@ -184,30 +169,10 @@ kafka_group::subscribe(std::span<const std::string> names) {
   auto code = rd_kafka_subscribe(impl_->client.get(), list.get());
   if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
     return std::unexpected{classify(code, "join group " + impl_->config.group)};
-  impl_->topics.assign(names.begin(), names.end());
-  return {};
-}
-
-std::expected<void, kafka_error> kafka_group::share_out_again() {
-  kafka_group_config config;
-  config.properties = impl_->config.properties;
-  config.group = impl_->config.group;
-  auto other = open(std::move(config));
-  if (!other)
-    return std::unexpected{other.error()};
-  if (auto done = other->subscribe(impl_->topics); !done)
-    return done;
-  impl_->passer_by = std::make_unique<kafka_group>(std::move(*other));
-  impl_->until = std::chrono::steady_clock::now() + passing_by;
   return {};
 }
 
 kafka_group::change kafka_group::poll() {
-  if (auto& x = impl_->passer_by) {
-    x->poll();
-    if (x->impl_->assigned || std::chrono::steady_clock::now() > impl_->until)
-      x.reset();
-  }
   // A limit, so that a flood of errors cannot keep the caller here.
   constexpr int max_events = 1000;
   for (int i = 0; i < max_events; ++i) {

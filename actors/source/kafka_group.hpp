@@ -64,11 +64,6 @@ public:
 
   change poll();
 
-  /// Has the group share everything out once more, which takes some seconds of
-  /// `poll`. The broker does that when somebody comes or goes, and who is there
-  /// cannot ask it: somebody comes without a name, and goes.
-  std::expected<void, kafka_error> share_out_again();
-
   /// As `kafka_consumer::commit_hint`; the group takes offsets from its members
   /// alone.
   void commit_hint(std::span<const kafka_assignment> positions);

@@ -12,7 +12,6 @@
 #include "actors/source/partition_consumer.hpp"
 #include "actors/source/record_shelf.hpp"
 #include "actors/source/share_start.hpp"
-#include "actors/source/share_watch.hpp"
 #include "messages/source.hpp"
 #include "messages/store_requests.hpp"
 #include "messages/supervision.hpp"
@@ -98,9 +97,6 @@ struct source_config {
   std::string group;
   std::string instance;
 
-  /// How often to look whether the group has left a partition to nobody.
-  std::chrono::milliseconds shares_interval{10'000};
-
   kafka_properties properties;
 
   /// Bytes that the client may hold ready for one partition, and for all of
@@ -184,7 +180,6 @@ private:
   void join_group(const topic_survey& found);
   void serve_group();
   void hand_out(const booted_partition& which, gap_policy gaps);
-  void watch_shares();
   void hint(const position_hint& x);
 
   // -- questions --------------------------------------------------------------
@@ -269,7 +264,6 @@ private:
   std::set<consumer_set::key> held_;
   std::vector<std::string> subscribed_;
   std::optional<kafka_group> group_;
-  share_watch shares_;
 };
 
 /// The spawnable type: `self->spawn<source, caf::detached>(config, …)`.

@@ -10,13 +10,6 @@
 
 namespace millrace {
 
-namespace {
-
-/// Of a question that can be asked another time: others wait meanwhile.
-constexpr std::chrono::milliseconds shares_patience{2'000};
-
-} // namespace
-
 std::string source_state::group_id() const {
   return config_.group.empty() ? "millrace-" + config_.reading : config_.group;
 }
@@ -42,7 +35,6 @@ void source_state::join_group(const topic_survey& found) {
       return;
     }
     group_ = std::move(*group);
-    self_->run_delayed(config_.shares_interval, [this] { watch_shares(); });
   }
   if (auto done = group_->subscribe(names); !done) {
     refuse(done.error());
@@ -94,24 +86,6 @@ void source_state::hand_out(const booted_partition& which, gap_policy gaps) {
   readable_[key] = {which, gaps};
   if (held_.contains(key))
     add_consumer(which, gaps);
-}
-
-void source_state::watch_shares() {
-  self_->run_delayed(config_.shares_interval, [this] { watch_shares(); });
-  auto told = client_->group_shares(group_id(), shares_patience);
-  // What Kafka lacks is told by whoever reads.
-  if (!told)
-    return;
-  std::vector<kafka_partition> all;
-  for (const auto& [key, x] : readable_)
-    all.push_back({x.which.topic, x.which.source.number});
-  if (!shares_.look(*told, all, config_.instance))
-    return;
-  auto done = group_->share_out_again();
-  log::warn("group-shares-out-again",
-            {{"group", group_id()},
-             {"reason",
-              done ? "a partition was nobody's" : done.error().message}});
 }
 
 void source_state::hint(const position_hint& x) {
