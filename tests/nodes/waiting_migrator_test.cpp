@@ -57,14 +57,29 @@ columns.id = "required(.id)"
                  "-- description: d\n-- millrace:up\n" + up + '\n');
   }
 
-  /// Holds what a migrator of the tenant holds, until it is closed.
-  connection another_migrator() const {
+  /// Of the database, for this test itself.
+  connection session() const {
     session_config settings;
     settings.keywords = {{"dbname", db.url()}};
     auto result = connection::open(settings);
     REQUIRE(result);
-    REQUIRE(result->query("SELECT pg_advisory_lock(hashtext("
-                          "'millrace.migrations'), hashtext('tenant_north'))"));
+    return std::move(*result);
+  }
+
+  /// Holds what a migrator of the tenant holds, until it is closed.
+  connection another_migrator() const {
+    auto result = session();
+    REQUIRE(result.query("SELECT pg_advisory_lock(hashtext("
+                         "'millrace.migrations'), hashtext('tenant_north'))"));
+    return result;
+  }
+
+  /// What the node reads, here.
+  millrace::config load() const {
+    load_options outside;
+    outside.environment = [this](const std::string&) { return db.url(); };
+    auto result = load_config(config, outside);
+    REQUIRE(result);
     return std::move(*result);
   }
 
@@ -145,39 +160,29 @@ TEST_CASE_METHOD(fixture, "a node that waits with its new configuration takes "
 
 TEST_CASE_METHOD(fixture, "who is told to stop applies no further set, and "
                           "that passes") {
-  load_options outside;
-  outside.environment = [this](const std::string&) { return db.url(); };
-  auto all = load_config(config, outside);
-  REQUIRE(all);
+  auto all = load();
   auto control_is_there = [this] {
     return db.value("SELECT to_regclass('millrace.lane') IS NOT NULL") == "t";
   };
-  auto ended = prepare(*all, all->postgresql, {}, control_is_there);
+  auto ended = prepare(all, all.postgresql, {}, control_is_there);
   REQUIRE_FALSE(ended);
   CHECK(ended.error().passing);
   CHECK(control_is_there());
   CHECK(db.value("SELECT to_regnamespace('tenant_north') IS NULL") == "t");
-  CHECK(prepare(*all, all->postgresql));
+  CHECK(prepare(all, all.postgresql));
 }
 
 TEST_CASE_METHOD(fixture, "who is told to stop reads the tables of no further "
                           "tenant, and that passes") {
-  load_options outside;
-  outside.environment = [this](const std::string&) { return db.url(); };
-  auto all = load_config(config, outside);
-  REQUIRE(all);
-  all->pipelines[0].tenant.text = ".tenant";
-  all->tenants.push_back(all->tenants.front());
-  all->tenants.back().name = "south";
-  all->tenants.back().schema = "tenant_south";
-  REQUIRE(prepare(*all, all->postgresql));
-  session_config settings;
-  settings.keywords = {{"dbname", db.url()}};
-  auto conn = connection::open(settings);
-  REQUIRE(conn);
+  auto all = load();
+  all.pipelines[0].tenant.text = ".tenant";
+  all.tenants.push_back(all.tenants.front());
+  all.tenants.back().name = "south";
+  all.tenants.back().schema = "tenant_south";
+  REQUIRE(prepare(all, all.postgresql));
+  auto conn = session();
   auto prepare_until = [&](const std::function<bool()>& stop) {
-    return prepare_pipeline(*conn, *all, all->postgresql, all->pipelines[0],
-                            stop);
+    return prepare_pipeline(conn, all, all.postgresql, all.pipelines[0], stop);
   };
   CHECK(prepare_until([] { return false; }));
   int asked = 0;
