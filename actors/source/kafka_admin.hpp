@@ -36,8 +36,8 @@ struct kafka_client::impl {
   /// The cluster's own name; empty when it does not tell.
   std::string cluster(std::chrono::milliseconds timeout) const;
 
-  /// librdkafka's mock knows no ids and no settings of topics, and does not
-  /// answer who asks for them.
+  /// librdkafka's mock knows no ids and no settings of topics, and describes no
+  /// groups; it does not answer who asks for them.
   bool is_mock(std::chrono::milliseconds timeout) const {
     return cluster(timeout).starts_with("mockCluster");
   }

@@ -9,12 +9,29 @@
 
 namespace millrace::kafka_detail {
 
+namespace {
+
+/// The longest that librdkafka takes.
+constexpr int hour_ms = 3'600'000;
+
+/// Questions to a group's coordinator. One that librdkafka itself has given up
+/// before it found the coordinator is used after it was freed as soon as there
+/// is one (its #4605, in 2.8 and later): they are never given up by it.
+bool is_for_coordinator(int what) {
+  return what == RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS
+         || what == RD_KAFKA_ADMIN_OP_DESCRIBECONSUMERGROUPS;
+}
+
+} // namespace
+
 int to_ms(std::chrono::milliseconds timeout) {
-  return static_cast<int>(std::clamp<int64_t>(timeout.count(), 1, 3'600'000));
+  return static_cast<int>(std::clamp<int64_t>(timeout.count(), 1, hour_ms));
 }
 
 handle<rd_kafka_AdminOptions_t> admin_options(rd_kafka_t* client, int what,
                                               int timeout_ms) {
+  if (is_for_coordinator(what))
+    timeout_ms = hour_ms;
   handle<rd_kafka_AdminOptions_t> options{
     rd_kafka_AdminOptions_new(client, static_cast<rd_kafka_admin_op_t>(what))};
   std::array<char, 256> reason{};
@@ -32,7 +49,7 @@ handle<rd_kafka_AdminOptions_t> admin_options(rd_kafka_t* client, int what,
 
 std::expected<event_handle, kafka_error>
 await(rd_kafka_queue_t* queue, int timeout_ms, std::string_view context) {
-  // The request times out by itself; the margin lets its answer arrive.
+  // Most requests time out by themselves; the margin lets their answer arrive.
   event_handle event{rd_kafka_queue_poll(queue, timeout_ms + 1000)};
   if (!event)
     return std::unexpected{classify(RD_KAFKA_RESP_ERR__TIMED_OUT, context)};

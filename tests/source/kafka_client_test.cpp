@@ -128,6 +128,25 @@ TEST_CASE_METHOD(client_fixture, "an unreachable cluster is an answer too") {
   CHECK(refused.error().action == kafka_action::retry);
 }
 
+// A question that librdkafka 2.8 has given up by itself ends the process when
+// the coordinator is there again (its #4605).
+TEST_CASE_METHOD(client_fixture, "a coordinator that comes back late hurts "
+                                 "nobody who has asked meanwhile") {
+  cluster.set_reachable(1, false);
+  auto refused = client.group_offsets("g", {&t0, 1}, 300ms);
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().action == kafka_action::retry);
+  cluster.set_reachable(1, true);
+  auto until = std::chrono::steady_clock::now() + patience;
+  auto told = client.group_offsets("g", {&t0, 1}, 1s);
+  while (!told && std::chrono::steady_clock::now() < until)
+    told = client.group_offsets("g", {&t0, 1}, 1s);
+  CHECK(must(std::move(told)).next == std::vector<std::optional<offset>>{{}});
+  // Nor does one who ends with the question still open.
+  cluster.set_reachable(1, false);
+  CHECK_FALSE(client.group_offsets("g", {&t0, 1}, 1ms));
+}
+
 TEST_CASE_METHOD(client_fixture, "a second reading lists the offsets it sees") {
   fill(properties, "t", {0}, 20);
   using list = std::vector<int64_t>;
