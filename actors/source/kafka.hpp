@@ -97,6 +97,21 @@ struct kafka_partition {
     = default;
 };
 
+/// Who has what in a consumer group, as its coordinator tells.
+struct kafka_group_shares {
+  /// Whether it has members, or has had some lately.
+  bool known = false;
+
+  /// No sharing out is under way.
+  bool stable = false;
+
+  /// What the members have, of all topics.
+  std::vector<kafka_partition> taken;
+
+  /// Their names: `group.instance.id`, or the member's id where it has none.
+  std::vector<std::string> members;
+};
+
 /// The bounds of a partition's log: `low` is the first offset it still has,
 /// `high` the one after the last record that a committed read can see.
 struct kafka_watermarks {

@@ -33,15 +33,6 @@ struct kafka_client::impl {
   count_partitions(const std::string& topic, std::chrono::milliseconds timeout,
                    std::string_view context) const;
 
-  /// The cluster's own name; empty when it does not tell.
-  std::string cluster(std::chrono::milliseconds timeout) const;
-
-  /// librdkafka's mock knows no ids and no settings of topics, and describes no
-  /// groups; it does not answer who asks for them.
-  bool is_mock(std::chrono::milliseconds timeout) const {
-    return cluster(timeout).starts_with("mockCluster");
-  }
-
   /// The topic's id as the broker tells it, or what stands in for it.
   std::optional<uuid> id_of(const std::string& topic,
                             const rd_kafka_Uuid_s* told,
@@ -58,6 +49,10 @@ int to_ms(std::chrono::milliseconds timeout);
 /// `what` is librdkafka's number of the command.
 handle<rd_kafka_AdminOptions_s> admin_options(rd_kafka_s* client, int what,
                                               int timeout_ms);
+
+/// Why an admin request as a whole was refused, if it was.
+std::optional<kafka_error> failure_of(rd_kafka_op_s* answer,
+                                      std::string_view context);
 
 /// Waits for the answer to an admin request that was sent to `queue`.
 std::expected<event_handle, kafka_error>

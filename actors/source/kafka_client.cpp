@@ -47,15 +47,21 @@ handle<rd_kafka_AdminOptions_t> admin_options(rd_kafka_t* client, int what,
   return options;
 }
 
+std::optional<kafka_error> failure_of(rd_kafka_event_t* answer,
+                                      std::string_view context) {
+  if (auto code = rd_kafka_event_error(answer))
+    return classify(code, context, rd_kafka_event_error_string(answer));
+  return std::nullopt;
+}
+
 std::expected<event_handle, kafka_error>
 await(rd_kafka_queue_t* queue, int timeout_ms, std::string_view context) {
   // Most requests time out by themselves; the margin lets their answer arrive.
   event_handle event{rd_kafka_queue_poll(queue, timeout_ms + 1000)};
   if (!event)
     return std::unexpected{classify(RD_KAFKA_RESP_ERR__TIMED_OUT, context)};
-  if (auto code = rd_kafka_event_error(event.get()))
-    return std::unexpected{
-      classify(code, context, rd_kafka_event_error_string(event.get()))};
+  if (auto why = failure_of(event.get(), context))
+    return std::unexpected{std::move(*why)};
   return event;
 }
 
@@ -118,23 +124,12 @@ kafka_error kafka_client::impl::explain(kafka_error x) {
   return told && unanswered ? std::move(*told) : std::move(x);
 }
 
-std::string
-kafka_client::impl::cluster(std::chrono::milliseconds timeout) const {
-  // librdkafka remembers the answer.
-  char* name = rd_kafka_clusterid(client.get(), to_ms(timeout));
-  if (name == nullptr)
-    return {};
-  std::string result = name;
-  rd_kafka_mem_free(client.get(), name);
-  return result;
-}
-
 std::optional<uuid>
 kafka_client::impl::id_of(const std::string& topic, const rd_kafka_Uuid_t* told,
                           std::chrono::milliseconds timeout) const {
   auto result = to_uuid(told);
   if (!result && stand_in_ids)
-    result = made_up_id(cluster(timeout), topic);
+    result = made_up_id(cluster_name(client.get(), to_ms(timeout)), topic);
   return result;
 }
 

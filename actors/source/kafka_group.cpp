@@ -1,9 +1,11 @@
 #include "actors/source/kafka_group.hpp"
 
+#include "actors/source/kafka_group_shares.hpp"
 #include "actors/source/kafka_handle.hpp"
 
 #include <librdkafka/rdkafka.h>
 
+#include <chrono>
 #include <utility>
 
 namespace millrace {
@@ -16,17 +18,35 @@ struct kafka_group::impl {
   /// Filled by callbacks within `poll`.
   change changed;
 
-  // The queue's handle must go before the client.
+  std::vector<std::string> topics;
+
+  /// The group has told what this member has, perhaps nothing.
+  bool assigned = false;
+
+  /// Who comes and goes, so that all is shared out once more, and how long it
+  /// may take.
+  std::unique_ptr<kafka_group> passer_by;
+  std::chrono::steady_clock::time_point until;
+
+  // The queues' handles must go before the client.
   client_handle client;
   queue_handle common;
+
+  /// Set while an answer is missing.
+  queue_handle question;
 
   void on_rebalance(rd_kafka_resp_err_t what,
                     rd_kafka_topic_partition_list_t* which);
   void take(rd_kafka_topic_partition_list_t* which);
   void give_up(rd_kafka_topic_partition_list_t* which);
+  void hear_shares();
+  void see_passer_by();
 };
 
 namespace {
+
+/// Joining takes a round of all members.
+constexpr std::chrono::seconds passing_by{30};
 
 /// Of the user's properties these may be overridden.
 kafka_properties own_properties() {
@@ -90,6 +110,7 @@ void kafka_group::impl::give_up(rd_kafka_topic_partition_list_t* which) {
 void kafka_group::impl::on_rebalance(rd_kafka_resp_err_t what,
                                      rd_kafka_topic_partition_list_t* which) {
   if (what == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
+    assigned = true;
     take(which);
   } else if (what == RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS) {
     give_up(which);
@@ -97,6 +118,26 @@ void kafka_group::impl::on_rebalance(rd_kafka_resp_err_t what,
     changed.errors.push_back(classify(what, "rebalance"));
     rd_kafka_assign(client.get(), nullptr);
   }
+}
+
+void kafka_group::impl::hear_shares() {
+  if (!question)
+    return;
+  event_handle answer{rd_kafka_queue_poll(question.get(), 0)};
+  if (!answer)
+    return;
+  question.reset();
+  // Whoever wants to know asks again.
+  if (auto told = read_shares(answer.get(), "members of a group"))
+    changed.shares = std::move(*told);
+}
+
+void kafka_group::impl::see_passer_by() {
+  if (!passer_by)
+    return;
+  passer_by->poll();
+  if (passer_by->impl_->assigned || std::chrono::steady_clock::now() > until)
+    passer_by.reset();
 }
 
 kafka_group::kafka_group(std::unique_ptr<impl> x) noexcept
@@ -169,10 +210,34 @@ kafka_group::subscribe(std::span<const std::string> names) {
   auto code = rd_kafka_subscribe(impl_->client.get(), list.get());
   if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
     return std::unexpected{classify(code, "join group " + impl_->config.group)};
+  impl_->topics.assign(names.begin(), names.end());
+  return {};
+}
+
+void kafka_group::ask_shares() {
+  constexpr int known_by_now = 1;
+  auto* client = impl_->client.get();
+  if (!impl_->question && impl_->assigned && !is_mock(client, known_by_now))
+    impl_->question = kafka_detail::ask_shares(client, impl_->config.group);
+}
+
+std::expected<void, kafka_error> kafka_group::share_out_again() {
+  kafka_group_config config;
+  config.properties = impl_->config.properties;
+  config.group = impl_->config.group;
+  auto other = open(std::move(config));
+  if (!other)
+    return std::unexpected{other.error()};
+  if (auto done = other->subscribe(impl_->topics); !done)
+    return done;
+  impl_->passer_by = std::make_unique<kafka_group>(std::move(*other));
+  impl_->until = std::chrono::steady_clock::now() + passing_by;
   return {};
 }
 
 kafka_group::change kafka_group::poll() {
+  impl_->see_passer_by();
+  impl_->hear_shares();
   // A limit, so that a flood of errors cannot keep the caller here.
   constexpr int max_events = 1000;
   for (int i = 0; i < max_events; ++i) {

@@ -5,6 +5,7 @@
 #include <expected>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -60,9 +61,22 @@ public:
     std::vector<kafka_partition> lost;
     std::vector<kafka_partition> gained;
     std::vector<kafka_error> errors;
+
+    /// The answer to `ask_shares`, if it has come.
+    std::optional<kafka_group_shares> shares;
   };
 
   change poll();
+
+  /// Asks who has what in the group; `poll` tells. Does nothing while an answer
+  /// is missing, before the group has told this member what it has, and where
+  /// nobody can answer (the mock).
+  void ask_shares();
+
+  /// Has the group share everything out once more, which takes some seconds of
+  /// `poll`. The broker does that when somebody comes or goes, and who is there
+  /// cannot ask it: somebody comes without a name, and goes.
+  std::expected<void, kafka_error> share_out_again();
 
   /// As `kafka_consumer::commit_hint`; the group takes offsets from its members
   /// alone.

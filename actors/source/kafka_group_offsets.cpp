@@ -2,6 +2,7 @@
 // belong to a time.
 
 #include "actors/source/kafka_admin.hpp"
+#include "actors/source/kafka_group_shares.hpp"
 
 #include <librdkafka/rdkafka.h>
 
@@ -65,39 +66,6 @@ ask_committed(rd_kafka_t* client, const std::string& group,
   return result;
 }
 
-/// Whether the group has members or has had some lately.
-std::expected<bool, kafka_error>
-ask_known(rd_kafka_t* client, const std::string& group, int timeout_ms,
-          std::string_view context) {
-  auto options = admin_options(client, RD_KAFKA_ADMIN_OP_DESCRIBECONSUMERGROUPS,
-                               timeout_ms);
-  queue_handle queue{rd_kafka_queue_new(client)};
-  std::array<const char*, 1> names{group.c_str()};
-  rd_kafka_DescribeConsumerGroups(client, names.data(), names.size(),
-                                  options.get(), queue.get());
-  auto event = await(queue.get(), timeout_ms, context);
-  if (!event)
-    return std::unexpected{event.error()};
-  std::size_t n = 0;
-  const auto* answer
-    = rd_kafka_event_DescribeConsumerGroups_result(event->get());
-  const auto** groups = rd_kafka_DescribeConsumerGroups_result_groups(answer,
-                                                                      &n);
-  for (std::size_t i = 0; i < n; ++i) {
-    const auto* error = rd_kafka_ConsumerGroupDescription_error(groups[i]);
-    auto code = rd_kafka_error_code(error);
-    // What newer brokers say where older ones call the group dead.
-    if (code == RD_KAFKA_RESP_ERR_GROUP_ID_NOT_FOUND)
-      return false;
-    if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
-      return std::unexpected{
-        classify(code, context, rd_kafka_error_string(error))};
-    return rd_kafka_ConsumerGroupDescription_state(groups[i])
-           != RD_KAFKA_CONSUMER_GROUP_STATE_DEAD;
-  }
-  return false;
-}
-
 } // namespace
 
 std::expected<std::vector<std::optional<offset>>, kafka_error>
@@ -141,11 +109,15 @@ kafka_client::group_offsets(const std::string& group,
     else
       result.next.emplace_back();
   }
-  if (!result.known && !impl_->is_mock(timeout)) {
-    auto known = ask_known(client, group, to_ms(timeout), context);
-    if (!known)
-      return std::unexpected{known.error()};
-    result.known = *known;
+  if (!result.known && !is_mock(client, to_ms(timeout))) {
+    auto question = ask_shares(client, group);
+    auto answer = await(question.get(), to_ms(timeout), context);
+    if (!answer)
+      return std::unexpected{answer.error()};
+    auto told = read_shares(answer->get(), context);
+    if (!told)
+      return std::unexpected{told.error()};
+    result.known = told->known;
   }
   return result;
 }

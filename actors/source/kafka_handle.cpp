@@ -235,6 +235,20 @@ make_conf(const kafka_properties& ours, const kafka_properties& user,
   return conf;
 }
 
+std::string cluster_name(rd_kafka_s* client, int timeout_ms) {
+  // librdkafka remembers the answer.
+  char* name = rd_kafka_clusterid(client, timeout_ms);
+  if (name == nullptr)
+    return {};
+  std::string result = name;
+  rd_kafka_mem_free(client, name);
+  return result;
+}
+
+bool is_mock(rd_kafka_s* client, int timeout_ms) {
+  return cluster_name(client, timeout_ms).starts_with("mockCluster");
+}
+
 std::expected<client_handle, kafka_error> make_client(client_kind kind,
                                                       conf_handle conf) {
   std::array<char, 512> reason{};

@@ -84,6 +84,13 @@ enum class client_kind : uint8_t { consumer, producer };
 std::expected<client_handle, kafka_error> make_client(client_kind kind,
                                                       conf_handle conf);
 
+/// The cluster's own name; empty when it does not tell in time.
+std::string cluster_name(rd_kafka_s* client, int timeout_ms);
+
+/// librdkafka's mock knows no ids and no settings of topics, and describes no
+/// groups; it does not answer who asks for them.
+bool is_mock(rd_kafka_s* client, int timeout_ms);
+
 /// What every consumer must be set to for the protocol to hold.
 const kafka_properties& fixed_consumer_properties();
 

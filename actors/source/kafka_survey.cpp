@@ -105,12 +105,12 @@ kafka_client::describe_topics(const std::vector<std::string>& topics,
   auto context = topics.size() == 1
                    ? std::format("describe topic {}", topics[0])
                    : std::format("describe {} topics", topics.size());
-  auto cluster = impl_->cluster(timeout);
+  auto cluster = cluster_name(impl_->client.get(), to_ms(timeout));
   if (cluster.empty())
     return std::unexpected{
       impl_->explain(classify(RD_KAFKA_RESP_ERR__TIMED_OUT, context))};
   std::vector<described> result;
-  if (impl_->is_mock(timeout)) {
+  if (is_mock(impl_->client.get(), to_ms(timeout))) {
     for (const auto& topic : topics)
       result.push_back(
         impl_->count_partitions(topic, timeout, "describe topic " + topic)
@@ -166,7 +166,7 @@ std::expected<std::vector<bool>, kafka_error>
 kafka_client::are_compacted(const std::vector<std::string>& topics,
                             std::chrono::milliseconds timeout) {
   std::vector<bool> result(topics.size());
-  if (topics.empty() || impl_->is_mock(timeout))
+  if (topics.empty() || is_mock(impl_->client.get(), to_ms(timeout)))
     return result;
   std::vector<handle<rd_kafka_ConfigResource_t>> owned;
   std::vector<rd_kafka_ConfigResource_t*> wanted;

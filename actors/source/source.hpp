@@ -12,6 +12,7 @@
 #include "actors/source/partition_consumer.hpp"
 #include "actors/source/record_shelf.hpp"
 #include "actors/source/share_start.hpp"
+#include "actors/source/share_watch.hpp"
 #include "messages/source.hpp"
 #include "messages/store_requests.hpp"
 #include "messages/supervision.hpp"
@@ -97,6 +98,9 @@ struct source_config {
   std::string group;
   std::string instance;
 
+  /// How often to look whether the group has left a partition to nobody.
+  std::chrono::milliseconds shares_interval{10'000};
+
   kafka_properties properties;
 
   /// Bytes that the client may hold ready for one partition, and for all of
@@ -180,6 +184,8 @@ private:
   void join_group(const topic_survey& found);
   void serve_group();
   void hand_out(const booted_partition& which, gap_policy gaps);
+  void watch_shares();
+  void on_shares(const kafka_group_shares& told);
   void hint(const position_hint& x);
 
   // -- questions --------------------------------------------------------------
@@ -264,6 +270,7 @@ private:
   std::set<consumer_set::key> held_;
   std::vector<std::string> subscribed_;
   std::optional<kafka_group> group_;
+  share_watch shares_;
 };
 
 /// The spawnable type: `self->spawn<source, caf::detached>(config, …)`.

@@ -35,6 +35,7 @@ void source_state::join_group(const topic_survey& found) {
       return;
     }
     group_ = std::move(*group);
+    self_->run_delayed(config_.shares_interval, [this] { watch_shares(); });
   }
   if (auto done = group_->subscribe(names); !done) {
     refuse(done.error());
@@ -74,6 +75,8 @@ void source_state::serve_group() {
                                 {"gained", change.gained.size()},
                                 {"lost", lost.size()},
                                 {"held", held_.size()}});
+  if (change.shares)
+    on_shares(*change.shares);
 }
 
 /// A partition can be read; without a group that is for us to do.
@@ -86,6 +89,28 @@ void source_state::hand_out(const booted_partition& which, gap_policy gaps) {
   readable_[key] = {which, gaps};
   if (held_.contains(key))
     add_consumer(which, gaps);
+}
+
+void source_state::watch_shares() {
+  self_->run_delayed(config_.shares_interval, [this] { watch_shares(); });
+  group_->ask_shares();
+}
+
+void source_state::on_shares(const kafka_group_shares& told) {
+  std::vector<kafka_partition> all;
+  for (const auto& [key, x] : readable_)
+    all.push_back({x.which.topic, x.which.source.number});
+  auto nobodys = shares_.look(told, all, config_.instance);
+  if (nobodys.empty())
+    return;
+  log::warn("group-shares-out-again",
+            {{"group", group_id()},
+             {"nobodys", nobodys.size()},
+             {"first", nobodys.front().topic + '/'
+                         + std::to_string(nobodys.front().number.value)}});
+  if (auto done = group_->share_out_again(); !done)
+    log::warn("source-problem", {{"pipeline", config_.pipeline},
+                                 {"reason", done.error().message}});
 }
 
 void source_state::hint(const position_hint& x) {

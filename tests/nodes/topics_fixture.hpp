@@ -50,6 +50,7 @@ url = {{ env = "DB_URL" }}
 [kafka]
 bootstrap = "{}"
 metadata_interval = "{}"
+{}
 [[tenant]]
 name = "demo"
 [pipeline.p]
@@ -68,8 +69,8 @@ columns.part = "@partition"
 columns.at = "@offset"
 columns.v = ".v"
 )toml",
-                                         brokers, metadata_interval, topics,
-                                         floor_interval, more));
+                                         brokers, metadata_interval, kafka_more,
+                                         topics, floor_interval, more));
     node_ = std::make_unique<process>(std::vector<std::string>{"node", file},
                                       process::variables{{"DB_URL", db.url()}});
   }
@@ -172,6 +173,9 @@ columns.v = ".v"
 
   std::string floor_interval = "500ms";
   std::string metadata_interval = "500ms";
+
+  /// More lines of the table `kafka`, and further tables.
+  std::string kafka_more;
   scratch_database db{"discovery"};
   scratch_folder folder;
   std::string brokers = servers::real_kafka_bootstrap();

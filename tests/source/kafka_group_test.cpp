@@ -32,7 +32,10 @@ struct member {
   }
 
   void poll() {
+    // The mock cannot say, and nobody asks it.
+    group.ask_shares();
     auto change = group.poll();
+    CHECK_FALSE(change.shares);
     for (const auto& x : change.lost)
       held.erase(x.number.value);
     for (const auto& x : change.gained)
