@@ -87,16 +87,6 @@ kafka_properties own_properties(const kafka_consumer_config& config) {
   };
 }
 
-/// The user's, and what has to be logged for `topic_watch`.
-kafka_properties with_contexts(kafka_properties properties) {
-  std::string contexts{topic_watch::contexts};
-  for (const auto& [name, value] : properties)
-    if (name == "debug" && !value.empty())
-      contexts = value + ',' + std::string{topic_watch::contexts};
-  properties.emplace_back("debug", contexts);
-  return properties;
-}
-
 // `client` is the type of librdkafka's callbacks; the opaque is our impl.
 template <class Impl>
 Impl& self_of(void* opaque) {
@@ -157,7 +147,7 @@ std::expected<kafka_consumer, kafka_error>
 kafka_consumer::open(kafka_consumer_config config) {
   auto self = std::make_unique<impl>();
   auto conf = make_conf(own_properties(config),
-                        with_contexts(config.properties),
+                        topic_watch::with_contexts(config.properties),
                         fixed_consumer_properties());
   if (!conf)
     return std::unexpected{conf.error()};
@@ -287,6 +277,10 @@ std::vector<kafka_error> kafka_consumer::poll() {
       classify(message->err, "kafka", text != nullptr ? text : ""));
   }
   return impl_->errors.take();
+}
+
+bool kafka_consumer::spoilt() const noexcept {
+  return impl_->topics.spoils_client();
 }
 
 void kafka_consumer::commit_hint(std::span<const kafka_assignment> positions) {

@@ -197,6 +197,10 @@ public:
   /// lost, credentials refused, fatal errors. Never blocks.
   std::vector<kafka_error> poll();
 
+  /// Whether it had better be closed soon, and another one opened: a topic was
+  /// made again, and librdkafka cannot cope with that.
+  bool spoilt() const noexcept;
+
   /// Tells Kafka where we are, for lag monitors only. Nothing waits for it and
   /// nothing depends on it.
   void commit_hint(std::span<const kafka_assignment> positions);

@@ -2,6 +2,7 @@
 
 #include "actors/source/kafka_group_shares.hpp"
 #include "actors/source/kafka_handle.hpp"
+#include "actors/source/kafka_topic_watch.hpp"
 
 #include <librdkafka/rdkafka.h>
 
@@ -19,6 +20,9 @@ struct kafka_group::impl {
   change changed;
 
   std::vector<std::string> topics;
+
+  /// Read by librdkafka's threads until the client is gone.
+  topic_watch made_again;
 
   /// The group has told what this member has, perhaps nothing.
   bool assigned = false;
@@ -160,7 +164,8 @@ kafka_group::~kafka_group() {
 std::expected<kafka_group, kafka_error>
 kafka_group::open(kafka_group_config config) {
   auto self = std::make_unique<impl>();
-  auto conf = make_conf(own_properties(), config.properties,
+  auto conf = make_conf(own_properties(),
+                        topic_watch::with_contexts(config.properties),
                         fixed_properties(config));
   if (!conf)
     return std::unexpected{conf.error()};
@@ -177,13 +182,15 @@ kafka_group::open(kafka_group_config config) {
     static_cast<impl*>(opaque)->changed.errors.push_back(
       classify(code, "kafka group", reason != nullptr ? reason : ""));
   });
-  if (self->config.on_log)
-    rd_kafka_conf_set_log_cb(raw, [](const rd_kafka_t* client, int level,
-                                     const char* facility, const char* text) {
-      if (client != nullptr)
-        static_cast<impl*>(rd_kafka_opaque(client))
-          ->config.on_log({level, facility, text});
-    });
+  rd_kafka_conf_set_log_cb(raw, [](const rd_kafka_t* client, int level,
+                                   const char* facility, const char* text) {
+    if (client == nullptr)
+      return;
+    auto* owner = static_cast<impl*>(rd_kafka_opaque(client));
+    owner->made_again.read(facility, text);
+    if (owner->config.on_log)
+      owner->config.on_log({level, facility, text});
+  });
   auto client = make_client(client_kind::consumer, std::move(*conf));
   if (!client)
     return std::unexpected{client.error()};
@@ -252,6 +259,10 @@ kafka_group::change kafka_group::poll() {
       classify(message->err, "kafka group", text != nullptr ? text : ""));
   }
   return std::exchange(impl_->changed, {});
+}
+
+bool kafka_group::spoilt() const noexcept {
+  return impl_->made_again.spoils_client();
 }
 
 void kafka_group::commit_hint(std::span<const kafka_assignment> positions) {

@@ -78,6 +78,9 @@ public:
   /// cannot ask it: somebody comes without a name, and goes.
   std::expected<void, kafka_error> share_out_again();
 
+  /// As `kafka_consumer::spoilt`.
+  bool spoilt() const noexcept;
+
   /// As `kafka_consumer::commit_hint`; the group takes offsets from its members
   /// alone.
   void commit_hint(std::span<const kafka_assignment> positions);

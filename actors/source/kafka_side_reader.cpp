@@ -53,7 +53,8 @@ std::vector<kafka_error> kafka_side_reader::poll(clock::time_point now) {
   auto useless = std::ranges::any_of(faults, [](const kafka_error& x) {
     return x.action == kafka_action::quit;
   });
-  if (useless || (lent_.empty() && now - last_used_ >= idle_close_))
+  if (useless || consumer_->spoilt()
+      || (lent_.empty() && now - last_used_ >= idle_close_))
     close();
   return faults;
 }

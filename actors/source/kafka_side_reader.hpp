@@ -37,7 +37,7 @@ public:
   /// Serves callbacks, ends assignments that nobody holds, and closes an idle
   /// client, which may take a second. To be called like
   /// `kafka_consumer::poll`, whether a client is open or not. A client that is
-  /// of no use any more is closed; its queues go stale.
+  /// of no use any more or spoilt is closed; its queues go stale.
   std::vector<kafka_error> poll(clock::time_point now);
 
   bool is_open() const noexcept {

@@ -1,5 +1,7 @@
 #include "actors/source/kafka_topic_watch.hpp"
 
+#include <librdkafka/rdkafka.h>
+
 namespace millrace::kafka_detail {
 
 namespace {
@@ -30,9 +32,26 @@ void topic_watch::read(std::string_view facility, std::string_view text) {
   auto topic = before.substr(word + 6);
   if (take_until(text, " to ") == no_id)
     return;
+  any_ = true;
   std::lock_guard guard{mutex_};
   if (auto i = changes_.find(topic); i != changes_.end())
     ++*i->second;
+}
+
+kafka_properties topic_watch::with_contexts(kafka_properties properties) {
+  std::string all{contexts};
+  for (const auto& [name, value] : properties)
+    if (name == "debug" && !value.empty())
+      all = value + ',' + std::string{contexts};
+  properties.emplace_back("debug", all);
+  return properties;
+}
+
+bool topic_watch::spoils_client() const noexcept {
+  constexpr int first_bad = 0x02'04'00'00;
+  constexpr int first_sound = 0x02'0a'00'00;
+  auto version = rd_kafka_version();
+  return any_ && version >= first_bad && version < first_sound;
 }
 
 topic_changes topic_watch::changes_of(const std::string& topic) {

@@ -1,5 +1,7 @@
 #pragma once
 
+#include "actors/source/kafka.hpp"
+
 #include <atomic>
 #include <cstdint>
 #include <map>
@@ -26,16 +28,25 @@ public:
   /// Log contexts (property `debug`) that must be on.
   static constexpr std::string_view contexts = "metadata";
 
+  /// The same properties with these contexts on.
+  static kafka_properties with_contexts(kafka_properties properties);
+
   /// To be called with every line.
   void read(std::string_view facility, std::string_view text);
 
   topic_changes changes_of(const std::string& topic);
+
+  /// Whether the client had better be closed: one of its topics was made again,
+  /// and librdkafka 2.4 to 2.9 has freed then what it reads some time later
+  /// (its #4778).
+  bool spoils_client() const noexcept;
 
 private:
   using counter = std::shared_ptr<std::atomic<int64_t>>;
 
   std::mutex mutex_;
   std::map<std::string, counter, std::less<>> changes_;
+  std::atomic<bool> any_{false};
 };
 
 } // namespace millrace::kafka_detail

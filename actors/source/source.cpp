@@ -18,6 +18,10 @@ constexpr std::chrono::milliseconds poll_interval{100};
 /// Questions about logs that come within this time are asked as one.
 constexpr std::chrono::milliseconds question_window{2};
 
+caf::error not_connected() {
+  return caf::make_error(source_errc::retry, "not connected yet");
+}
+
 } // namespace
 
 caf::error to_source_error(const kafka_error& x) {
@@ -27,6 +31,10 @@ caf::error to_source_error(const kafka_error& x) {
   else if (x.action == kafka_action::quit)
     code = source_errc::quit;
   return caf::make_error(code, x.message);
+}
+
+std::string source_state::child_name(const consumer_set::key& x) {
+  return x.first + '/' + std::to_string(x.second);
 }
 
 source_state::source_state(source_actor::pointer self, source_config config,
@@ -62,10 +70,7 @@ source_actor::behavior_type source_state::make_behavior() {
     [this](const verify_request& x) { return verify(x); },
     [this](const fetch_request& x) { return fetch(x); },
     [this](const position_hint& x) { hint(x); },
-    [this](const lanes_changed& x) {
-      consumers_.forget(x.source);
-      look_later(config_.delays.initial);
-    },
+    [this](const lanes_changed& x) { consumers_.forget(x.source); },
     [this](poll_atom) { poll(); },
     [this](start_atom) { look(); },
     [this](inspect_atom) {
@@ -83,7 +88,7 @@ source_actor::behavior_type source_state::make_behavior() {
 
 caf::result<offset_range> source_state::log(const log_request& x) {
   if (!client_)
-    return caf::make_error(source_errc::retry, "not connected yet");
+    return not_connected();
   auto result = self_->make_response_promise<offset_range>();
   questions_.push_back({x, result});
   if (questions_.size() == 1)
@@ -96,6 +101,11 @@ void source_state::answer_logs() {
   auto fail = [](log_question& x, const caf::error& why) {
     x.answer.deliver(why);
   };
+  if (!client_) {
+    for (auto& x : asked)
+      fail(x, not_connected());
+    return;
+  }
   std::vector<std::string> names;
   for (const auto& x : asked)
     names.push_back(x.what.topic);
@@ -115,6 +125,12 @@ void source_state::answer_logs() {
     }
     logs.push_back({x.what.topic, x.what.source.number});
     sound.push_back(std::move(x));
+  }
+  if (made_again_) {
+    for (auto& x : sound)
+      fail(x, not_connected());
+    renew_clients();
+    return;
   }
   auto marks = client_->watermarks(logs, config_.kafka_timeout);
   for (std::size_t i = 0; i < sound.size(); ++i)
@@ -139,8 +155,11 @@ source_state::doubt(const log_request& x,
   if (!now)
     return to_source_error(now.error());
   absent_.seen(x.topic);
+  if (now->id)
+    see_id(x.topic, *now->id);
   if (now->id == x.source.topic)
     return std::nullopt;
+  look_later(config_.delays.initial);
   return caf::make_error(
     source_errc::halt,
     "topic recreated: '" + x.topic + "' was " + to_string(x.source.topic)
@@ -152,7 +171,7 @@ source_state::doubt(const log_request& x,
 
 caf::result<partition_queue_ptr> source_state::assign(const assign_request& x) {
   if (!consumer_)
-    return caf::make_error(source_errc::retry, "not connected yet");
+    return not_connected();
   if (x.catch_up && !catch_up_)
     catch_up_.emplace(client_settings(config_.catch_up_queue_bytes),
                       config_.catch_up_idle);
@@ -184,6 +203,31 @@ caf::result<std::vector<offset>> source_state::verify(const verify_request& x) {
   return result;
 }
 
+void source_state::see_id(const std::string& topic, const uuid& id) {
+  auto [known, is_new] = ids_.try_emplace(topic, id);
+  made_again_ = made_again_ || (!is_new && known->second != id);
+}
+
+/// A client whose topic was made again may take the node along (librdkafka's
+/// #4778). Queues go stale; who reads asks for others, and what became of its
+/// topic.
+void source_state::renew_clients() {
+  log::warn("source-renews-clients", {{"pipeline", config_.reading},
+                                      {"reason", "a topic was made again"}});
+  ids_.clear();
+  made_again_ = false;
+  if (catch_up_)
+    catch_up_->close();
+  reader_.reset();
+  consumer_.reset();
+  client_.reset();
+  if (std::exchange(group_, std::nullopt)) {
+    lose({held_.begin(), held_.end()});
+    subscribe(std::exchange(subscribed_, {}));
+  }
+  look_later(std::chrono::milliseconds{0});
+}
+
 void source_state::keep_polling() {
   self_->run_delayed(poll_interval, [this] {
     keep_polling();
@@ -208,6 +252,10 @@ void source_state::poll() {
       take_away(consumers_.keys());
     log::warn("source-problem",
               {{"pipeline", config_.reading}, {"reason", fault.message}});
+  }
+  if (consumer_->spoilt() || (group_ && group_->spoilt())) {
+    renew_clients();
+    return;
   }
   if (catch_up_)
     for (const auto& fault : catch_up_->poll(std::chrono::steady_clock::now()))

@@ -171,6 +171,9 @@ private:
   void take_away(const std::vector<consumer_set::key>& which);
   void add_consumer(const booted_partition& which, gap_policy gaps);
 
+  /// Of a consumer, below the pipeline's supervisor.
+  static std::string child_name(const consumer_set::key& x);
+
   // -- the first start (source_start.cpp) -------------------------------------
 
   std::expected<boot_request, kafka_error>
@@ -182,7 +185,9 @@ private:
 
   std::string group_id() const;
   void join_group(const topic_survey& found);
+  void subscribe(std::vector<std::string> names);
   void serve_group();
+  void lose(const std::vector<consumer_set::key>& which);
   void hand_out(const booted_partition& which, gap_policy gaps);
   void watch_shares();
   void on_shares(const kafka_group_shares& told);
@@ -205,6 +210,8 @@ private:
   caf::result<std::vector<offset>> verify(const verify_request& x);
   caf::result<frame> fetch(const fetch_request& x);
   caf::expected<record_copy> read_again(const fetch_request& x);
+  void see_id(const std::string& topic, const uuid& id);
+  void renew_clients();
   void keep_polling();
   void poll();
 
@@ -233,6 +240,11 @@ private:
   std::string lacking_;
   std::vector<std::string> recreated_;
 
+  /// Ids of topics as first seen since the clients were opened, and whether one
+  /// has become another since.
+  std::map<std::string, uuid> ids_;
+  bool made_again_ = false;
+
   /// Somebody wanted another look while a boot was under way.
   bool look_again_ = false;
 
@@ -243,6 +255,7 @@ private:
   std::vector<log_question> questions_;
   std::optional<kafka_client> client_;
   std::optional<kafka_consumer> consumer_;
+  bool polling_ = false;
   std::optional<kafka_reader> reader_;
 
   /// Records that were wanted again, and those beside them.
@@ -271,6 +284,7 @@ private:
   std::vector<std::string> subscribed_;
   std::optional<kafka_group> group_;
   share_watch shares_;
+  bool watching_shares_ = false;
 };
 
 /// The spawnable type: `self->spawn<source, caf::detached>(config, …)`.

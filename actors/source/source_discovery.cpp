@@ -27,10 +27,6 @@ void pass_on(const kafka_log_line& x) {
     log::debug("kafka", {{"facility", x.facility}, {"text", x.text}});
 }
 
-std::string child_name(const std::string& topic, int32_t number) {
-  return topic + '/' + std::to_string(number);
-}
-
 std::string joined(const std::vector<std::string>& names) {
   std::string result;
   for (const auto& x : names)
@@ -69,6 +65,13 @@ void source_state::look() {
   // Before anything else is asked: not a record more of another topic.
   if (found)
     take_away(consumers_.strangers(*found));
+  if (found)
+    for (const auto& x : found->topics)
+      see_id(x.name, x.id);
+  if (made_again_) {
+    renew_clients();
+    return;
+  }
   if (found && booted_ && !consumers_.lacks(*found)) {
     settle(*found);
     return;
@@ -133,7 +136,7 @@ void source_state::try_later(const std::string& why) {
 /// Rule 25: all that is read here is read for lanes that are no more.
 void source_state::on_other_map(const std::string& why) {
   for (const auto& [topic, number] : consumers_.keys())
-    self_->send(parent_, remove_child_atom_v, child_name(topic, number));
+    self_->send(parent_, remove_child_atom_v, child_name({topic, number}));
   consumers_.forget_all();
   if (config_.on_other_map)
     config_.on_other_map(config_.reading, why);
@@ -211,7 +214,8 @@ source_state::open_consumer(std::size_t partitions) {
   if (!consumer)
     return std::unexpected{consumer.error()};
   consumer_ = std::move(*consumer);
-  keep_polling();
+  if (!std::exchange(polling_, true))
+    keep_polling();
   return {};
 }
 
@@ -255,7 +259,7 @@ void source_state::on_booted(const topic_survey& found,
     = consumers_.follow(consumer_set::wanted(selector_, found, result));
   for (const auto& x : change.remove) {
     readable_.erase(x);
-    self_->send(parent_, remove_child_atom_v, child_name(x.first, x.second));
+    self_->send(parent_, remove_child_atom_v, child_name(x));
   }
   for (const auto& x : change.add) {
     // Known here, so that nobody waits for it, but read by another node.
@@ -344,7 +348,7 @@ void source_state::add_consumer(const booted_partition& which,
   config.program = config_.program;
   config.reading.gaps = gaps;
   child_spec spec;
-  spec.name = child_name(which.topic, which.source.number.value);
+  spec.name = child_name({which.topic, which.source.number.value});
   spec.restart = restart_kind::transient;
   spec.factory = [config, pool = pool_,
                   weak = self_->address()](caf::local_actor* parent) {

@@ -19,7 +19,12 @@ void source_state::join_group(const topic_survey& found) {
   std::vector<std::string> names;
   for (const auto& x : found.topics)
     names.push_back(x.name);
-  if (config_.group.empty() || names.empty() || names == subscribed_)
+  if (!config_.group.empty() && names != subscribed_)
+    subscribe(std::move(names));
+}
+
+void source_state::subscribe(std::vector<std::string> names) {
+  if (names.empty())
     return;
   if (!group_) {
     kafka_group_config settings;
@@ -35,7 +40,8 @@ void source_state::join_group(const topic_survey& found) {
       return;
     }
     group_ = std::move(*group);
-    self_->run_delayed(config_.shares_interval, [this] { watch_shares(); });
+    if (!std::exchange(watching_shares_, true))
+      watch_shares();
   }
   if (auto done = group_->subscribe(names); !done) {
     refuse(done.error());
@@ -58,12 +64,9 @@ void source_state::serve_group() {
   }
   std::vector<consumer_set::key> lost;
   for (const auto& x : change.lost)
-    if (held_.erase({x.topic, x.number.value}) > 0)
+    if (held_.contains({x.topic, x.number.value}))
       lost.emplace_back(x.topic, x.number.value);
-  take_away(lost);
-  for (const auto& [topic, number] : lost)
-    self_->send(parent_, remove_child_atom_v,
-                topic + '/' + std::to_string(number));
+  lose(lost);
   for (const auto& x : change.gained) {
     consumer_set::key key{x.topic, x.number.value};
     held_.insert(key);
@@ -77,6 +80,14 @@ void source_state::serve_group() {
                                 {"held", held_.size()}});
   if (change.shares)
     on_shares(*change.shares);
+}
+
+void source_state::lose(const std::vector<consumer_set::key>& which) {
+  take_away(which);
+  for (const auto& x : which) {
+    held_.erase(x);
+    self_->send(parent_, remove_child_atom_v, child_name(x));
+  }
 }
 
 /// A partition can be read; without a group that is for us to do.
@@ -93,7 +104,8 @@ void source_state::hand_out(const booted_partition& which, gap_policy gaps) {
 
 void source_state::watch_shares() {
   self_->run_delayed(config_.shares_interval, [this] { watch_shares(); });
-  group_->ask_shares();
+  if (group_)
+    group_->ask_shares();
 }
 
 void source_state::on_shares(const kafka_group_shares& told) {

@@ -180,7 +180,8 @@ exit_code run_lanes_adopt(const lanes_arguments& what, console& to) {
     to.out(out.str() + '\n');
   } else {
     to.out(std::format("pipeline {} reads the new topic {} from its {} "
-                       "offsets; restart a node that runs\n",
+                       "offsets; a node that runs does so within "
+                       "kafka.metadata_interval\n",
                        printable(what.pipeline), printable(what.topic),
                        what.from));
   }

@@ -70,12 +70,16 @@ TEST_CASE_METHOD(topics_fixture, "a topic that is made again while it is read "
   wait_for_rows("topic = '" + other + "'", 10);
   CHECK(rows("v = 'new'") == 0);
   // Once it has a row of its own, it is read from its first record.
-  auto id = must(client.describe_topic(topic, 20s)).id;
-  db.execute(std::format("INSERT INTO millrace.topic (pipeline, uuid, name, "
-                         "partitions, start_offsets) VALUES ('p', '{}', '{}', "
-                         "0, '{{}}')",
-                         to_string(*id), topic));
+  adopt(topic);
   wait_for_rows("v = 'new'", 10);
+  // And so is the next one, by a node that has read this one.
+  make_again(topic);
+  send(topic, 0, 10, "third");
+  eventually([&] { return said().contains("source-renews-clients"); });
+  adopt(topic);
+  wait_for_rows("v = 'third'", 10);
+  send(other, 0, 5);
+  wait_for_rows("topic = '" + other + "'", 15);
   stop();
 }
 

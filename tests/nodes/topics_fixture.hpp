@@ -114,12 +114,21 @@ columns.v = ".v"
   /// Under the node that reads it.
   void make_again(const std::string& name) {
 #ifdef __SANITIZE_THREAD__
-    // librdkafka 2.4 to 2.8 reads then what it has freed (its #4778), and this
+    // librdkafka 2.4 to 2.9 reads then what it has freed (its #4778), and this
     // sanitizer's allocator has given it to somebody else by that time.
     SKIP("librdkafka's #4778 ends a node under the thread sanitizer");
 #endif
     must(client.delete_topic(name, 20s));
     create(name, 1);
+  }
+
+  /// As `millrace lanes adopt-topic`: what has the name now is read.
+  void adopt(const std::string& topic) {
+    auto id = must(client.describe_topic(topic, 20s)).id;
+    db.execute(std::format("INSERT INTO millrace.topic (pipeline, uuid, name, "
+                           "partitions, start_offsets) VALUES ('p', '{}', "
+                           "'{}', 0, '{{}}')",
+                           to_string(*id), topic));
   }
 
   void send(const std::string& topic, int32_t where, int n,
