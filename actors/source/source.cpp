@@ -70,7 +70,10 @@ source_actor::behavior_type source_state::make_behavior() {
     [this](const verify_request& x) { return verify(x); },
     [this](const fetch_request& x) { return fetch(x); },
     [this](const position_hint& x) { hint(x); },
-    [this](const lanes_changed& x) { consumers_.forget(x.source); },
+    [this](const lanes_changed& x) {
+      consumers_.forget(x.source);
+      look_later(config_.delays.initial);
+    },
     [this](poll_atom) { poll(); },
     [this](start_atom) { look(); },
     [this](inspect_atom) {
@@ -159,7 +162,6 @@ source_state::doubt(const log_request& x,
     see_id(x.topic, *now->id);
   if (now->id == x.source.topic)
     return std::nullopt;
-  look_later(config_.delays.initial);
   return caf::make_error(
     source_errc::halt,
     "topic recreated: '" + x.topic + "' was " + to_string(x.source.topic)

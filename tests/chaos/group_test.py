@@ -46,7 +46,7 @@ class Group(Case):
             and sum(self.held(lab, x) for x in names) == PARTITIONS, 60,
             f"the partitions to be shared by {names}")
 
-    def feed_peers(self, lab, *names, records=20_000):
+    def feed_peers(self, lab, *names, records=12_000):
         super().feed_peers(lab, *names, records=records, rate=1_000)
 
     def test_partitions_move_to_a_node_that_comes_and_back_from_one_killed(

@@ -33,6 +33,7 @@ PARTITIONS = 4
 # libfaketime, where it is installed.
 CLOCK = sorted(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))
 BUSY = 4  # times slower, at worst, than a machine that does nothing else
+LOOK_S = .15  # a look is a process and a session, most of the time
 # With less the client spins while it waits for records to come.
 LINGER = "linger.ms=50"
 
@@ -336,7 +337,7 @@ class Laboratory:
                 assert node.poll() is None, \
                     f"node {name} ended by itself: {node.returncode}"
             assert time.monotonic() < end, f"waited in vain: {what}"
-            time.sleep(.05)
+            time.sleep(LOOK_S)
         return result
 
     def wait_for_rows(self, n, patience_s=90):

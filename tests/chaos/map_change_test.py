@@ -10,9 +10,10 @@ import sys
 import time
 
 import laboratory
-from case import RECORDS, Case, run
+from case import Case, run
 from laboratory import BUSY, FEED, Laboratory, free_ports, table
 
+RECORDS = 12_000
 RATE = 1_000
 
 CONFIG = """
