@@ -64,6 +64,8 @@ source_actor::behavior_type source_state::make_behavior() {
     self_->quit(caf::make_error(caf::sec::runtime_error, "POOL is gone"));
   });
   self_->send(self_, start_atom_v);
+  if (!config_.group.empty())
+    watch_shares();
   return {
     [this](const log_request& x) { return log(x); },
     [this](const assign_request& x) { return assign(x); },

@@ -284,7 +284,6 @@ private:
   std::vector<std::string> subscribed_;
   std::optional<kafka_group> group_;
   share_watch shares_;
-  bool watching_shares_ = false;
 };
 
 /// The spawnable type: `self->spawn<source, caf::detached>(config, …)`.

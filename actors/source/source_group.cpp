@@ -40,8 +40,6 @@ void source_state::subscribe(std::vector<std::string> names) {
       return;
     }
     group_ = std::move(*group);
-    if (!std::exchange(watching_shares_, true))
-      watch_shares();
   }
   if (auto done = group_->subscribe(names); !done) {
     refuse(done.error());
@@ -118,8 +116,8 @@ void source_state::on_shares(const kafka_group_shares& told) {
   log::warn("group-shares-out-again",
             {{"group", group_id()},
              {"nobodys", nobodys.size()},
-             {"first", nobodys.front().topic + '/'
-                         + std::to_string(nobodys.front().number.value)}});
+             {"first", child_name({nobodys.front().topic,
+                                   nobodys.front().number.value})}});
   if (auto done = group_->share_out_again(); !done)
     log::warn("source-problem", {{"pipeline", config_.pipeline},
                                  {"reason", done.error().message}});
